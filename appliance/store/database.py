@@ -1,0 +1,223 @@
+"""One SQLite file: a writer thread, a small pool of readers.
+
+``await db.write(fn)`` runs ``fn(connection)`` inside ``BEGIN IMMEDIATE`` ... ``COMMIT`` on the writer
+and returns its result; an exception rolls back and is raised in the caller. ``await db.read(fn)``
+runs on a connection that cannot write. ``db.offer(fn)`` is for the recording path: it never
+waits (R9) and says whether the work was taken.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from appliance.base.errors import ApplianceError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+Migration = Callable[[sqlite3.Connection], None]
+
+READERS = 3
+BUSY_TIMEOUT_MS = 5_000  # only a command beside the daemon can make the writer wait
+_SCHEMAS = Path(__file__).with_name("schema")
+
+
+class Database:
+    """Open it with ``Database.open``; close it with ``close`` (waits for what was taken)."""
+
+    def __init__(self, path: Path, synchronous: Literal["FULL", "NORMAL"], bound: int = 1_000) -> None:
+        self.path = path
+        self._synchronous = synchronous
+        self._work: queue.Queue[tuple[Work[Any], concurrent.futures.Future[Any]] | None]
+        self._work = queue.Queue()
+        self._bound = bound
+        self._closed = False
+        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._pool = concurrent.futures.ThreadPoolExecutor(READERS, f"read-{path.stem}")
+        self._writer = threading.Thread(target=self._run, name=f"write-{path.stem}", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        schema: str,
+        *,
+        synchronous: Literal["FULL", "NORMAL"],
+        migrations: tuple[Migration, ...] = (),
+        bound: int = 1_000,
+    ) -> "Database":
+        """Open or create ``path`` with ``store/schema/<schema>.sql``, then apply ``migrations``.
+
+        ``PRAGMA user_version`` counts the applied migrations. Before the first pending one the
+        file is copied to ``<name>.v<N>.bak``, so that the old version can still start.
+        Raises ``data_loss`` where the file is damaged, ``exhausted`` where the disk is full.
+        """
+        db = cls(path, synchronous, bound)
+        old_umask = os.umask(0o077)
+        try:
+            _prepare(db._connect(), path, schema, migrations)
+            for _ in range(READERS):
+                db._readers.put(db._connect(read_only=True))
+        except sqlite3.Error as error:
+            raise foreign(error, path) from error
+        finally:
+            os.umask(old_umask)
+        db._writer.start()
+        return db
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` in one transaction on the writer."""
+        return await asyncio.wrap_future(self.submit(work))
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work`` on a read-only connection; it sees one consistent state."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_now, work)
+
+    def submit(self, work: Work[T]) -> concurrent.futures.Future[T]:
+        """For threads: like ``write``, but returns the future."""
+        if self._closed:
+            raise ApplianceError("unavailable", f"{self.path.name} is closed", "the box is stopping")
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._work.put((work, future))
+        return future
+
+    def offer(self, work: Work[Any]) -> bool:
+        """For the recording path: take ``work`` if the queue has room, and never wait.
+
+        A failure is logged; False (full or closed) means the work was not taken.
+        """
+        if self._closed or self._work.qsize() >= self._bound:
+            return False
+        self.submit(work).add_done_callback(self._log_failure)
+        return True
+
+    def read_now(self, work: Work[T]) -> T:
+        """``read`` for threads and commands: blocks."""
+        connection = self._readers.get()
+        try:
+            connection.execute("BEGIN")
+            return work(connection)
+        except sqlite3.Error as error:
+            raise foreign(error, self.path) from error
+        finally:
+            connection.rollback()
+            self._readers.put(connection)
+
+    def write_now(self, work: Work[T]) -> T:
+        """``write`` for threads and commands: blocks until it is on disk."""
+        return self.submit(work).result()
+
+    def data_version(self) -> int:
+        """Changes when another process has written (``PRAGMA data_version``)."""
+
+        def version(connection: sqlite3.Connection) -> int:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+        return self.write_now(version)
+
+    def close(self) -> None:
+        """Finish what was taken, then close. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.put(None)
+        self._writer.join()
+        self._pool.shutdown()
+        while not self._readers.empty():
+            self._readers.get().close()
+
+    def _connect(self, read_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA query_only={int(read_only)}")
+        return connection
+
+    def _run(self) -> None:
+        connection = self._connect()
+        while (item := self._work.get()) is not None:
+            work, future = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                mapped = foreign(error, self.path) if isinstance(error, sqlite3.Error) else error
+                future.set_exception(mapped)
+            else:
+                future.set_result(result)
+        connection.close()
+
+    def _log_failure(self, future: concurrent.futures.Future[Any]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.warning("a row for %s was not written: %s", self.path.name, error)
+
+
+def foreign(error: sqlite3.Error, path: Path) -> ApplianceError:
+    """SQLite's errors in our words, in one place."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    text = f"{path.name}: {error}"
+    if name.startswith("SQLITE_FULL"):
+        return ApplianceError("exhausted", text, "free space on the system disk")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return ApplianceError("data_loss", text, "run `appliance check --repair`, or restore a backup")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return ApplianceError("unavailable", text, "another command is writing; try again")
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return ApplianceError("conflict", text, "it exists already, or something it needs does not")
+    return ApplianceError("internal", text, "look at the log around this time")
+
+
+def _prepare(
+    connection: sqlite3.Connection, path: Path, schema: str, migrations: tuple[Migration, ...]
+) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(migrations) + 1:
+        raise ApplianceError(
+            "conflict",
+            f"{path.name} was written by a newer version (schema {version})",
+            f"install that version again, or restore {path.name}.v{len(migrations) + 1}.bak",
+        )
+    if version == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _statements((_SCHEMAS / f"{schema}.sql").read_text()):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(migrations) + 1}")
+        connection.execute("COMMIT")
+    elif version <= len(migrations):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy2(path, path.with_name(f"{path.name}.v{version}.bak"))
+        for number in range(version, len(migrations) + 1):
+            connection.execute("BEGIN IMMEDIATE")
+            migrations[number - 1](connection)
+            connection.execute(f"PRAGMA user_version={number + 1}")
+            connection.execute("COMMIT")
+    connection.close()
+
+
+def _statements(script: str) -> list[str]:
+    found, pending = [], ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            found.append(pending)
+            pending = ""
+    return found

@@ -1,0 +1,171 @@
+-- appliance.db: precious, synchronous=FULL. All *_ns are UTC nanoseconds of the box clock.
+-- JSON columns hold msgspec-encoded structs of appliance.base.model.
+
+CREATE TABLE settings (
+    key   TEXT PRIMARY KEY,             -- e.g. device_id, site, retention, alive_ns, schema of value by key
+    value TEXT NOT NULL                 -- JSON
+) WITHOUT ROWID;
+
+CREATE TABLE cameras (
+    id           TEXT PRIMARY KEY,      -- slug of the first name, for ever
+    name         TEXT NOT NULL,
+    enabled      INTEGER NOT NULL,      -- 0 | 1
+    body         TEXT NOT NULL,         -- JSON of Camera (no credentials)
+    secret       BLOB,                  -- Credentials, encrypted with the box's secret key; NULL: none
+    tls_pin      TEXT,                  -- SHA-256 of an rtsps camera's certificate, pinned on first use
+    created_ns   INTEGER NOT NULL,
+    archived_ns  INTEGER                -- deleted by a person; footage ages out, events stay
+) WITHOUT ROWID;
+
+CREATE TABLE zones (
+    id         TEXT PRIMARY KEY,
+    camera_id  TEXT NOT NULL REFERENCES cameras(id),
+    body       TEXT NOT NULL            -- JSON of Zone
+) WITHOUT ROWID;
+
+CREATE TABLE rules (
+    id    TEXT PRIMARY KEY,
+    body  TEXT NOT NULL                 -- JSON of Rule
+) WITHOUT ROWID;
+
+CREATE TABLE users (
+    id                   TEXT PRIMARY KEY,
+    username             TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    role                 TEXT NOT NULL CHECK (role IN ('viewer','operator','installer','admin')),
+    password_hash        TEXT NOT NULL, -- argon2id, encoded form
+    camera_ids           TEXT,          -- JSON list, NULL: all
+    must_change_password INTEGER NOT NULL DEFAULT 0, -- 1: signed in with a claim code
+    created_ns           INTEGER NOT NULL,
+    disabled             INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id          TEXT PRIMARY KEY,
+    user_id     TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+    kind        TEXT NOT NULL CHECK (kind IN ('cookie','bearer','refresh')),
+    token_hash  BLOB NOT NULL UNIQUE,   -- SHA-256 of the secret; the secret itself is not stored
+    csrf        TEXT,                   -- for cookies
+    family      TEXT NOT NULL,          -- one sign-in; a replayed refresh token revokes its family
+    created_ns  INTEGER NOT NULL,
+    expires_ns  INTEGER NOT NULL,
+    used_ns     INTEGER,                -- refresh: when it was rotated away
+    address     TEXT                    -- where from
+) WITHOUT ROWID;
+CREATE INDEX sessions_family ON sessions(family);
+
+CREATE TABLE events (
+    id          TEXT PRIMARY KEY,       -- UUIDv7
+    camera_id   TEXT NOT NULL,
+    rule_id     TEXT,
+    type        TEXT NOT NULL,
+    severity    TEXT NOT NULL,
+    class_name  TEXT NOT NULL,
+    confidence  REAL NOT NULL,
+    start_ns    INTEGER NOT NULL,       -- when it happened
+    created_ns  INTEGER NOT NULL,       -- when the box knew
+    body        TEXT NOT NULL           -- JSON of Event
+) WITHOUT ROWID;
+CREATE INDEX events_time ON events(start_ns DESC, id DESC);
+CREATE INDEX events_camera ON events(camera_id, start_ns DESC, id DESC);
+
+CREATE TABLE alerts (
+    id          TEXT PRIMARY KEY,
+    event_id    TEXT NOT NULL REFERENCES events(id),
+    camera_id   TEXT NOT NULL,
+    severity    TEXT NOT NULL,
+    status      TEXT NOT NULL CHECK (status IN ('new','acknowledged','resolved')),
+    created_ns  INTEGER NOT NULL,
+    body        TEXT NOT NULL           -- JSON of Alert
+) WITHOUT ROWID;
+CREATE INDEX alerts_time ON alerts(created_ns DESC, id DESC);
+CREATE INDEX alerts_open ON alerts(status, created_ns DESC);
+
+CREATE TABLE journal (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT, -- the position that /ws/events speaks of
+    type        TEXT NOT NULL CHECK (type IN ('event','alert','camera','system')),
+    camera_id   TEXT,
+    time_ns     INTEGER NOT NULL,
+    data        TEXT NOT NULL           -- JSON, in the contract's shape
+);
+
+CREATE TABLE targets (
+    id       TEXT PRIMARY KEY,
+    kind     TEXT NOT NULL,             -- https
+    enabled  INTEGER NOT NULL,
+    body     TEXT NOT NULL,             -- JSON: url, ca
+    secret   BLOB                       -- token, encrypted
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    id               TEXT NOT NULL,     -- idempotency key, never changes (D2)
+    target_id        TEXT NOT NULL,
+    kind             TEXT NOT NULL,     -- event | alert | ...
+    body             BLOB NOT NULL,     -- JSON in the contract's shape; of a tombstone: why
+    state            TEXT NOT NULL CHECK (state IN ('waiting','in_flight','parked','tombstone')),
+    created_ns       INTEGER NOT NULL,
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    next_attempt_ns  INTEGER NOT NULL DEFAULT 0,
+    last_error       TEXT,
+    PRIMARY KEY (target_id, id)
+) WITHOUT ROWID;
+CREATE INDEX outbox_due ON outbox(target_id, state, next_attempt_ns, id);
+
+CREATE TABLE outbox_counts (            -- what left the outbox, for D6
+    target_id    TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    owed         INTEGER NOT NULL DEFAULT 0, -- rows ever entered
+    acknowledged INTEGER NOT NULL DEFAULT 0,
+    tombstoned   INTEGER NOT NULL DEFAULT 0, -- tombstones that the target acknowledged
+    PRIMARY KEY (target_id, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    time_ns    INTEGER NOT NULL,
+    user_id    TEXT,
+    username   TEXT,
+    action     TEXT NOT NULL,           -- viewed | exported | changed | signed_in | refused | ...
+    thing      TEXT NOT NULL,           -- e.g. camera/gate, user/bob
+    detail     TEXT NOT NULL            -- JSON
+);
+CREATE INDEX audit_time ON audit(time_ns);
+
+-- What no file can tell of the recordings (R4-R7).
+
+CREATE TABLE gaps (
+    camera_id  TEXT NOT NULL,
+    stream     TEXT NOT NULL,           -- main | sub
+    start_ns   INTEGER NOT NULL,
+    end_ns     INTEGER,                 -- NULL: still open
+    cause      TEXT NOT NULL,
+    boot_id    TEXT NOT NULL,
+    PRIMARY KEY (camera_id, stream, start_ns, boot_id)
+) WITHOUT ROWID;
+
+CREATE TABLE locks (
+    id          TEXT PRIMARY KEY,
+    camera_id   TEXT NOT NULL,
+    start_ns    INTEGER NOT NULL,
+    end_ns      INTEGER NOT NULL,
+    reason      TEXT NOT NULL,
+    owner       TEXT NOT NULL CHECK (owner IN ('person','event','outbox')),
+    owner_id    TEXT NOT NULL,
+    created_ns  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX locks_span ON locks(camera_id, start_ns, end_ns);
+
+CREATE TABLE volumes (
+    id          TEXT PRIMARY KEY,       -- also in VOLUME/.volume.json (R7)
+    path        TEXT NOT NULL UNIQUE,
+    created_ns  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE garbage (                  -- files that are to go (R5); replayed at start
+    volume_id  TEXT NOT NULL,
+    path       TEXT NOT NULL,           -- relative to the volume
+    camera_id  TEXT NOT NULL,
+    stream     TEXT NOT NULL,
+    start_ns   INTEGER NOT NULL,
+    end_ns     INTEGER NOT NULL,
+    PRIMARY KEY (volume_id, path)
+) WITHOUT ROWID;
