@@ -248,7 +248,7 @@ class Segment(msgspec.Struct, frozen=True):
     height: int
     frames: int
     init_sha256: str
-    time_unsure: bool = False
+    time_unsure: bool | int = False
 
 
 class Lock(msgspec.Struct, frozen=True):

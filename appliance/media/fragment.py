@@ -6,8 +6,8 @@ import msgspec
 
 TIMESCALE = 90_000  # ticks per second of every video track, as RTP has it (RFC 6184, section 8.2.1)
 
-VIDEO_TRACK = 1
-AUDIO_TRACK = 2
+VIDEO_TRACK: Literal[1] = 1
+AUDIO_TRACK: Literal[2] = 2
 
 
 class StreamInit(msgspec.Struct, frozen=True):

@@ -1,0 +1,115 @@
+"""Audio on its way to the segment: AAC as it is; G.711 decoded and encoded to AAC.
+
+The one exception to "no codec in the daemon": MP4 players know no G.711.
+"""
+
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.fifo import AudioFifo
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.codec import CodecContext
+from av.packet import Packet
+
+from appliance.base.clock import SECOND_NS
+from appliance.media.boxes import AudioParameters
+from appliance.media.fragment import TIMESCALE, Fragment
+from appliance.media.fragmenter import audio_fragment
+
+AAC_FRAME = 1024  # samples
+FRAGMENT_S = 0.5
+RESYNC_S = 0.25
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+
+
+class AudioTrack:
+    """Turns one run's audio packets into fragments; use it in the stream's thread."""
+
+    def __init__(self, stream: AudioStream) -> None:
+        self.parameters, self._convert = _choose(stream)
+        self._pending: list[bytes] = []
+        self._decode: int | None = None
+        self._sequence = 0
+
+    def put(self, data: bytes, now_90k: int, wall_ns: int) -> Fragment | None:
+        """One packet in; a fragment out every half second. ``now_90k``: run ticks at arrival."""
+        self._pending += self._convert(data)
+        rate = self.parameters.rate_hz
+        if len(self._pending) * AAC_FRAME < FRAGMENT_S * rate:
+            return None
+        frames, self._pending = self._pending, []
+        length = len(frames) * AAC_FRAME
+        ought = max(0, now_90k * rate // TIMESCALE - length)
+        if self._decode is None or ought > self._decode + RESYNC_S * rate:
+            self._decode = max(ought, self._decode or 0)
+        self._sequence += 1
+        start_ns = wall_ns - length * SECOND_NS // rate
+        made = audio_fragment(
+            self._sequence, self._decode, frames, AAC_FRAME, start_ns, self._decode * TIMESCALE // rate
+        )
+        self._decode += length
+        return made
+
+
+def open_audio(stream: AudioStream | None) -> AudioTrack | None:
+    """None where there is no audio that we can carry."""
+    if stream is None or stream.codec_context.name not in ("aac", "pcm_mulaw", "pcm_alaw"):
+        return None
+    if stream.codec_context.name == "aac" and not stream.codec_context.extradata:
+        return None
+    return AudioTrack(stream)
+
+
+class _Passed:
+    def __call__(self, data: bytes) -> list[bytes]:
+        if data[:1] == b"\xff" and len(data) > 7 and data[1] & 0xF6 == 0xF0:
+            data = data[7 if data[1] & 1 else 9 :]  # ADTS header (ISO/IEC 14496-3, 1.A.2.2)
+        return [bytes(data)]
+
+
+class _Encoded:
+    def __init__(self, name: str, rate_hz: int) -> None:
+        decoder = CodecContext.create(name, "r")
+        assert isinstance(decoder, AudioCodecContext)
+        decoder.sample_rate = rate_hz
+        decoder.layout = "mono"
+        self._decoder = decoder
+        encoder = CodecContext.create("aac", "w")
+        assert isinstance(encoder, AudioCodecContext)
+        encoder.sample_rate = rate_hz
+        encoder.layout = "mono"
+        encoder.format = "fltp"
+        encoder.bit_rate = 32_000
+        encoder.options = {"flags": "+global_header"}
+        encoder.open()
+        self.encoder = encoder
+        self._resampler = AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        self._fifo = AudioFifo()
+
+    def __call__(self, data: bytes) -> list[bytes]:
+        out = []
+        for frame in self._decoder.decode(Packet(data)):
+            for converted in self._resampler.resample(frame):
+                converted.pts = None
+                self._fifo.write(converted)
+        while (block := self._fifo.read(AAC_FRAME)) is not None:
+            block.pts = None
+            out += [bytes(packet) for packet in self.encoder.encode(block)]
+        return out
+
+
+def _choose(stream: AudioStream) -> tuple[AudioParameters, _Passed | _Encoded]:
+    context = stream.codec_context
+    if context.name == "aac":
+        config = bytes(context.extradata or b"")
+        rate, channels = _specific(config, context.sample_rate or 8000, context.channels or 1)
+        return AudioParameters(config, rate, channels), _Passed()
+    encoded = _Encoded(context.name, context.sample_rate or 8000)
+    config = bytes(encoded.encoder.extradata or b"")
+    return AudioParameters(config, context.sample_rate or 8000, 1), encoded
+
+
+def _specific(config: bytes, rate_hz: int, channels: int) -> tuple[int, int]:
+    if len(config) < 2:
+        return rate_hz, channels
+    index = (config[0] & 7) << 1 | config[1] >> 7
+    return (_RATES[index] if index < len(_RATES) else rate_hz), ((config[1] >> 3) & 0xF) or channels

@@ -1,0 +1,406 @@
+"""A segment: one file that is a playable fragmented MP4 at every moment (R1).
+
+Layout: ftyp, moov, uuid(head), (moof, mdat)*, uuid(footer). Head and footer are JSON in ``uuid``
+boxes (ISO/IEC 14496-12, 4.2); players skip them. Together they are enough to make the index row
+again. A torn tail is cut back to the last whole fragment by ``mend``.
+"""
+
+import errno
+import hashlib
+import mmap
+import os
+import struct
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS
+from appliance.base.errors import ApplianceError
+from appliance.base.model import GapCause, Segment
+from appliance.media import boxes, h26x
+from appliance.media.fragment import VIDEO_TRACK, Fragment
+from appliance.media.fragmenter import ns_from_90k
+
+HEAD = uuid.UUID("9b8f0f9e-4a0c-5f6e-8d7f-0a41d1e55e61")
+FOOTER = uuid.UUID("9b8f0f9e-4a0c-5f6e-8d7f-0a41d1e55e62")
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Why this file exists. ``anchor_ns`` is the wall time of tick 0 of the run's timeline."""
+
+    camera_id: str
+    stream: str
+    boot_id: str
+    run_id: str
+    sequence: int
+    start_ns: int
+    anchor_ns: int
+    codec: str
+    width: int
+    height: int
+    time_unsure: bool
+    version: int = 1
+
+
+class Key(NamedTuple):
+    """A key frame: box-clock time, byte offset of its moof, ticks inside the run."""
+
+    time_ns: int
+    offset: int
+    pts_90k: int
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """``sha256`` (hex) covers every byte before the footer box."""
+
+    end_ns: int
+    frames: int
+    keys: list[Key]
+    sha256: str
+    mended: bool = False
+
+
+class DiskFault(Exception):
+    """A segment could not be written. ``cause`` is what the ledger will say."""
+
+    def __init__(self, cause: GapCause, text: str) -> None:
+        super().__init__(text)
+        self.cause: GapCause = cause
+
+
+def fault_from(error: OSError) -> DiskFault:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFault("disk_full", "the volume is full")
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESTALE):
+        return DiskFault("disk_missing", "the volume is gone")
+    reason = os.strerror(error.errno or errno.EIO)
+    return DiskFault("disk_error", f"the volume does not take writes: {reason}")
+
+
+class SegmentWriter:
+    """Belongs to one stream thread until ``finish``; then to the volume's thread.
+
+    ``durable`` (bytes, end_ns) is set by the volume's thread after each fdatasync.
+    """
+
+    def __init__(self, volume_id: str, root: Path, head: Head, init: bytes) -> None:
+        self.head = head
+        self.volume_id = volume_id
+        self.init_sha256 = hashlib.sha256(init).hexdigest()
+        self._prefix = init + boxes.uuid_box(HEAD, msgspec.json.encode(head))
+        self.path, self.new_dirs, self.fd = _create(root, head)
+        self.relative = str(self.path.relative_to(root))
+        self._hash = hashlib.sha256()
+        self._keys: list[Key] = []
+        self.frames = 0
+        self.size_bytes = 0
+        self.end_ns = head.start_ns
+        self.progress: tuple[int, int] = (0, head.start_ns)  # (bytes, end_ns), set as one
+        self.durable: tuple[int, int] = (0, head.start_ns)
+        self.fault: DiskFault | None = None
+        self.row: Segment | None = None
+
+    def write(self, fragment: Fragment, end_ns: int) -> None:
+        """Append one fragment; ``end_ns`` is when its last sample ends. Raises ``DiskFault``."""
+        if self.fault is not None:
+            raise self.fault
+        parts = (fragment.head, fragment.body)
+        if self.size_bytes == 0:
+            parts = (self._prefix + fragment.head, fragment.body)
+        size = len(parts[0]) + len(parts[1])
+        at = self.size_bytes + (len(self._prefix) if self.size_bytes == 0 else 0)
+        try:
+            written = os.writev(self.fd, parts)
+            if written != size:
+                self._write_rest(b"".join(parts)[written:])
+        except OSError as error:
+            self._cut_back()
+            raise fault_from(error) from error
+        for part in parts:
+            self._hash.update(part)
+        self.size_bytes += size
+        if fragment.track == VIDEO_TRACK:
+            self.frames += 1
+            self.end_ns = max(self.end_ns, end_ns)
+            if fragment.is_key:
+                self._keys.append(Key(fragment.time_ns, at, fragment.pts_90k))
+        self.progress = (self.size_bytes, self.end_ns)
+
+    def finish(self, end_ns: int) -> None:
+        """Write the footer and make the row. The volume's thread syncs and closes.
+
+        A footer that does not fit is left out: recovery makes it when there is room.
+        """
+        self.end_ns = end_ns
+        digest = self._hash.hexdigest()
+        footer = boxes.uuid_box(FOOTER, msgspec.json.encode(Footer(end_ns, self.frames, self._keys, digest)))
+        try:
+            written = os.write(self.fd, footer)
+            if written != len(footer):
+                self._write_rest(footer[written:])
+        except OSError as error:
+            self._cut_back()
+            raise fault_from(error) from error
+        self.size_bytes += len(footer)
+        self.progress = (self.size_bytes, end_ns)
+        self.row = row_of(self.head, self.volume_id, self.relative, end_ns, self.size_bytes, self.frames,
+                          digest, self.init_sha256)  # fmt: skip
+
+    def _write_rest(self, rest: bytes) -> None:
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self.fd, self.size_bytes)
+            os.lseek(self.fd, self.size_bytes, os.SEEK_SET)
+        except OSError:
+            pass  # the disk is gone; recovery cuts the tail when it is back
+
+
+def row_of(
+    head: Head, volume_id: str, path: str, end_ns: int, size: int, frames: int, sha256: str, init_sha256: str
+) -> Segment:
+    return Segment(
+        camera_id=head.camera_id,
+        stream=head.stream,
+        boot_id=head.boot_id,
+        run_id=head.run_id,
+        sequence=head.sequence,
+        volume_id=volume_id,
+        path=path,
+        start_ns=head.start_ns,
+        end_ns=end_ns,
+        bytes_=size,
+        sha256=sha256,
+        codec=head.codec,
+        width=head.width,
+        height=head.height,
+        frames=frames,
+        init_sha256=init_sha256,
+        time_unsure=head.time_unsure,
+    )
+
+
+def _create(root: Path, head: Head) -> tuple[Path, list[Path], int]:
+    """Create the file O_EXCL; ``-1``, ``-2`` ... on collision. Also: directories to fsync."""
+    seconds, rest_ns = divmod(head.start_ns, SECOND_NS)
+    stamp = datetime.fromtimestamp(seconds, UTC)
+    folder = root / head.camera_id / head.stream / f"{stamp:%Y-%m-%d}" / f"{stamp:%H}"
+    touched: list[Path] = [folder]
+    try:
+        probe = folder
+        while not probe.exists() and probe != root:
+            probe = probe.parent
+            touched.append(probe)
+        if not root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "volume root is gone")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{stamp:%Y%m%dT%H%M%S}.{rest_ns // 1_000_000:03d}Z"
+        for number in range(1000):
+            path = folder / (f"{name}.mp4" if number == 0 else f"{name}-{number}.mp4")
+            try:
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            except FileExistsError:
+                continue
+            return path, touched, descriptor
+    except OSError as error:
+        raise fault_from(error) from error
+    raise DiskFault("disk_error", "a thousand segments want the same name")
+
+
+class Sample(NamedTuple):
+    """One video sample inside a file: where, when (run ticks), and whether a key frame."""
+
+    offset: int
+    size: int
+    decode_90k: int
+    duration: int
+    pts_90k: int
+    is_key: bool
+
+
+class AudioRun(NamedTuple):
+    """The AAC frames of one audio fragment: where they begin, their sizes, when in samples."""
+
+    offset: int
+    sizes: tuple[int, ...]
+    decode: int
+    frame_ticks: int
+
+
+class Scan(NamedTuple):
+    """What a walk over a file found. ``whole_bytes`` ends behind the last whole fragment."""
+
+    head: Head
+    init: bytes
+    video: list[Sample]
+    audio: list[AudioRun]
+    keys: list[Key]
+    whole_bytes: int
+    footer: Footer | None
+    footer_bytes: int
+
+
+def scan(path: Path) -> Scan:
+    """Walk a segment file. Raises ``data_loss`` where even its head is not there."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ApplianceError("data_loss", f"{path.name} is empty", "run `appliance check --repair`")
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data, memoryview(data) as view:
+                return _scan(view, path)
+    except (msgspec.MsgspecError, struct.error, ValueError) as error:
+        raise ApplianceError(
+            "data_loss", f"{path.name} is not a segment", "run `appliance check --repair`"
+        ) from error
+
+
+def _scan(view: memoryview, path: Path) -> Scan:
+    head: Head | None = None
+    footer: Footer | None = None
+    init_end = footer_bytes = whole = 0
+    video: list[Sample] = []
+    audio: list[AudioRun] = []
+    keys: list[Key] = []
+    pending: boxes.BoxAt | None = None
+    for item in boxes.walk(view):
+        body = item.offset + item.header
+        if item.kind == b"moov":
+            init_end = item.offset + item.size
+        elif item.kind == b"uuid" and view[body : body + 16] == HEAD.bytes:
+            head = msgspec.json.decode(view[body + 16 : item.offset + item.size], type=Head)
+            whole = item.offset + item.size
+        elif item.kind == b"uuid" and view[body : body + 16] == FOOTER.bytes:
+            footer = msgspec.json.decode(view[body + 16 : item.offset + item.size], type=Footer)
+            footer_bytes = item.size
+            break
+        elif item.kind == b"moof" and head is not None:
+            pending = item
+        elif item.kind == b"mdat" and pending is not None:
+            found = _read_fragment(view, pending, item)
+            if found is None:
+                break
+            if isinstance(found, Sample):
+                if found.is_key:
+                    time_ns = head.anchor_ns + ns_from_90k(found.pts_90k) if head else 0
+                    keys.append(Key(time_ns, pending.offset, found.pts_90k))
+                video.append(found)
+            else:
+                audio.append(found)
+            whole, pending = item.offset + item.size, None
+        elif item.kind not in (b"ftyp", b"moov", b"uuid"):
+            break
+    if head is None:
+        raise ApplianceError("data_loss", f"{path.name} has no head", "run `appliance check --repair`")
+    return Scan(head, bytes(view[:init_end]), video, audio, keys, whole, footer, footer_bytes)
+
+
+_TRAF = 8 + 16 + 8  # moof header, mfhd, traf header: where the tfhd begins
+
+
+def _read_fragment(view: memoryview, head: boxes.BoxAt, data: boxes.BoxAt) -> Sample | AudioRun | None:
+    """Our own moof (``fragmenter``), or None where it or its sample is damaged."""
+    at = head.offset + _TRAF
+    size, kind, _, track = struct.unpack_from(">I4sII", view, at)
+    if kind != b"tfhd" or data.offset != head.offset + head.size:
+        return None
+    body = data.offset + data.header
+    if track == VIDEO_TRACK:
+        (decode,) = struct.unpack_from(">Q", view, at + size + 12)
+        trun = at + size + 20
+        kind, _, count = struct.unpack_from(">4sII", view, trun + 4)
+        duration, length, sample_flags, shift = struct.unpack_from(">IIIi", view, trun + 20)
+        whole = kind == b"trun" and count == 1 and length == data.size - data.header
+        if not whole or not _fits(view, body, length):
+            return None
+        return Sample(body, length, decode, duration, decode + shift, not sample_flags & 0x10000)
+    (ticks,) = struct.unpack_from(">I", view, at + 16)
+    (decode,) = struct.unpack_from(">Q", view, at + size + 12)
+    trun = at + size + 20
+    (count,) = struct.unpack_from(">I", view, trun + 12)
+    sizes = struct.unpack_from(f">{count}I", view, trun + 20)
+    if sum(sizes) != data.size - data.header:
+        return None
+    return AudioRun(body, sizes, decode, ticks)
+
+
+def _fits(view: memoryview, at: int, size: int) -> bool:
+    # The lengths of the NAL units must fill the sample exactly: this finds the zeros that some
+    # file systems leave behind a power cut, without decoding anything.
+    end = at + size
+    while at < end:
+        (length,) = struct.unpack_from(">I", view, at)
+        at += 4 + length
+        if length == 0:
+            return False
+    return at == end
+
+
+def mend(path: Path, volume_id: str, relative: str, *, at_most: int | None = None) -> Segment | None:
+    """Make a closed segment out of an open or torn one (R1): cut the tail, hash, footer, fsync.
+
+    Returns its row, or None where no whole fragment is left (the file is then removed).
+    ``at_most`` bytes are known to be good; what lies behind is not trusted.
+    """
+    found = scan_or_none(path)
+    if found is not None and at_most is not None and found.whole_bytes > at_most and found.footer is None:
+        found = _shorter(found, at_most)
+    if found is None or not found.video:
+        path.unlink()
+        _fsync_dir(path.parent)
+        return None
+    if found.footer is not None:
+        return row_of_scan(found, volume_id, relative, path)
+    end_ns = max(ns_from_90k(s.pts_90k) + ns_from_90k(s.duration) for s in found.video)
+    end_ns = max(found.head.anchor_ns + end_ns, found.head.start_ns)
+    with path.open("r+b") as file:
+        file.truncate(found.whole_bytes)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(found.whole_bytes)
+        footer = Footer(end_ns, len(found.video), found.keys, digest, mended=True)
+        file.write(boxes.uuid_box(FOOTER, msgspec.json.encode(footer)))
+        file.flush()
+        os.fsync(file.fileno())
+    _fsync_dir(path.parent)
+    return row_of_scan(scan(path), volume_id, relative, path)
+
+
+def scan_or_none(path: Path) -> Scan | None:
+    try:
+        return scan(path)
+    except ApplianceError:
+        return None
+
+
+def _shorter(found: Scan, at_most: int) -> Scan:
+    video = [s for s in found.video if s.offset + s.size <= at_most]
+    audio = [a for a in found.audio if a.offset + sum(a.sizes) <= at_most]
+    ends = [s.offset + s.size for s in video] + [a.offset + sum(a.sizes) for a in audio]
+    keys = [k for k in found.keys if k.offset < at_most][: sum(s.is_key for s in video)]
+    return found._replace(video=video, audio=audio, keys=keys, whole_bytes=max(ends, default=0))
+
+
+def row_of_scan(found: Scan, volume_id: str, relative: str, path: Path) -> Segment:
+    """The index row of a closed file, out of its head and footer alone."""
+    assert found.footer is not None
+    return row_of(
+        found.head, volume_id, relative, found.footer.end_ns, path.stat().st_size, found.footer.frames,
+        found.footer.sha256, hashlib.sha256(found.init).hexdigest(),
+    )  # fmt: skip
+
+
+def _fsync_dir(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def parameters_codec(codec: str) -> h26x.Codec:
+    """``avc1.640028`` -> ``h264``."""
+    return "h264" if codec.startswith("avc") else "hevc"

@@ -1,0 +1,187 @@
+"""A disk that segments are written to: its identity, and the thread that makes bytes durable.
+
+R2: one fdatasync tick per ``durability_s`` for all streams of the volume. R3: a row is offered to
+the index only behind the file's and its directories' fsync. R7: the identity file must match.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.base.clock import Clock
+from appliance.base.errors import ApplianceError
+from appliance.base.model import GapCause, Segment
+from appliance.media.segment import DiskFault, SegmentWriter, fault_from, mend
+
+log = logging.getLogger(__name__)
+
+IDENTITY = ".volume.json"
+TICK_SHARE = 0.75  # of durability_s: the rest is for the fdatasync itself
+
+
+class Identity(msgspec.Struct, frozen=True):
+    id: str
+    device_id: str
+    created_ns: int
+
+
+def read_identity(root: Path) -> Identity | None:
+    """None where there is no file; raises ``data_loss`` where it is damaged."""
+    try:
+        return msgspec.json.decode((root / IDENTITY).read_bytes(), type=Identity)
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, OSError) as error:
+        raise ApplianceError(
+            "data_loss", f"the identity of volume {root} cannot be read", "check the disk and its mount"
+        ) from error
+
+
+def write_identity(root: Path, identity: Identity) -> None:
+    partial = root / f"{IDENTITY}.new"
+    with partial.open("wb") as file:
+        file.write(msgspec.json.encode(identity))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(root / IDENTITY)
+    fsync_dir(root)
+
+
+def fsync_dir(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Volume:
+    """``opened`` and ``closed`` are called by stream threads and never wait (R9)."""
+
+    def __init__(
+        self,
+        volume_id: str,
+        root: Path,
+        clock: Clock,
+        durability_s: float,
+        on_row: Callable[[Segment], None],
+    ) -> None:
+        self.id = volume_id
+        self.root = root
+        self._clock = clock
+        self._tick_s = durability_s * TICK_SHARE
+        self._on_row = on_row
+        self._inbox: queue.SimpleQueue[tuple[str, SegmentWriter | None]] = queue.SimpleQueue()
+        self._open: dict[SegmentWriter, None] = {}
+        self._stopping = False
+        self.last_sync_ns = clock.monotonic_ns()
+        self.fault: GapCause | None = None
+        self._thread = threading.Thread(target=self._run, name=f"volume-{root.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def usable(self) -> DiskFault | None:
+        """Why nothing may be written now (R7), or None. Cheap: one stat and one small read."""
+        try:
+            identity = read_identity(self.root)
+        except ApplianceError as error:
+            return DiskFault("disk_error", error.message)
+        except OSError as error:
+            return fault_from(error)
+        if identity is None or identity.id != self.id:
+            return DiskFault("disk_missing", f"volume {self.root} is not mounted")
+        return None
+
+    def opened(self, writer: SegmentWriter) -> None:
+        self._inbox.put(("open", writer))
+
+    def closed(self, writer: SegmentWriter) -> None:
+        """The stream is done with it: sync, close, and offer its row."""
+        self._inbox.put(("close", writer))
+
+    def stop(self) -> None:
+        """Close what was handed over, then end. Call after all stream threads have ended."""
+        self._inbox.put(("stop", None))
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sync_age_s(self) -> float:
+        return (self._clock.monotonic_ns() - self.last_sync_ns) / 1e9
+
+    def _run(self) -> None:
+        while not self._stopping:
+            began_ns = self._clock.monotonic_ns()
+            self._drain(self._tick_s)
+            for writer in list(self._open):
+                self._sync(writer)
+            self.last_sync_ns = self._clock.monotonic_ns()
+            passed_s = (self.last_sync_ns - began_ns) / 1e9
+            if passed_s > self._tick_s * 4:
+                log.warning("volume %s took %.1f s to sync", self.root.name, passed_s)
+        self._drain(0.0)
+        for writer in list(self._open):
+            self._close(writer)
+
+    def _drain(self, wait_s: float) -> None:
+        """Take messages until the tick is due: files close at once, syncs wait for the tick."""
+        until_ns = self._clock.monotonic_ns() + int(wait_s * 1e9)
+        while True:
+            left_s = max(0.0, (until_ns - self._clock.monotonic_ns()) / 1e9)
+            try:
+                what, writer = self._inbox.get(timeout=left_s) if left_s else self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if writer is None:
+                self._stopping = True
+                until_ns = 0
+            elif what == "open":
+                self._open[writer] = None
+                self._sync_dirs(writer)
+            else:
+                self._close(writer)
+
+    def _sync_dirs(self, writer: SegmentWriter) -> None:
+        try:
+            for folder in writer.new_dirs:
+                fsync_dir(folder)
+        except OSError as error:
+            writer.fault = fault_from(error)
+
+    def _sync(self, writer: SegmentWriter) -> None:
+        progress = writer.progress
+        if writer.fault is not None or progress == writer.durable:
+            return
+        try:
+            os.fdatasync(writer.fd)
+        except OSError as error:
+            # After a failed fdatasync the kernel may have dropped the pages (fsyncgate, 2018):
+            # nothing behind the last good one is trusted, and the file gets no further writes.
+            writer.fault = fault_from(error)
+            self.fault = writer.fault.cause
+            log.error("volume %s: %s", self.root.name, writer.fault, extra={"camera": writer.head.camera_id})
+        else:
+            writer.durable = progress
+            self.fault = None
+
+    def _close(self, writer: SegmentWriter) -> None:
+        self._open.pop(writer, None)
+        row = writer.row
+        try:
+            try:
+                self._sync(writer)
+                self._sync_dirs(writer) if row is not None else None
+            finally:
+                os.close(writer.fd)
+            if writer.fault is not None or row is None:
+                row = mend(writer.path, writer.volume_id, writer.relative, at_most=writer.durable[0])
+        except OSError as error:
+            log.error("volume %s: %s", self.root.name, fault_from(error))
+            return  # recovery makes the row when the disk is back
+        if row is not None:
+            self._on_row(row)
