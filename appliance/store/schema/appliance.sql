@@ -79,6 +79,7 @@ CREATE TABLE alerts (
 ) WITHOUT ROWID;
 CREATE INDEX alerts_time ON alerts(created_ns DESC, id DESC);
 CREATE INDEX alerts_open ON alerts(status, created_ns DESC);
+CREATE INDEX alerts_event ON alerts(event_id);
 
 CREATE TABLE journal (
     id          INTEGER PRIMARY KEY AUTOINCREMENT, -- the position that /ws/events speaks of
@@ -100,15 +101,19 @@ CREATE TABLE outbox (
     id               TEXT NOT NULL,     -- idempotency key, never changes (D2)
     target_id        TEXT NOT NULL,
     kind             TEXT NOT NULL,     -- event | alert | ...
+    position         INTEGER NOT NULL,  -- order of entry inside the target: first deliveries keep it
     body             BLOB NOT NULL,     -- JSON in the contract's shape; of a tombstone: why
-    state            TEXT NOT NULL CHECK (state IN ('waiting','in_flight','parked','tombstone')),
+    is_tombstone     INTEGER NOT NULL DEFAULT 0, -- 1: the body was dropped (D5); still to be delivered as such
+    state            TEXT NOT NULL CHECK (state IN ('waiting','in_flight','parked')),
     created_ns       INTEGER NOT NULL,
     attempts         INTEGER NOT NULL DEFAULT 0,
     next_attempt_ns  INTEGER NOT NULL DEFAULT 0,
     last_error       TEXT,
     PRIMARY KEY (target_id, id)
 ) WITHOUT ROWID;
-CREATE INDEX outbox_due ON outbox(target_id, state, next_attempt_ns, id);
+CREATE INDEX outbox_due ON outbox(target_id, state, position);
+CREATE UNIQUE INDEX outbox_order ON outbox(target_id, position);
+CREATE INDEX outbox_age ON outbox(created_ns) WHERE is_tombstone = 0;
 
 CREATE TABLE outbox_counts (            -- what left the outbox, for D6
     target_id    TEXT NOT NULL,
@@ -153,6 +158,7 @@ CREATE TABLE locks (
     created_ns  INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX locks_span ON locks(camera_id, start_ns, end_ns);
+CREATE INDEX locks_owner ON locks(owner_id);
 
 CREATE TABLE volumes (
     id          TEXT PRIMARY KEY,       -- also in VOLUME/.volume.json (R7)

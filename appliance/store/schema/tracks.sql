@@ -10,3 +10,9 @@ CREATE TABLE tracks (
     points      BLOB NOT NULL           -- msgpack list of [time_ns, x, y, width, height, confidence]
 ) WITHOUT ROWID;
 CREATE INDEX tracks_time ON tracks(camera_id, start_ns);
+CREATE INDEX tracks_end ON tracks(end_ns);
+
+CREATE TABLE presences (                -- who was in view; read at the start, so that nobody enters twice
+    track_id  TEXT PRIMARY KEY,
+    body      TEXT NOT NULL             -- JSON of TrackPoint: where it was last seen
+) WITHOUT ROWID;
