@@ -105,7 +105,7 @@ class Source:
         except av.error.FFmpegError as error:
             raise fault_from(error, "the camera stopped sending") from error
 
-    def _prefixed(self, packet: av.Packet[Any], is_video: bool) -> bytearray:
+    def _prefixed(self, packet: "av.Packet[Any]", is_video: bool) -> bytearray:
         data = bytearray(memoryview(packet))
         return h26x.to_length_prefixed(data) if is_video and self._annex_b else data
 

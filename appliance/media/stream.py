@@ -258,6 +258,8 @@ class StreamThread:
             tap.ended()
 
     def _figure(self, mono_ns: int, now_ns: int) -> None:
+        if self._run is None:
+            return
         passed_s = (mono_ns - self._figured_ns) / SECOND_NS
         self._fps = round(self._frames / passed_s, 1)
         self._bitrate = int(self._bytes * 8 / passed_s)
