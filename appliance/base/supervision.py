@@ -26,7 +26,7 @@ class BackOff:
         self.failures = 0
 
     def next_s(self) -> float:
-        pause_s = min(self._longest_s, self._first_s * 2 ** min(self.failures, 30))
+        pause_s = min(self._longest_s, self._first_s * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return pause_s * random.uniform(0.8, 1.2)
 
