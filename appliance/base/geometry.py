@@ -44,8 +44,7 @@ def inside(polygon: Sequence[Point], p: Point) -> bool:
 def area(polygon: Sequence[Point]) -> float:
     """Signed area by the shoelace formula; the sign tells the winding."""
     return 0.5 * sum(
-        x0 * y1 - x1 * y0
-        for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True)
+        x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True)
     )
 
 
