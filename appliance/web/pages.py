@@ -1,0 +1,278 @@
+"""The screen's routes: HTML for people, on the same sign-in as the API.
+
+A page reads what it shows in one look at the database, renders, and leaves the rest to its scripts,
+which speak to ``/api/v1`` and the two WebSockets. Refusals are pages too: what, why, what next.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from appliance.base.errors import ApplianceError, not_found
+from appliance.base.model import ROLES, Camera, Role, User
+from appliance.base.wire import camera_json
+from appliance.store import alerts, events
+from appliance.web import pages_data as data
+from appliance.web import pages_words as words
+from appliance.web.auth import page_user
+from appliance.web.box import Box
+from appliance.web.pages_view import render, ui_path
+
+Page = Callable[["Asked"], Awaitable[str]]
+
+EVENTS_PER_PAGE = 60
+_STATUS = {"not_found": 404, "denied": 403, "invalid": 400, "conflict": 409, "unavailable": 503}
+
+
+class Asked:
+    """One request for a page: the box, the request and the page's frame."""
+
+    def __init__(self, box: Box, request: web.Request, frame: data.Frame) -> None:
+        self.box = box
+        self.request = request
+        self.frame = frame
+
+    @property
+    def user(self) -> User:
+        return self.frame.user
+
+    def may(self, role: Role) -> bool:
+        return ROLES.index(self.user.role) >= ROLES.index(role)
+
+    def need(self, role: Role) -> None:
+        """Raises ``denied`` below ``role``."""
+        if not self.may(role):
+            raise ApplianceError(
+                "denied", f"this page is for the {role} role", "ask an admin of this box to do it or to raise you"
+            )
+
+    def camera(self) -> Camera:
+        """The camera named in the path. Raises ``not_found``, also for one this user may not see."""
+        wanted = self.request.match_info["id"]
+        for camera in self.frame.cameras:
+            if camera.id == wanted:
+                return camera
+        raise not_found("camera", wanted)
+
+    def page(self, template: str, here: str, title: str, **values: Any) -> str:
+        now_ns = self.box.clock.now_ns()
+        return render(
+            template,
+            here=here,
+            title=title,
+            may=self.may,
+            theme=_theme(self.request),
+            now_ms=now_ns // 1_000_000,
+            version=self.box.version,
+            frame=self.frame,
+            user=self.user,
+            when=lambda text: words.moment(text, self.frame.zone, now_ns),
+            event_title=lambda event: words.event_title(event, self.frame.names.zones),
+            camera_name=lambda id_: self.frame.names.cameras.get(id_, id_),
+            **values,
+        )
+
+
+def add_pages(app: web.Application, box: Box) -> None:
+    """Mount every page, the static files and ``/clock`` on ``app``."""
+
+    async def login(request: web.Request) -> web.Response:
+        target = _local(request.query.get("next", "/"))
+        return _html(render("login.html", theme=_theme(request), next=target, username=""))
+
+    async def password(request: web.Request) -> web.Response:
+        user = await page_user(request, with_old_password=True)
+        return _html(render("login.html", theme=_theme(request), next="/", username=user.username))
+
+    async def clock(request: web.Request) -> web.Response:
+        return web.json_response({"now_ms": box.clock.now_ns() / 1e6}, headers={"Cache-Control": "no-store"})
+
+    def route(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            user = await page_user(request)
+            asked = Asked(box, request, await data.frame(box, user))
+            try:
+                return _html(await page(asked))
+            except ApplianceError as error:
+                status = _STATUS.get(error.kind, 500)
+                return _html(asked.page("refused.html", "", "Not here", status=status, error=error), status)
+
+        return answer
+
+    app.router.add_get("/login", login)
+    app.router.add_get("/password", password)
+    app.router.add_get("/clock", clock)
+    for path, page in PAGES:
+        app.router.add_get(path, route(page))
+    app.router.add_static("/static", ui_path() / "static", append_version=False)
+
+
+async def wall(asked: Asked) -> str:
+    cameras = data.camera_views(asked.box, asked.frame.cameras)
+    return asked.page("wall.html", "wall", "Wall", cameras=cameras)
+
+
+async def camera(asked: Asked) -> str:
+    found = asked.camera()
+    ids = [c.id for c in asked.frame.cameras]
+    at = ids.index(found.id)
+    return asked.page(
+        "camera.html",
+        "wall",
+        found.name,
+        camera=camera_json(found, data.status_of(asked.box, found)),
+        before=ids[at - 1] if at > 0 else None,
+        after=ids[at + 1] if at + 1 < len(ids) else None,
+        has_sub=data.has_sub(asked.box, found),
+        today=words.site_now(asked.frame.zone, asked.box.clock.now_ns()).date().isoformat(),
+    )
+
+
+async def event_list(asked: Asked) -> str:
+    query = asked.request.query
+    today = words.site_now(asked.frame.zone, asked.box.clock.now_ns()).date()
+    date = query.get("date", "")
+    start_ns, end_ns = _day(date, asked)
+    severities = tuple(s for s in query.getall("severity", []) if s in words.SEVERITIES)
+    wanted = events.EventFilter(
+        camera_ids=tuple(filter(None, query.getall("camera_id", []))),
+        types=tuple(filter(None, query.getall("type", []))),
+        severities=severities,  # type: ignore[arg-type]
+        start_ns=start_ns,
+        end_ns=end_ns,
+        allowed_camera_ids=asked.user.camera_ids,
+    )
+    found, more, total = await data.events_page(asked.box, wanted, EVENTS_PER_PAGE, query.get("cursor"))
+    return asked.page(
+        "events.html",
+        "events",
+        "Events",
+        events=found,
+        total=total,
+        wanted=wanted,
+        date=date,
+        today=today.isoformat(),
+        yesterday=(today - timedelta(days=1)).isoformat(),
+        filtered=bool(wanted.camera_ids or wanted.types or severities or date),
+        first_page="cursor" not in query,
+        older=None if more is None else str(asked.request.rel_url.update_query(cursor=more)),
+    )
+
+
+async def event(asked: Asked) -> str:
+    found, older, newer = await data.event_view(asked.box, asked.user, asked.request.match_info["id"])
+    return asked.page(
+        "event.html",
+        "events",
+        words.event_title(found, asked.frame.names.zones),
+        event=found,
+        older=older,
+        newer=newer,
+        is_live=any(c.id == found["camera_id"] for c in asked.frame.cameras),
+    )
+
+
+async def alert_list(asked: Asked) -> str:
+    query = asked.request.query
+    status = query.get("status", "open")
+    statuses: dict[str, tuple[alerts.AlertStatus, ...]] = {
+        "open": ("new", "acknowledged"),
+        "resolved": ("resolved",),
+        "all": (),
+    }
+    if status not in statuses:
+        status = "open"
+    wanted = alerts.AlertFilter(statuses=statuses[status], allowed_camera_ids=asked.user.camera_ids)
+    found, more, total = await data.alerts_page(asked.box, wanted, EVENTS_PER_PAGE, query.get("cursor"))
+    if status == "open":
+        # What nobody has seen yet stands first, the gravest on top.
+        grave = list(words.SEVERITIES)
+        found.sort(key=lambda a: (a["status"] != "new", grave.index(a["severity"]) if a["status"] == "new" else 0))
+    older = None if more is None else str(asked.request.rel_url.update_query(cursor=more))
+    return asked.page("alerts.html", "alerts", "Alerts", alerts=found, total=total, status=status, older=older)
+
+
+async def settings_home(asked: Asked) -> str:
+    cameras = data.camera_views(asked.box, asked.frame.cameras)
+    return asked.page("settings_cameras.html", "settings", "Cameras", cameras=cameras)
+
+
+async def camera_new(asked: Asked) -> str:
+    asked.need("installer")
+    return asked.page("settings_camera.html", "settings", "Add a camera", camera=None)
+
+
+async def camera_edit(asked: Asked) -> str:
+    asked.need("installer")
+    found = asked.camera()
+    view = camera_json(found, data.status_of(asked.box, found))
+    return asked.page("settings_camera.html", "settings", found.name, camera=view)
+
+
+async def camera_zones(asked: Asked) -> str:
+    found = asked.camera()
+    zones, rules = await data.rules_view(asked.box, asked.user)
+    mine = [zone for zone in zones if zone["camera_id"] == found.id]
+    ids = {zone["id"] for zone in mine}
+    about = [r for r in rules if ids & set(r["zone_ids"]) or found.id in r["camera_ids"]]
+    view = camera_json(found, data.status_of(asked.box, found))
+    return asked.page("settings_zones.html", "settings", found.name, camera=view, zones=mine, rules=about)
+
+
+async def users(asked: Asked) -> str:
+    asked.need("admin")
+    found = await data.users_view(asked.box)
+    return asked.page("settings_users.html", "settings", "People", users=found, roles=ROLES)
+
+
+async def site(asked: Asked) -> str:
+    settings = await data.settings_view(asked.box)
+    return asked.page("settings_site.html", "settings", "Site", settings=settings)
+
+
+async def health(asked: Asked) -> str:
+    return asked.page("settings_health.html", "settings", "Health", device_id=asked.box.device_id)
+
+
+PAGES: tuple[tuple[str, Page], ...] = (
+    ("/", wall),
+    ("/cameras/{id}", camera),
+    ("/events", event_list),
+    ("/events/{id}", event),
+    ("/alerts", alert_list),
+    ("/settings", settings_home),
+    ("/settings/cameras/new", camera_new),
+    ("/settings/cameras/{id}", camera_edit),
+    ("/settings/cameras/{id}/zones", camera_zones),
+    ("/settings/users", users),
+    ("/settings/site", site),
+    ("/settings/health", health),
+)
+
+
+def _day(date: str, asked: Asked) -> tuple[int | None, int | None]:
+    if not date:
+        return None, None
+    try:
+        return words.site_day(date, asked.frame.zone)
+    except (ValueError, OverflowError):
+        raise ApplianceError("invalid", f"{date[:20]!r} is not a day", "write it as 2026-01-20") from None
+
+
+def _local(target: str) -> str:
+    """Where to go after signing in: a path of this box, never another site."""
+    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
+    return target if safe and target.isprintable() else "/"
+
+
+def _theme(request: web.Request) -> str:
+    theme = request.cookies.get("theme", "")
+    return theme if theme in ("dark", "light") else ""
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(
+        text=text, status=status, content_type="text/html", charset="utf-8", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,54 @@
+// Calls to /api/v1. Writes carry the CSRF token from the readable cookie; refusals arrive as Refusal
+// with the box's own words, which are shown verbatim.
+
+export class Refusal extends Error {
+  constructor(status, error, retryAfter) {
+    super(error.message || `the box answered ${status}`);
+    this.status = status;
+    this.kind = error.kind || "internal";
+    this.hint = error.hint || "";
+    this.field = error.field || null;
+    this.retryAfter = retryAfter;
+  }
+}
+
+function csrf() {
+  const found = document.cookie.split("; ").find((part) => part.startsWith("csrf="));
+  return found ? decodeURIComponent(found.slice(5)) : "";
+}
+
+/**
+ * @param {string} method
+ * @param {string} path  below /api/v1
+ * @param {object} [body]  sent as JSON
+ * @returns the parsed answer, or null for 204
+ */
+export async function call(method, path, body, { signal } = {}) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, { message: "The box does not answer.", hint: "Check the network; this page keeps trying." });
+  }
+  if (answer.status === 204) return null;
+  const text = await answer.text();
+  let parsed = {};
+  try { parsed = JSON.parse(text); } catch { /* a proxy's page: the status is all there is to say */ }
+  if (answer.ok) return parsed;
+  if (answer.status === 401 && location.pathname !== "/login") {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  throw new Refusal(answer.status, parsed.error ?? {}, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+export const get = (path, how) => call("GET", path, undefined, how);
+export const post = (path, body = {}) => call("POST", path, body);
+export const put = (path, body) => call("PUT", path, body);
+export const patch = (path, body) => call("PATCH", path, body);
+export const remove = (path) => call("DELETE", path);

@@ -1,0 +1,169 @@
+// Media Source Extensions: for pages without a secure context, and browsers without WebCodecs.
+// The element wants a buffer; we keep it as short as frames arrive evenly, and follow the live edge
+// with small changes of speed, which show every frame, instead of jumps, which do not.
+
+import { readFragment, readInit } from "./boxes.js";
+
+const LAG_S = 0.11; // wanted distance to the newest frame's end: about one frame and the jitter of a LAN
+const HURRY_AT_S = 0.04; // how far off that may be before the speed changes
+const JUMP_AT_S = 2.0; // further behind than this, seek; counted as skipped
+const KEEP_S = 8; // behind the play head, in the source buffer
+const MOST_WAITING = 300; // fragments not yet appended
+
+export class MsePlayer {
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.element = document.createElement("video");
+    this.element.muted = true;
+    this.element.playsInline = true;
+    this.element.disableRemotePlayback = true; // ManagedMediaSource insists on it
+    this.element.disablePictureInPicture = true;
+    this.init = null;
+    this.source = null;
+    this.buffer = null;
+    this.waiting = [];
+    this.skipped = 0;
+    this.started = false;
+    this.timer = 0;
+    this.url = "";
+    this.#watchFrames();
+  }
+
+  static get sourceType() {
+    return window.ManagedMediaSource ?? window.MediaSource ?? null;
+  }
+
+  static async supports(codec) {
+    return MsePlayer.sourceType?.isTypeSupported(`video/mp4; codecs="${codec}"`) ?? false;
+  }
+
+  start(codec, initBuffer) {
+    this.#closeSource();
+    this.init = readInit(initBuffer);
+    this.waiting = [new Uint8Array(initBuffer)];
+    this.started = false;
+    this.waitForKey = true;
+    const source = new MsePlayer.sourceType();
+    this.source = source;
+    source.addEventListener("sourceopen", () => {
+      if (source !== this.source || this.buffer) return;
+      this.buffer = source.addSourceBuffer(`video/mp4; codecs="${codec}"`);
+      this.buffer.mode = "segments";
+      this.buffer.addEventListener("updateend", () => this.#appended());
+      this.buffer.addEventListener("error", () => this.#fail(new Error("the browser refused the video")));
+      this.#feed();
+    });
+    this.url = URL.createObjectURL(source);
+    this.element.src = this.url;
+    this.timer = setInterval(() => this.#follow(), 200);
+  }
+
+  push(buffer) {
+    const sample = readFragment(buffer, this.init);
+    if (this.waiting.length > MOST_WAITING) {
+      this.waiting = this.waiting.filter((part) => part === this.waiting[0]);
+      this.waitForKey = true;
+    }
+    if (this.waitForKey && !sample.isKey) { this.skipped += 1; return null; }
+    this.waitForKey = false;
+    this.waiting.push(new Uint8Array(buffer));
+    this.#feed();
+    return (sample.decodeTime + sample.offset) / this.init.timescale;
+  }
+
+  close() {
+    this.#closeSource();
+    this.element.removeAttribute("src");
+    this.element.load();
+  }
+
+  #feed() {
+    const { buffer } = this;
+    if (!buffer || buffer.updating || this.waiting.length === 0 || this.source.readyState !== "open") return;
+    const parts = this.waiting;
+    this.waiting = [];
+    try {
+      buffer.appendBuffer(parts.length === 1 ? parts[0] : joined(parts));
+    } catch (error) {
+      if (error.name !== "QuotaExceededError") { this.#fail(error); return; }
+      this.waiting = parts;
+      this.#trim(1);
+    }
+  }
+
+  #appended() {
+    const { element, buffer } = this;
+    if (!buffer || !this.source || this.source.readyState !== "open") return;
+    const ranges = buffer.buffered;
+    if (!this.started && ranges.length > 0) {
+      this.started = true;
+      element.currentTime = Math.max(ranges.start(ranges.length - 1), ranges.end(ranges.length - 1) - LAG_S);
+      element.play().catch(() => undefined); // muted video may always play; a closed tab may not
+    }
+    if (this.waiting.length > 0) this.#feed();
+    else if (ranges.length > 0 && element.currentTime - ranges.start(0) > 3 * KEEP_S) this.#trim(KEEP_S);
+  }
+
+  #trim(keep) {
+    const { buffer, element } = this;
+    const end = element.currentTime - keep;
+    if (!buffer.updating && buffer.buffered.length > 0 && end > buffer.buffered.start(0)) {
+      buffer.remove(buffer.buffered.start(0), end);
+    }
+  }
+
+  #follow() {
+    const { element, buffer } = this;
+    if (!this.started || !buffer || buffer.buffered.length === 0) return;
+    const ranges = buffer.buffered;
+    const edge = ranges.end(ranges.length - 1);
+    const start = ranges.start(ranges.length - 1);
+    const lag = edge - element.currentTime;
+    if (lag > JUMP_AT_S || element.currentTime < start) {
+      this.skipped += 1;
+      element.currentTime = Math.max(start, edge - LAG_S); // also over a hole, where the element would wait for ever
+      return;
+    }
+    const off = lag - LAG_S;
+    let rate = 1;
+    if (off > 0.5) rate = 1.5;
+    else if (off > HURRY_AT_S) rate = 1 + Math.min(0.2, off / 2);
+    else if (off < -HURRY_AT_S) rate = 0.95;
+    if (Math.abs(element.playbackRate - rate) > 0.005) element.playbackRate = rate;
+    if (element.paused && document.visibilityState === "visible") element.play().catch(() => undefined);
+  }
+
+  #watchFrames() {
+    const { element } = this;
+    if ("requestVideoFrameCallback" in element) {
+      const shown = (_now, { mediaTime }) => {
+        this.handlers.onShown(mediaTime);
+        element.requestVideoFrameCallback(shown);
+      };
+      element.requestVideoFrameCallback(shown);
+    } else {
+      element.addEventListener("timeupdate", () => this.handlers.onShown(element.currentTime));
+    }
+    element.addEventListener("error", () => { if (element.error) this.#fail(new Error(element.error.message)); });
+  }
+
+  #fail(error) {
+    if (this.source) this.handlers.onFailed(error);
+  }
+
+  #closeSource() {
+    clearInterval(this.timer);
+    this.source = null;
+    this.buffer = null;
+    this.waiting = [];
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = "";
+  }
+}
+
+function joined(parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) { whole.set(part, at); at += part.byteLength; }
+  return whole;
+}

@@ -1,0 +1,185 @@
+// A camera's day as a strip: what is recorded, what is not and why, and its events. A day is the
+// site's, and has 23 or 25 hours where clocks change: positions are shares of its real length.
+
+import { get } from "./api.js";
+import { boxNow, clock, fromSite, isoDay, span } from "./time.js";
+import { CAUSES } from "./words.js";
+
+const CALM = new Set(["disabled", "schedule", "expired"]); // nobody wanted or expects footage there
+const AGAIN_MS = 15_000;
+const DAY_MS = 86_400_000;
+
+export class Timeline {
+  constructor(cameraId, { onPick }) {
+    this.cameraId = cameraId;
+    this.onPick = onPick;
+    this.strip = document.querySelector("#strip");
+    this.input = document.querySelector("#day");
+    this.under = document.querySelector("#under");
+    this.spans = [];
+    this.recordedEnd = boxNow();
+    this.cursorAt = 0; // ms, where the keyboard stands
+    this.request = 0;
+  }
+
+  async start() {
+    this.input.addEventListener("change", () => this.load());
+    document.querySelector("#day-back").addEventListener("click", () => this.#turn(-1));
+    document.querySelector("#day-on").addEventListener("click", () => this.#turn(1));
+    this.strip.addEventListener("click", ({ clientX }) => this.#pick(this.#timeAt(clientX)));
+    this.strip.addEventListener("pointermove", ({ clientX }) => this.#point(this.#timeAt(clientX)));
+    this.strip.addEventListener("pointerleave", () => { this.#cursor(null); this.#summarise(); });
+    this.strip.addEventListener("keydown", (press) => this.#key(press));
+    this.strip.addEventListener("focus", () => this.#point(this.cursorAt || this.recordedEnd));
+    setInterval(() => { if (this.isToday) this.load(); }, AGAIN_MS);
+    await this.load();
+  }
+
+  get isToday() {
+    return this.input.value === isoDay(boxNow());
+  }
+
+  async goTo(ms) {
+    if (isoDay(ms) === this.input.value) return;
+    this.input.value = isoDay(ms);
+    await this.load();
+  }
+
+  async load() {
+    if (!this.input.value) return;
+    const mine = (this.request += 1);
+    this.from = fromSite(this.input.value);
+    this.to = fromSite(isoDay(this.from + 1.25 * DAY_MS));
+    const interval = `start_time=${new Date(this.from).toISOString()}&end_time=${new Date(this.to).toISOString()}`;
+    this.#drawHours();
+    try {
+      const [recordings, { events }] = await Promise.all([
+        get(`/cameras/${this.cameraId}/recordings?${interval}`),
+        get(`/events?camera_id=${this.cameraId}&${interval}&limit=500`),
+      ]);
+      if (mine !== this.request) return;
+      this.spans = recordings.spans.map((one) => ({ ...one, from: Date.parse(one.start), to: Date.parse(one.end) }));
+      this.recordedEnd = Math.min(boxNow(), this.to, Date.parse(recordings.end) || this.to);
+      this.#draw(events);
+      this.#summarise();
+    } catch (error) {
+      if (mine === this.request) this.say(`Recordings cannot be read: ${error.message}`);
+    }
+  }
+
+  say(text) {
+    this.under.textContent = text;
+  }
+
+  playhead(ms) {
+    const mark = document.querySelector("#playhead");
+    mark.hidden = ms === null || ms < this.from || ms > this.to;
+    if (!mark.hidden) mark.style.left = this.#share(ms);
+  }
+
+  #turn(days) {
+    const noon = this.from + DAY_MS / 2;
+    const wanted = isoDay(noon + days * DAY_MS);
+    if (wanted > this.input.max && this.input.max && wanted > isoDay(boxNow())) return;
+    this.input.value = wanted;
+    this.load();
+  }
+
+  #share(ms) {
+    return `${(100 * (ms - this.from)) / (this.to - this.from)}%`;
+  }
+
+  #timeAt(clientX) {
+    const { left, width } = this.strip.getBoundingClientRect();
+    return this.from + ((clientX - left) / width) * (this.to - this.from);
+  }
+
+  #drawHours() {
+    const hours = document.querySelector("#hours");
+    const every = this.strip.clientWidth < 560 ? 6 : this.strip.clientWidth < 900 ? 3 : 2;
+    const marks = [];
+    for (let ms = this.from; ms < this.to; ms += 3_600_000) {
+      const label = clock(ms).slice(0, 5);
+      if (Number(label.slice(0, 2)) % every) continue;
+      const mark = document.createElement("span");
+      mark.textContent = label;
+      mark.style.left = this.#share(ms);
+      marks.push(mark);
+    }
+    hours.replaceChildren(...marks);
+  }
+
+  #draw(events) {
+    const parts = [];
+    for (const one of this.spans) {
+      const part = document.createElement("i");
+      part.dataset.state = one.state;
+      if (one.locked) part.dataset.locked = "";
+      if (CALM.has(one.cause)) part.dataset.calm = "";
+      part.style.left = this.#share(one.from);
+      part.style.width = `${(100 * (one.to - one.from)) / (this.to - this.from)}%`;
+      parts.push(part);
+    }
+    for (const event of events) {
+      const mark = document.createElement("b");
+      mark.dataset.severity = event.severity;
+      mark.style.left = this.#share(Date.parse(event.start_time));
+      parts.push(mark);
+    }
+    document.querySelector("#spans").replaceChildren(...parts);
+    const gaps = this.spans.filter((one) => one.state === "gap" && !CALM.has(one.cause));
+    const list = document.querySelector("#gaps");
+    list.hidden = gaps.length === 0;
+    list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} this day`;
+    document.querySelector("#gap-list").replaceChildren(...gaps.slice(-200).map((one) => {
+      const line = document.createElement("li");
+      const why = Object.assign(document.createElement("span"), { textContent: `${CAUSES[one.cause] ?? one.cause}, ${span(one.to - one.from)}` });
+      line.append(`${clock(one.from)} – ${clock(one.to)}  `, why);
+      return line;
+    }));
+  }
+
+  #summarise() {
+    const sum = (wanted) => this.spans.filter(wanted).reduce((total, one) => total + one.to - one.from, 0);
+    const recorded = sum((one) => one.state === "recorded");
+    const missing = sum((one) => one.state === "gap" && !CALM.has(one.cause));
+    if (!recorded) { this.say("Nothing is recorded on this day."); return; }
+    this.say(`${span(recorded)} recorded${missing ? `, ${span(missing)} missing` : ", no gap"}. Click the strip to play from there.`);
+  }
+
+  #point(ms) {
+    const at = Math.max(this.from, Math.min(ms, this.to - 1));
+    this.#cursor(at);
+    const here = this.spans.find((one) => one.from <= at && at < one.to);
+    const what = !here ? "not yet" : here.state === "recorded" ? `recorded${here.locked ? ", locked" : ""}${here.time_unsure ? ", clock not sure" : ""}` : `no recording: ${CAUSES[here.cause] ?? here.cause}`;
+    this.say(`${clock(at)} · ${what}`);
+    this.strip.setAttribute("aria-valuenow", Math.round((at - this.from) / 1000));
+    this.strip.setAttribute("aria-valuetext", `${clock(at)}, ${what}`);
+  }
+
+  #cursor(ms) {
+    const mark = document.querySelector("#cursor");
+    mark.hidden = ms === null;
+    if (ms === null) return;
+    mark.style.left = this.#share(ms);
+    this.cursorAt = ms;
+  }
+
+  #pick(ms) {
+    const here = this.spans.find((one) => one.from <= ms && ms < one.to);
+    if (!here) return;
+    if (here.state === "recorded") { this.onPick(ms); return; }
+    const next = this.spans.find((one) => one.from >= here.to && one.state === "recorded");
+    if (next) this.onPick(next.from); // a click into a gap means: what came after it
+    else this.say(`${clock(ms)} · no recording: ${CAUSES[here.cause] ?? here.cause}`);
+  }
+
+  #key(press) {
+    const steps = { ArrowLeft: -60_000, ArrowRight: 60_000, PageUp: 3_600_000, PageDown: -3_600_000 };
+    const step = steps[press.key] * (press.shiftKey ? 10 : 1);
+    if (step) this.#point((this.cursorAt || this.recordedEnd) + step);
+    else if (press.key === "Enter" || press.key === " ") this.#pick(this.cursorAt);
+    else return;
+    press.preventDefault();
+  }
+}
