@@ -126,8 +126,9 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         if not name.startswith(PREFIX):
             continue
         if name not in known:
-            nearest = _nearest(name, list(known))
-            raise invalid(f"unknown variable {name}", f"did you mean {nearest}?", field=name)
+            nearest = _nearest(name.removeprefix(PREFIX).lower(), list(_PARSERS))
+            hint = f"did you mean {PREFIX}{nearest.upper()}?"
+            raise invalid(f"unknown variable {name}", hint, field=name)
         if environ[name]:  # an empty variable is an unset one, as units and compose files leave them
             found |= _checked({known[name]: environ[name]}, name, Path.cwd())
     return found
