@@ -1,0 +1,39 @@
+"""What the rules say, and what they say it from."""
+
+from typing import Literal
+
+import msgspec
+
+from appliance.base.model import Box, Rule, RuleKind, TrackPoint
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one track did to one zone. ``point`` is the observation it was seen in (its picture
+    shows it), ``time_ns`` when it happened: for a crossing that lies between two observations."""
+
+    kind: Literal["entered", "left", "crossed"]
+    zone_id: str
+    time_ns: int
+    point: TrackPoint
+    direction: Literal["forward", "backward"] | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A rule came true. ``phase`` ``ended`` closes the earlier finding with the same ``key``
+    (its ``time_ns`` is then the end). ``seen_ns`` is the observation that ``bbox`` is from: ask
+    for the still of that moment. ``confidence`` is the track's best so far, 0..1."""
+
+    rule: Rule
+    camera_id: str
+    track_id: str
+    type: RuleKind
+    time_ns: int
+    seen_ns: int
+    class_name: str
+    confidence: float
+    bbox: Box
+    zone_id: str | None
+    key: str
+    direction: str | None = None
+    count: int | None = None
+    phase: Literal["began", "ended"] = "began"
