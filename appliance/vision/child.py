@@ -1,0 +1,52 @@
+"""Starting the children: ``python -m appliance.vision.…`` with as little of the daemon as possible."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from pathlib import Path
+
+# What a child may know of our environment: no APPLIANCE_*, no NOTIFY_SOCKET, no tokens.
+_PASSED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "VIRTUAL_ENV")
+_PASSED_BEGINNINGS = ("LC_", "CUDA_", "NVIDIA_")
+_ROOT = Path(__file__).resolve().parents[2]  # where ``appliance`` is imported from
+
+
+def environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED or name.startswith(_PASSED_BEGINNINGS)
+    }
+    kept["PYTHONPATH"] = str(_ROOT)
+    kept["PYTHONDONTWRITEBYTECODE"] = "1"
+    kept["ARIES_PARENT"] = str(os.getpid())
+    # One thread per library: the worker's own threads are the parallelism, and they are counted.
+    kept |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    return kept
+
+
+async def start_worker(control_fd: int) -> Process:
+    """Its standard error is ours: one line per failure, in the daemon's journal."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "appliance.vision.worker",
+        str(control_fd),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        pass_fds=(control_fd,),
+        env=environment(),
+    )
+
+
+async def start_still() -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "appliance.vision.still",
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment(),
+    )

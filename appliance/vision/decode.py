@@ -1,0 +1,159 @@
+"""One thread per camera: packets in, picked frames out.
+
+It decodes everything that others refer to, gates the frames the grid picks, and puts those worth a
+look into the camera's slot. The picked frames of the last two seconds are kept, for stills.
+"""
+
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import av
+from av.video.codeccontext import VideoCodecContext
+
+from appliance.vision.detectors import Picture
+from appliance.vision.gate import Gate
+from appliance.vision.messages import CODEC_NAMES, CONFIG, ENDED, HEADER, KEY, LaneReport, Watch
+from appliance.vision.planes import luma
+from appliance.vision.schedule import Grid, Looks, Slots
+from appliance.vision.still import EVERY, open_decoder
+from appliance.vision.track import Tracker
+
+log = logging.getLogger(__name__)
+
+KEPT_NS = 2_000_000_000
+KEPT_BYTES = 24 * 1024 * 1024  # of decoded frames per camera; large pictures are kept for less time
+LARGEST_PACKET_BYTES = 64 * 1024 * 1024
+
+
+class Lane:
+    """One camera in the worker: its socket, decoder, gate, tracker and figures."""
+
+    def __init__(
+        self, watch: Watch, connection: socket.socket, slots: Slots[Picture], next_id: Callable[[], str]
+    ) -> None:
+        self.watch = watch
+        self.tracker = Tracker(watch.camera_id, next_id, watch.min_confidence)
+        self.looked = self.selected = self.skipped = self.errors = 0
+        self.inference_ms: deque[float] = deque(maxlen=50)
+        self.kept: deque[av.VideoFrame] = deque()
+        self._connection = connection
+        self._slots = slots
+        self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate()
+        self._decoder: VideoCodecContext | None = None
+        self._codec, self._config = "", b""
+        self._needs_key = True
+        self._not_before_ns = 0
+        self._last_ns = 0
+        self._busy_since = 0.0
+        self._closed = False
+        name = f"decode-{watch.camera_id}"[:15]
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def change(self, watch: Watch) -> None:
+        self.watch = watch
+        self.tracker.min_confidence = watch.min_confidence
+        self._grid = Grid(watch.fps)
+
+    def close(self) -> None:
+        """Wakes the thread; it ends by itself."""
+        self._closed = True
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the daemon closed its end first
+
+    def report(self) -> LaneReport:
+        since = self._busy_since
+        recent = list(self.inference_ms)
+        return LaneReport(
+            looked=self.looked,
+            selected=self.selected,
+            skipped=self.skipped,
+            errors=self.errors,
+            waiting=self._slots.waiting(self.watch.camera_id),
+            busy_s=round(time.monotonic() - since, 3) if since else 0.0,
+            inference_ms=round(sum(recent) / len(recent), 3) if recent else 0.0,
+        )
+
+    def frame_near(self, time_ns: int) -> av.VideoFrame | None:
+        """The kept frame nearest to ``time_ns``, at most two seconds away."""
+        frames = list(self.kept)
+        best = min(frames, key=lambda frame: abs((frame.pts or 0) - time_ns), default=None)
+        return best if best is not None and abs((best.pts or 0) - time_ns) <= KEPT_NS else None
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with self._connection, self._connection.makefile("rb", buffering=1 << 18) as stream:
+            while not self._closed:
+                head = stream.read(HEADER.size)
+                if len(head) < HEADER.size:
+                    return
+                kind, flags, _, size, time_ns = HEADER.unpack(head)
+                body = stream.read(size) if 0 < size <= LARGEST_PACKET_BYTES else b""
+                if len(body) < size:
+                    return
+                self._busy_since = time.monotonic()
+                try:
+                    self._take(kind, flags, body, time_ns)
+                except Exception as error:  # whatever a stranger's bitstream does, it is counted
+                    self.errors += 1
+                    self._recover(error)
+                finally:
+                    self._busy_since = 0.0
+
+    def _take(self, kind: int, flags: int, body: bytes, time_ns: int) -> None:
+        if kind == CONFIG:
+            self._codec, self._config = CODEC_NAMES[flags], body
+            self._decoder = open_decoder(self._codec, self._config)
+            self._needs_key, self._not_before_ns = True, time_ns
+        elif kind == ENDED:
+            self._decoder = None
+        elif self._decoder is not None and (flags & KEY or not self._needs_key):
+            self._needs_key = False
+            packet = av.Packet(body)
+            packet.pts, packet.time_base = time_ns, EVERY
+            self._decoder.skip_frame = "NONREF" if self._grid.may_skip(time_ns) else "DEFAULT"
+            for frame in self._decoder.decode(packet):
+                self._decoded(frame)
+
+    def _recover(self, error: Exception) -> None:
+        if self.errors in (1, 10, 100) or self.errors % 1000 == 0:
+            log.info("%s: %d errors in decoding: %s", self.watch.camera_id, self.errors, type(error).__name__)
+        self._needs_key = True
+        if self._config:
+            try:
+                self._decoder = open_decoder(self._codec, self._config)
+            except Exception:  # a broken configuration: the next run brings another
+                self._decoder = None
+
+    def _decoded(self, frame: av.VideoFrame) -> None:
+        time_ns = frame.pts
+        if time_ns is None or frame.is_corrupt:
+            self.errors += 1
+            return
+        step_ns, self._last_ns = time_ns - self._last_ns, time_ns
+        if 0 < step_ns < 10**9 and self._decoder is not None:
+            self._grid.interval(step_ns)
+        if time_ns < self._not_before_ns or not self._grid.pick(time_ns):
+            return
+        self.selected += 1
+        self._keep(frame)
+        motion = self._gate.look(luma(frame), time_ns)
+        if self._looks.wants(time_ns, motion, known=self.tracker.known, unsure=self.tracker.unsure):
+            self.skipped += self._slots.put(Picture(self.watch.camera_id, time_ns, frame, motion))
+
+    def _keep(self, frame: av.VideoFrame) -> None:
+        self.kept.append(frame)
+        each = max(1, frame.width * frame.height * 3 // 2)
+        most = max(1, KEPT_BYTES // each)
+        newest_ns = frame.pts or 0
+        while len(self.kept) > most or newest_ns - (self.kept[0].pts or 0) > KEPT_NS:
+            self.kept.popleft()

@@ -1,0 +1,105 @@
+"""Detectors: pictures in, boxes out, as columns. A plugin point (house.md).
+
+Objective: one Protocol of three verbs (``load``, ``detect``, ``close``) and a registry of names that
+imports a backend only when it is used.
+Invariants: a backend's package is imported in its one file; ``detect`` gives one ``Detections`` per
+picture, in order, with boxes normalised to 0..1 and clipped, whatever the model's own coordinates.
+Non-goals: no tracking, no thresholds of a camera (only ``LOWEST_SCORE``, to keep the columns short).
+Read next: ``onnx`` (a backend), ``detr`` and ``yolox`` (families: how a model is fed and read),
+``motion`` (needs no model).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.base.errors import ApplianceError
+from appliance.vision.gate import Motion
+from appliance.vision.packs import Pack
+
+LOWEST_SCORE = 0.1  # the tracker's second stage lives on weak boxes (ByteTrack)
+
+Columns = NDArray[np.float32]
+Labels = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded frame and what the gate saw in it."""
+
+    camera_id: str
+    time_ns: int
+    frame: av.VideoFrame
+    motion: Motion
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """``boxes``: N x 4 float32 (x1, y1, x2, y2), 0..1; ``scores``: N, 0..1, falling; ``classes``: N
+    indices into the detector's ``labels``."""
+
+    boxes: Columns
+    scores: Columns
+    classes: Labels
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def only(self, keep: NDArray[np.bool_]) -> "Detections":
+        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
+
+
+NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
+
+
+class Detector(Protocol):
+    """``labels`` are known after ``load``. ``detect`` is called from one thread only."""
+
+    name: str
+    labels: tuple[str, ...]
+
+    def load(self, pack: Pack | None, threads: int) -> None:
+        """Get ready, the first slow run included. Raises ``invalid`` for a pack it cannot use."""
+
+    def detect(self, batch: Sequence[Picture]) -> list[Detections]:
+        """One answer per picture, in order."""
+
+    def close(self) -> None:
+        """Give everything back; may be called twice."""
+
+
+_BACKENDS = {
+    "onnxruntime": ("appliance.vision.detectors.onnx", "OnnxDetector"),
+    "motion": ("appliance.vision.detectors.motion", "MotionDetector"),
+}
+
+
+def backends() -> tuple[str, ...]:
+    return tuple(_BACKENDS)
+
+
+def make(backend: str) -> Detector:
+    """Import and construct a backend. Raises ``not_found`` for an unknown or missing one."""
+    if backend not in _BACKENDS:
+        known = ", ".join(_BACKENDS)
+        raise ApplianceError("not_found", f"there is no detector {backend!r}", f"known ones: {known}")
+    module, name = _BACKENDS[backend]
+    try:
+        detector: Detector = getattr(import_module(module), name)()
+    except ImportError as error:
+        hint = f"install the package of the {backend} backend"
+        raise ApplianceError("not_found", f"{backend} is not installed: {error}", hint) from error
+    return detector
+
+
+def ordered(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
+    """Clip to the picture, drop what has no area there, best score first."""
+    boxes = np.clip(boxes, 0.0, 1.0)
+    real = (boxes[:, 2] - boxes[:, 0] > 1e-4) & (boxes[:, 3] - boxes[:, 1] > 1e-4)
+    order = np.argsort(-scores[real], kind="stable")
+    return Detections(boxes[real][order], scores[real][order], classes[real][order])

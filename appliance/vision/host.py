@@ -1,0 +1,294 @@
+"""The daemon's side of the vision worker: starts it, feeds it, watches it, starts it again.
+
+Everything here runs on the event loop, except what ``feed`` does in stream threads. Nothing of the
+recording waits for any of it (R9, V1).
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.errors import ApplianceError, not_found
+from appliance.base.model import Box, Camera, TrackPoint
+from appliance.base.supervision import BackOff
+from appliance.media.fragment import Tap
+from appliance.vision.child import start_still
+from appliance.vision.feed import Feed
+from appliance.vision.messages import Watch
+from appliance.vision.session import Session
+from appliance.vision.state import VisionBeat, VisionFigures, VisionState
+
+log = logging.getLogger(__name__)
+
+STILL_TIMEOUT_S = 3.0
+ONE_SHOT_TIMEOUT_S = 10.0
+ONE_SHOTS = 2  # at once: each is a process
+HEALTHY_AFTER_S = 10.0  # a worker that lived so long is replaced at once
+
+
+class FrameSource(Protocol):
+    """``media.archive``'s: the GOP up to a moment; samples of (bytes, pts_90k, time_ns)."""
+
+    @property
+    def codec(self) -> str: ...
+    @property
+    def codec_config(self) -> bytes: ...
+    @property
+    def samples(self) -> Sequence[tuple[bytes, int, int]]: ...
+
+
+class VisionHost:
+    """Construct, ``apply`` the cameras, add each ``tap`` to its analysed stream, ``run`` for ever.
+
+    ``detector_choice``: ``auto``, ``motion`` or a pack's name; packs and bare models are looked for
+    in ``models_dir`` and then in ``asset_dirs``. The callbacks are called on the loop and must
+    return at once: ``on_tracks`` with points (V5), ``on_metrics`` twice a second, ``on_state`` with
+    each change.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        models_dir: Path,
+        detector_choice: str = "auto",
+        *,
+        asset_dirs: Sequence[Path] = (),
+        threads: int = 1,
+        on_tracks: Callable[[list[TrackPoint]], None] = lambda _: None,
+        on_metrics: Callable[[VisionBeat], None] = lambda _: None,
+        on_state: Callable[[VisionState], None] = lambda _: None,
+    ) -> None:
+        self.on_tracks, self.on_metrics, self.on_state = on_tracks, on_metrics, on_state
+        self._clock = clock
+        self._choice = detector_choice
+        self._models_dirs = (models_dir, *asset_dirs)
+        self._threads = threads
+        self._feeds: dict[str, Feed] = {}
+        self._watches: dict[str, Watch] = {}
+        self._open_tracks: dict[str, TrackPoint] = {}
+        self._session: Session | None = None
+        self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._one_shots = asyncio.Semaphore(ONE_SHOTS)
+        self._state = VisionState("off", clock.now_ns(), detector_choice, "no camera is analysed", 0)
+
+    # -- what others call -------------------------------------------------------------------
+
+    def tap(self, camera_id: str) -> Tap:
+        """The camera's tap, for the stream that its ``detect.stream`` names. Always the same one;
+        it does nothing while the camera is not analysed."""
+        return self._feed(camera_id)
+
+    async def apply(self, cameras: Sequence[Camera]) -> None:
+        """These cameras, with these settings, from now on. Tracks of others end."""
+        wanted = {
+            camera.id: Watch(
+                camera.id, camera.detect.fps, camera.detect.classes, camera.detect.min_confidence
+            )
+            for camera in cameras
+            if camera.enabled and camera.detect.enabled and camera.archived_ns is None
+        }
+        for camera_id in self._watches.keys() - wanted.keys():
+            self._feed(camera_id).enable(False)
+            if self._session is not None:
+                self._session.close(camera_id)
+            del self._watches[camera_id]
+            self._end_tracks(camera_id)
+        for camera_id, watch in wanted.items():
+            before = self._watches.get(camera_id)
+            self._watches[camera_id] = watch
+            self._feed(camera_id).enable(True)
+            if self._session is not None and before is None:
+                self._session.open(watch, self._feed(camera_id), ())
+            elif self._session is not None and before != watch:
+                self._session.change(watch)
+        self._changed.set()
+
+    async def use(self, detector_choice: str) -> None:
+        """Another detector: the worker is started again with it; open tracks live on."""
+        self._choice = detector_choice
+        if self._session is not None:
+            self._session.stop("another detector was chosen")
+
+    async def still(self, camera_id: str, time_ns: int, box: Box | None = None) -> bytes:
+        """A JPEG of the analysed frame nearest to ``time_ns``, of the last two seconds.
+
+        Raises ``not_found`` where there is none, ``unavailable`` without a worker.
+        """
+        if self._session is None:
+            raise ApplianceError("unavailable", "analysis is not running", self._state.reason)
+        try:
+            jpeg = await asyncio.wait_for(self._session.still(camera_id, time_ns, box), STILL_TIMEOUT_S)
+        except TimeoutError:
+            raise ApplianceError("unavailable", "the vision worker did not answer", "try again") from None
+        if not jpeg:
+            raise not_found("frame in memory of camera", camera_id)
+        return jpeg
+
+    async def still_from(self, source: FrameSource, box: Box | None = None) -> bytes:
+        """A JPEG of the last frame of ``source``, decoded by a one-shot child.
+
+        Raises ``not_found`` where nothing decodes, ``unavailable`` after ten seconds.
+        """
+        samples = [(bytes(data), time_ns) for data, _, time_ns in source.samples]
+        newest_ns = max((time_ns for _, time_ns in samples), default=0)
+        request = msgspec.msgpack.encode(
+            {
+                "codec": source.codec,
+                "codec_config": source.codec_config,
+                "samples": samples,
+                "time_ns": newest_ns,
+                "box": box,
+            }
+        )
+        async with self._one_shots:
+            process = await start_still()
+            try:
+                jpeg, errors = await asyncio.wait_for(process.communicate(request), ONE_SHOT_TIMEOUT_S)
+            except TimeoutError:
+                raise ApplianceError("unavailable", "the still took too long", "try again") from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        if not jpeg:
+            log.info("no still: %s", errors.decode(errors="replace").strip()[-300:])
+            raise ApplianceError("not_found", "that picture cannot be decoded", "choose another moment")
+        return jpeg
+
+    def state(self) -> VisionState:
+        return self._state
+
+    def figures(self) -> Mapping[str, VisionFigures]:
+        """Of every analysed camera; zeros while there is no worker."""
+        now = self._session.figures() if self._session is not None else {}
+        return {
+            camera_id: now.get(camera_id) or VisionFigures(watch.fps, skipped=self._feed(camera_id).skipped)
+            for camera_id, watch in self._watches.items()
+        }
+
+    @property
+    def worker_pid(self) -> int | None:
+        return None if self._session is None else self._session.pid
+
+    # -- running ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """For ever. The first restart is immediate, further ones wait 1, 2, 4 ... 60 s until a
+        worker has lived for ten seconds."""
+        self._loop = asyncio.get_running_loop()
+        back_off = BackOff()
+        failures = 0
+        try:
+            while True:
+                await self._until_wanted()
+                began_ns = self._clock.monotonic_ns()
+                reason = await self._run_once()
+                if self._clock.monotonic_ns() - began_ns > HEALTHY_AFTER_S * SECOND_NS:
+                    failures = 0
+                    back_off.reset()
+                if reason is None:  # stopped on purpose
+                    continue
+                failures += 1
+                log.warning("the vision worker is started again: %s", reason)
+                self._say("down", reason, restarts=self._state.restarts + 1)
+                if failures > 1:
+                    await self._clock.sleep(back_off.next_s())
+        finally:
+            self._say("off", "the box is stopping")
+            self._loop = None
+
+    async def _until_wanted(self) -> None:
+        if not self._watches:
+            self._say("off", "no camera is analysed")
+        while not self._watches:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _run_once(self) -> str | None:
+        """One worker's life: why it ended, or None where that was wanted."""
+        self._say("starting", self._state.reason if self._state.state == "down" else "")
+        epoch = f"{self._clock.now_ns() // 1_000_000:011x}{os.urandom(2).hex()}"
+        session = Session(self._clock, self._points, self._ready, self.on_metrics)
+        try:
+            await session.start(epoch, self._choice, self._models_dirs, self._threads)
+            self._session = session
+            for camera_id, watch in self._watches.items():
+                seeds = [p for p in self._open_tracks.values() if p.camera_id == camera_id]
+                session.open(watch, self._feed(camera_id), seeds)
+            return await session.watch(self._idle)
+        except (OSError, ApplianceError) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self._session = None
+            await session.end()
+
+    def _idle(self) -> bool:
+        return not self._watches
+
+    def _ready(self, detector: str, reason: str) -> None:
+        self._state = msgspec.structs.replace(self._state, detector=detector)
+        self._say("running", reason)
+
+    def _say(self, state: str, reason: str, restarts: int | None = None) -> None:
+        before = self._state
+        since_ns = before.since_ns if before.state == state else self._clock.now_ns()
+        changes = {"state": state, "since_ns": since_ns, "reason": reason}
+        if restarts is not None:
+            changes["restarts"] = restarts
+        self._state = msgspec.structs.replace(before, **changes)
+        if self._state != before:
+            self.on_state(self._state)
+
+    # -- tracks -----------------------------------------------------------------------------
+
+    def _points(self, points: list[TrackPoint]) -> None:
+        """Remember what is open, so that the next worker can go on with it (V4, V5)."""
+        fresh = [point for point in points if point.camera_id in self._watches]
+        for point in fresh:
+            if point.phase == "end":
+                self._open_tracks.pop(point.track_id, None)
+            else:
+                self._open_tracks[point.track_id] = point
+        if fresh:
+            self.on_tracks(fresh)
+
+    def _end_tracks(self, camera_id: str) -> None:
+        """Of a camera that is no longer analysed; what its worker still says is not heard."""
+        ended = [point for point in self._open_tracks.values() if point.camera_id == camera_id]
+        for point in ended:
+            del self._open_tracks[point.track_id]
+        if ended:
+            self.on_tracks([msgspec.structs.replace(point, phase="end") for point in ended])
+
+    # -- feeds ------------------------------------------------------------------------------
+
+    def _feed(self, camera_id: str) -> Feed:
+        feed = self._feeds.get(camera_id)
+        if feed is None:
+            feed = self._feeds[camera_id] = Feed(camera_id, self._wake)
+        return feed
+
+    def _wake(self, feed: Feed) -> None:
+        """From a stream thread or the loop: bytes wait for the socket."""
+        loop = self._loop
+        if loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(self._arm, feed)
+        except RuntimeError:
+            pass  # the loop is closing
+
+    def _arm(self, feed: Feed) -> None:
+        if self._loop is not None and (descriptor := feed.fileno()) >= 0:
+            self._loop.add_writer(descriptor, self._drain, feed, descriptor)
+
+    def _drain(self, feed: Feed, descriptor: int) -> None:
+        if self._loop is not None and (feed.fileno() != descriptor or not feed.writable()):
+            self._loop.remove_writer(descriptor)

@@ -1,0 +1,144 @@
+"""What travels between the daemon and its vision worker.
+
+Two kinds of sockets, both SOCK_STREAM pairs. The *control* socket carries MessagePack structs, each
+behind its length (u32, little endian). A *stream* socket (one per analysed camera, passed by
+SCM_RIGHTS beside its ``Open``) carries ``HEADER`` and that many bytes, from the daemon only.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from appliance.base.errors import ApplianceError
+from appliance.base.model import Box, TrackPoint
+
+# kind, codec or flags, reserved, size of the body in bytes, time_ns
+HEADER: Final = struct.Struct("<BBHIq")
+CONFIG, PACKET, ENDED = 1, 2, 3  # kinds
+KEY = 1  # flag of a packet
+CODECS: Final = {"h264": 1, "hevc": 2}  # second field of a CONFIG
+CODEC_NAMES: Final = {number: name for name, number in CODECS.items()}
+
+LENGTH: Final = struct.Struct("<I")
+LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024  # a still of an 8K camera is below 8 MB
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """How one camera is to be looked at. ``classes`` empty: all that the model knows."""
+
+    camera_id: str
+    fps: float
+    classes: tuple[str, ...]
+    min_confidence: float
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """The first order. ``epoch`` goes in front of every track number of this worker."""
+
+    epoch: str
+    choice: str
+    models_dirs: tuple[str, ...]
+    threads: int
+
+
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """A camera, with its stream socket beside this message. ``seeds`` are the last points of the
+    tracks that were open when the worker before this one went away."""
+
+    watch: Watch
+    seeds: tuple[TrackPoint, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True, tag=True):
+    watch: Watch
+
+
+class Close(msgspec.Struct, frozen=True, tag=True):
+    camera_id: str
+
+
+class StillOrder(msgspec.Struct, frozen=True, tag=True):
+    number: int
+    camera_id: str
+    time_ns: int
+    box: Box | None
+
+
+Order = Hello | Open | Change | Close | StillOrder
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The detector is loaded. ``reason`` says why it is not the one that was asked for."""
+
+    detector: str
+    labels: tuple[str, ...]
+    reason: str
+    load_ms: float
+
+
+class LaneReport(msgspec.Struct, frozen=True):
+    """One camera since the last beat; ``busy_s`` is how long its decoder is at one packet now."""
+
+    looked: int  # frames a detector saw
+    selected: int  # frames taken at the camera's fps
+    skipped: int  # replaced in the slot by a newer one before the detector came
+    errors: int  # packets that could not be decoded
+    waiting: int  # 1 while a frame waits for the detector
+    busy_s: float
+    inference_ms: float  # mean, of this camera's looks
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """Sent every 0.5 s by the main loop. ``detect_busy_s``: how long the detector is at one batch."""
+
+    lanes: dict[str, LaneReport]
+    detect_busy_s: float
+    inference_ms: tuple[float, ...]
+    detections: dict[str, int]
+
+
+class Points(msgspec.Struct, frozen=True, tag=True):
+    points: list[TrackPoint]
+
+
+class StillReport(msgspec.Struct, frozen=True, tag=True):
+    """``jpeg`` empty: there was no such frame, ``error`` says why."""
+
+    number: int
+    jpeg: bytes
+    error: str = ""
+
+
+Report = Ready | Beat | Points | StillReport
+
+_encoder = msgspec.msgpack.Encoder()
+order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+report_decoder: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def pack(message: Order | Report) -> bytes:
+    body = _encoder.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+class Unframer:
+    """Bytes as they come in, whole message bodies out."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Raises ``internal`` where a length cannot be true: the other side is broken."""
+        self._pending += data
+        while len(self._pending) >= LENGTH.size:
+            (size,) = LENGTH.unpack_from(self._pending)
+            if size > LARGEST_MESSAGE_BYTES:
+                raise ApplianceError("internal", f"a control message of {size} bytes")
+            end = LENGTH.size + size
+            if len(self._pending) < end:
+                return
+            body = bytes(self._pending[LENGTH.size : end])
+            del self._pending[:end]
+            yield body

@@ -1,0 +1,270 @@
+"""One worker process from its start to its end, seen from the daemon."""
+
+import asyncio
+import logging
+import signal
+import socket
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from appliance.base.clock import MS_NS, SECOND_NS, Clock
+from appliance.base.errors import ApplianceError
+from appliance.base.model import Box, TrackPoint
+from appliance.vision.child import start_worker
+from appliance.vision.feed import Feed
+from appliance.vision.messages import (
+    Beat,
+    Change,
+    Close,
+    Hello,
+    LaneReport,
+    Open,
+    Order,
+    Points,
+    Ready,
+    Report,
+    StillOrder,
+    StillReport,
+    Unframer,
+    Watch,
+    pack,
+    report_decoder,
+)
+from appliance.vision.state import VisionBeat, VisionFigures
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 20.0  # to the first beat: a cold disk under a Python start
+BEAT_TIMEOUT_S = 4.0
+DETECT_TIMEOUT_S = 10.0  # one batch
+LOAD_TIMEOUT_S = 60.0  # the model, and its first slow run
+DECODE_TIMEOUT_S = 5.0  # one packet
+CHECK_S = 0.5
+
+
+class Session:
+    """``start``, ``open`` cameras, then ``watch`` until it ends; ``end`` always."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_points: Callable[[list[TrackPoint]], None],
+        on_ready: Callable[[str, str], None],
+        on_metrics: Callable[[VisionBeat], None],
+    ) -> None:
+        self._clock = clock
+        self._on_points, self._on_ready, self._on_metrics = on_points, on_ready, on_metrics
+        self._control: socket.socket | None = None
+        self._process: Process | None = None
+        self._feeds: dict[str, tuple[Watch, Feed]] = {}
+        self._figures: dict[str, VisionFigures] = {}
+        self._reports: dict[str, tuple[int, LaneReport]] = {}
+        self._latency_ms: dict[str, float] = {}
+        self._stills: dict[int, asyncio.Future[bytes]] = {}
+        self._number = 0
+        self._ready = False
+        self._heard_ns = 0
+        self._heard = False
+        self._stuck = ""
+        self._failure: str | None = None
+        self._over = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    async def start(self, epoch: str, choice: str, models_dirs: Sequence[Path], threads: int) -> None:
+        ours, theirs = _pair()
+        with theirs:
+            self._process = await start_worker(theirs.fileno())
+        self._control = ours
+        self._heard_ns = self._clock.monotonic_ns()
+        self._send(Hello(epoch, choice, tuple(map(str, models_dirs)), threads))
+
+    def open(self, watch: Watch, feed: Feed, seeds: Sequence[TrackPoint]) -> None:
+        ours, theirs = _pair()
+        with theirs:
+            self._send(Open(watch, tuple(seeds)), theirs.fileno())
+        self._disconnect(feed)
+        self._feeds[watch.camera_id] = watch, feed
+        feed.connect(ours)
+
+    def change(self, watch: Watch) -> None:
+        self._feeds[watch.camera_id] = watch, self._feeds[watch.camera_id][1]
+        self._send(Change(watch))
+
+    def close(self, camera_id: str) -> None:
+        _, feed = self._feeds.pop(camera_id)
+        self._disconnect(feed)
+        self._reports.pop(camera_id, None)
+        self._figures.pop(camera_id, None)
+        self._send(Close(camera_id))
+
+    def stop(self, reason: str) -> None:
+        """``watch`` returns None: this end is wanted."""
+        log.info("the vision worker is stopped: %s", reason)
+        self._over.set()
+
+    async def still(self, camera_id: str, time_ns: int, box: Box | None) -> bytes:
+        """Empty where the worker has no such frame."""
+        self._number += 1
+        number = self._number
+        answer = self._stills[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(StillOrder(number, camera_id, time_ns, box))
+            jpeg: bytes = await answer
+            return jpeg
+        finally:
+            self._stills.pop(number, None)
+
+    def figures(self) -> dict[str, VisionFigures]:
+        return self._figures
+
+    async def watch(self, idle: Callable[[], bool]) -> str | None:
+        """Until the worker fails (why), or is no longer wanted (None)."""
+        listener = asyncio.ensure_future(self._listen())
+        try:
+            while not self._over.is_set():
+                try:
+                    await asyncio.wait_for(self._over.wait(), CHECK_S)
+                except TimeoutError:
+                    self._check()
+                if idle():
+                    return None
+            return self._failure
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def end(self) -> None:
+        """Take everything from the worker and make sure that it is gone."""
+        for _, feed in self._feeds.values():
+            self._disconnect(feed)
+        self._feeds.clear()
+        for answer in self._stills.values():
+            if not answer.done():
+                answer.set_exception(ApplianceError("unavailable", "the vision worker ended", "try again"))
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            if self._process.returncode is None:
+                try:
+                    self._process.send_signal(signal.SIGKILL)  # it has nothing to put away
+                except ProcessLookupError:
+                    pass
+            await self._process.wait()
+
+    # -- what the worker says ---------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        assert self._control is not None
+        loop, unframer = asyncio.get_running_loop(), Unframer()
+        try:
+            while data := await loop.sock_recv(self._control, 1 << 18):
+                for body in unframer.feed(data):
+                    self._hear(report_decoder.decode(body))
+            self._fail("the vision worker ended")
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # one broken message or callback must not end the watching
+            log.exception("a report of the vision worker")
+            self._fail(f"{type(error).__name__}: {error}")
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Points(points=points):
+                now_ns = self._clock.now_ns()
+                for point in points:
+                    if point.phase != "end":
+                        self._latency_ms[point.camera_id] = (now_ns - point.time_ns) / MS_NS
+                self._on_points(points)
+            case Beat():
+                self._heard_ns, self._heard = self._clock.monotonic_ns(), True
+                self._beat(report)
+            case Ready(detector=detector, reason=reason, load_ms=load_ms):
+                log.info("detector %s is ready after %.0f ms", detector, load_ms)
+                self._ready = True
+                self._on_ready(detector, reason)
+            case StillReport(number=number, jpeg=jpeg):
+                answer = self._stills.get(number)
+                if answer is not None and not answer.done():
+                    answer.set_result(jpeg)
+
+    def _beat(self, beat: Beat) -> None:
+        limit_s = DETECT_TIMEOUT_S if self._ready else LOAD_TIMEOUT_S
+        if beat.detect_busy_s > limit_s:
+            self._stuck = f"the detector has been at one picture for {beat.detect_busy_s:.0f} s"
+        for camera_id, lane in beat.lanes.items():
+            if lane.busy_s > DECODE_TIMEOUT_S:
+                self._stuck = f"the decoder of {camera_id} has been at one packet for {lane.busy_s:.0f} s"
+        now_ns = self._clock.monotonic_ns()
+        for camera_id, lane in beat.lanes.items():
+            if camera_id in self._feeds:
+                self._figures[camera_id] = self._figure(camera_id, lane, now_ns)
+        self._on_metrics(VisionBeat(dict(self._figures), beat.inference_ms, beat.detections))
+
+    def _figure(self, camera_id: str, lane: LaneReport, now_ns: int) -> VisionFigures:
+        watch, feed = self._feeds[camera_id]
+        then_ns, before = self._reports.get(camera_id, (0, None))
+        figure = self._figures.get(camera_id, VisionFigures(watch.fps))
+        done, looks = figure.fps_done, figure.looks_per_s
+        if before is None or now_ns - then_ns >= 2 * SECOND_NS:
+            if before is not None:
+                seconds = (now_ns - then_ns) / SECOND_NS
+                judged = lane.selected - before.selected - (lane.skipped - before.skipped)
+                done = round(max(0, judged) / seconds, 2)
+                looks = round((lane.looked - before.looked) / seconds, 2)
+            self._reports[camera_id] = now_ns, lane
+        return VisionFigures(
+            fps_wanted=watch.fps,
+            fps_done=done,
+            looks_per_s=looks,
+            skipped=lane.skipped + feed.skipped,
+            queue_depth=lane.waiting,
+            inference_ms=lane.inference_ms,
+            latency_ms=round(self._latency_ms.get(camera_id, 0.0), 1),
+            decode_errors=lane.errors,
+        )
+
+    # -- the deadline -----------------------------------------------------------------------
+
+    def _check(self) -> None:
+        silent_s = (self._clock.monotonic_ns() - self._heard_ns) / SECOND_NS
+        if silent_s > (BEAT_TIMEOUT_S if self._heard else START_TIMEOUT_S):
+            self._fail(f"no sign of life for {silent_s:.0f} s")
+        elif self._stuck:
+            self._fail(self._stuck)
+
+    def _fail(self, reason: str) -> None:
+        if self._failure is None:
+            self._failure = reason
+        self._over.set()
+
+    # -- what we say ------------------------------------------------------------------------
+
+    def _send(self, order: Order, descriptor: int | None = None) -> None:
+        """Orders are small; a worker that does not take them is stuck, and is replaced."""
+        if self._control is None:
+            return
+        data = pack(order)
+        try:
+            passed = [descriptor] if descriptor is not None else []
+            sent = socket.send_fds(self._control, [data], passed, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            self._fail(f"the vision worker takes no orders: {error.strerror}")
+            return
+        if sent < len(data):
+            self._fail("the vision worker takes no orders: its socket is full")
+
+    def _disconnect(self, feed: Feed) -> None:
+        if (descriptor := feed.fileno()) >= 0:
+            asyncio.get_running_loop().remove_writer(descriptor)
+        feed.disconnect()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """(ours, non-blocking; the child's)."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setblocking(False)
+    return ours, theirs
