@@ -167,6 +167,8 @@ class Session:
             self._fail("the vision worker ended")
         except asyncio.CancelledError:
             raise
+        except OSError as error:
+            self._fail(f"the vision worker ended: {error.strerror}")
         except Exception as error:  # one broken message or callback must not end the watching
             log.exception("a report of the vision worker")
             self._fail(f"{type(error).__name__}: {error}")

@@ -78,7 +78,7 @@ def decode_last(source: Source) -> av.VideoFrame:
     return best
 
 
-def _packet(sample: tuple[bytes, int]) -> av.Packet[Any]:
+def _packet(sample: tuple[bytes, int]) -> "av.Packet[Any]":
     packet = av.Packet(sample[0])
     packet.pts, packet.time_base = sample[1], EVERY
     return packet

@@ -66,7 +66,7 @@ class Worker:
     def run(self) -> None:
         unframer = Unframer()
         descriptors: list[int] = []
-        beat_at = time.monotonic() + BEAT_S
+        beat_at = time.monotonic()  # the first at once: from now on the short deadline holds
         while True:
             wait_s = max(0.0, beat_at - time.monotonic())
             if select.select([self._control], [], [], wait_s)[0]:
