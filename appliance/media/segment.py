@@ -103,6 +103,11 @@ class SegmentWriter:
         self.fault: DiskFault | None = None
         self.row: Segment | None = None
 
+    @property
+    def keys(self) -> list[Key]:
+        """The key frames so far; a copy, for readers in other threads."""
+        return self._keys.copy()
+
     def write(self, fragment: Fragment, end_ns: int) -> None:
         """Append one fragment; ``end_ns`` is when its last sample ends. Raises ``DiskFault``."""
         if self.fault is not None:
@@ -126,7 +131,8 @@ class SegmentWriter:
             self.frames += 1
             self.end_ns = max(self.end_ns, end_ns)
             if fragment.is_key:
-                self._keys.append(Key(fragment.time_ns, at, fragment.pts_90k))
+                time_ns = self.head.anchor_ns + ns_from_90k(fragment.pts_90k)  # as ``scan`` finds it
+                self._keys.append(Key(time_ns, at, fragment.pts_90k))
         self.progress = (self.size_bytes, self.end_ns)
 
     def finish(self, end_ns: int) -> None:
@@ -340,65 +346,11 @@ def _fits(view: memoryview, at: int, size: int) -> bool:
     return at == end
 
 
-def mend(path: Path, volume_id: str, relative: str, *, at_most: int | None = None) -> Segment | None:
-    """Make a closed segment out of an open or torn one (R1): cut the tail, hash, footer, fsync.
-
-    Returns its row, or None where no whole fragment is left (the file is then removed).
-    ``at_most`` bytes are known to be good; what lies behind is not trusted.
-    """
-    found = scan_or_none(path)
-    if found is not None and at_most is not None and found.whole_bytes > at_most and found.footer is None:
-        found = _shorter(found, at_most)
-    if found is None or not found.video:
-        path.unlink()
-        _fsync_dir(path.parent)
-        return None
-    if found.footer is not None:
-        return row_of_scan(found, volume_id, relative, path)
-    end_ns = max(ns_from_90k(s.pts_90k) + ns_from_90k(s.duration) for s in found.video)
-    end_ns = max(found.head.anchor_ns + end_ns, found.head.start_ns)
-    with path.open("r+b") as file:
-        file.truncate(found.whole_bytes)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(found.whole_bytes)
-        footer = Footer(end_ns, len(found.video), found.keys, digest, mended=True)
-        file.write(boxes.uuid_box(FOOTER, msgspec.json.encode(footer)))
-        file.flush()
-        os.fsync(file.fileno())
-    _fsync_dir(path.parent)
-    return row_of_scan(scan(path), volume_id, relative, path)
-
-
 def scan_or_none(path: Path) -> Scan | None:
     try:
         return scan(path)
     except ApplianceError:
         return None
-
-
-def _shorter(found: Scan, at_most: int) -> Scan:
-    video = [s for s in found.video if s.offset + s.size <= at_most]
-    audio = [a for a in found.audio if a.offset + sum(a.sizes) <= at_most]
-    ends = [s.offset + s.size for s in video] + [a.offset + sum(a.sizes) for a in audio]
-    keys = [k for k in found.keys if k.offset < at_most][: sum(s.is_key for s in video)]
-    return found._replace(video=video, audio=audio, keys=keys, whole_bytes=max(ends, default=0))
-
-
-def row_of_scan(found: Scan, volume_id: str, relative: str, path: Path) -> Segment:
-    """The index row of a closed file, out of its head and footer alone."""
-    assert found.footer is not None
-    return row_of(
-        found.head, volume_id, relative, found.footer.end_ns, path.stat().st_size, found.footer.frames,
-        found.footer.sha256, hashlib.sha256(found.init).hexdigest(),
-    )  # fmt: skip
-
-
-def _fsync_dir(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def parameters_codec(codec: str) -> h26x.Codec:

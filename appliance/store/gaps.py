@@ -34,6 +34,14 @@ def overlapping(
     return _gaps(rows)
 
 
+def first_start_ns(conn: sqlite3.Connection, camera_id: str, stream: str) -> int | None:
+    """When the ledger of a stream begins; None: there is none."""
+    row = conn.execute(
+        "SELECT MIN(start_ns) AS ns FROM gaps WHERE camera_id=? AND stream=?", (camera_id, stream)
+    ).fetchone()
+    return None if row["ns"] is None else int(row["ns"])
+
+
 def open_gaps(conn: sqlite3.Connection) -> list[tuple[Gap, str]]:
     """Gaps without an end, with the boot they began in."""
     rows = conn.execute(f"SELECT {_COLUMNS}, boot_id FROM gaps WHERE end_ns IS NULL ORDER BY start_ns")
@@ -45,6 +53,20 @@ def of_stream(conn: sqlite3.Connection, camera_id: str, stream: str) -> list[Gap
         f"SELECT {_COLUMNS} FROM gaps WHERE camera_id=? AND stream=? ORDER BY start_ns", (camera_id, stream)
     )
     return _gaps(rows)
+
+
+def with_boots(conn: sqlite3.Connection, camera_id: str, stream: str) -> list[tuple[Gap, str]]:
+    """All gaps of a stream with the boot each began in, by start."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS}, boot_id FROM gaps WHERE camera_id=? AND stream=? ORDER BY start_ns",
+        (camera_id, stream),
+    )
+    return [(Gap(*tuple(row)[:5]), row["boot_id"]) for row in rows]
+
+
+def expired(conn: sqlite3.Connection) -> list[Gap]:
+    """Spans whose footage was deleted."""
+    return _gaps(conn.execute(f"SELECT {_COLUMNS} FROM gaps WHERE cause='expired' ORDER BY start_ns"))
 
 
 def expire(conn: sqlite3.Connection, gap: Gap, boot_id: str) -> None:

@@ -41,6 +41,11 @@ def overlapping(conn: sqlite3.Connection, camera_id: str, start_ns: int, end_ns:
     return [_lock(row) for row in rows]
 
 
+def every(conn: sqlite3.Connection) -> list[Lock]:
+    """By camera and start."""
+    return [_lock(row) for row in conn.execute("SELECT * FROM locks ORDER BY camera_id, start_ns")]
+
+
 def extend_owned(conn: sqlite3.Connection, owner: str, owner_id: str, end_ns: int) -> None:
     """What somebody owns reaches at least to ``end_ns`` from now on."""
     conn.execute(

@@ -38,6 +38,41 @@ def overlapping(
     )
 
 
+def by_identity(
+    conn: sqlite3.Connection, camera_id: str, stream: str, boot_id: str, run_id: str, sequence: int
+) -> Segment | None:
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segments WHERE camera_id=? AND stream=? AND boot_id=? AND run_id=?"
+        " AND sequence=?",
+        (camera_id, stream, boot_id, run_id, sequence),
+    )
+    return next(iter(_segments(rows)), None)
+
+
+def first_start_ns(conn: sqlite3.Connection, camera_id: str, stream: str) -> int | None:
+    """When the oldest footage that is still there begins."""
+    row = conn.execute(
+        "SELECT MIN(start_ns) AS ns FROM segments WHERE camera_id=? AND stream=?", (camera_id, stream)
+    ).fetchone()
+    return None if row["ns"] is None else int(row["ns"])
+
+
+def bytes_between(conn: sqlite3.Connection, camera_id: str | None, start_ns: int, end_ns: int) -> int:
+    """Bytes of the segments that begin in [start_ns, end_ns), of one camera or of all."""
+    where, values = ("camera_id=? AND stream IN ('main','sub')", (camera_id,)) if camera_id else ("1", ())
+    row = conn.execute(
+        f"SELECT COALESCE(SUM(bytes), 0) AS n FROM segments WHERE {where} AND start_ns>=? AND start_ns<?",
+        (*values, start_ns, end_ns),
+    ).fetchone()
+    return int(row["n"])
+
+
+def oldest_start_ns(conn: sqlite3.Connection) -> int | None:
+    """When the oldest footage of the box begins."""
+    row = conn.execute("SELECT MIN(start_ns) AS ns FROM segments").fetchone()
+    return None if row["ns"] is None else int(row["ns"])
+
+
 def by_path(conn: sqlite3.Connection, volume_id: str, path: str) -> Segment | None:
     rows = conn.execute(f"SELECT {_COLUMNS} FROM segments WHERE volume_id=? AND path=?", (volume_id, path))
     return next(iter(_segments(rows)), None)
@@ -68,24 +103,54 @@ def every(conn: sqlite3.Connection) -> Iterator[Segment]:
     )
 
 
-def oldest(conn: sqlite3.Connection, volume_id: str, limit: int, after_ns: int = 0) -> list[Segment]:
-    """The oldest footage of a volume, whatever the camera."""
+def oldest(
+    conn: sqlite3.Connection, volume_id: str, limit: int, after: tuple[int, str] = (0, "")
+) -> list[Segment]:
+    """The oldest footage of a volume, whatever the camera, behind ``after`` = (start_ns, path)."""
     return _segments(
         conn.execute(
-            f"SELECT {_COLUMNS} FROM segments WHERE volume_id=? AND start_ns>? ORDER BY start_ns LIMIT ?",
-            (volume_id, after_ns, limit),
+            f"SELECT {_COLUMNS} FROM segments WHERE volume_id=? AND (start_ns, path) > (?, ?)"
+            " ORDER BY start_ns, path LIMIT ?",
+            (volume_id, *after, limit),
         )
     )
 
 
-def older_than(conn: sqlite3.Connection, camera_id: str, before_ns: int, limit: int) -> list[Segment]:
+def older_than(
+    conn: sqlite3.Connection,
+    camera_id: str,
+    stream: str,
+    before_ns: int,
+    limit: int,
+    after: tuple[int, str] = (0, ""),
+) -> list[Segment]:
+    """Footage of one stream that ended at or before ``before_ns``, oldest first, behind ``after``."""
+    # start_ns < before is implied by the end; said again, it lets the index answer alone.
     return _segments(
         conn.execute(
-            f"SELECT {_COLUMNS} FROM segments WHERE camera_id=? AND stream IN ('main','sub') AND end_ns<=?"
-            " ORDER BY start_ns LIMIT ?",
-            (camera_id, before_ns, limit),
+            f"SELECT {_COLUMNS} FROM segments WHERE camera_id=? AND stream=? AND start_ns<? AND end_ns<=?"
+            " AND (start_ns, path) > (?, ?) AND start_ns>=? ORDER BY start_ns, path LIMIT ?",
+            (camera_id, stream, before_ns, before_ns, *after, after[0], limit),
         )
     )
+
+
+def cameras(conn: sqlite3.Connection) -> list[str]:
+    """Every camera that has footage, by leaps over the key: no walk over all rows."""
+    found: list[str] = []
+    while True:
+        row = conn.execute(
+            "SELECT MIN(camera_id) AS id FROM segments WHERE camera_id>?", (found[-1] if found else "",)
+        ).fetchone()
+        if row["id"] is None:
+            return found
+        found.append(row["id"])
+
+
+def volume_bytes(conn: sqlite3.Connection, volume_id: str) -> int:
+    """Of all segments on a volume; walks its rows."""
+    row = conn.execute("SELECT COALESCE(SUM(bytes), 0) FROM segments WHERE volume_id=?", (volume_id,))
+    return int(row.fetchone()[0])
 
 
 def last_end_ns(conn: sqlite3.Connection, camera_id: str, stream: str) -> tuple[int, str] | None:
@@ -95,6 +160,27 @@ def last_end_ns(conn: sqlite3.Connection, camera_id: str, stream: str) -> tuple[
         (camera_id, stream),
     ).fetchone()
     return None if row is None else (row["end_ns"], row["boot_id"])
+
+
+def newest(conn: sqlite3.Connection, camera_id: str, stream: str, limit: int) -> list[Segment]:
+    """The last segments of a stream, by start."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segments WHERE camera_id=? AND stream=? ORDER BY start_ns DESC LIMIT ?",
+        (camera_id, stream, limit),
+    )
+    return _segments(rows)[::-1]
+
+
+def inside(
+    conn: sqlite3.Connection, camera_id: str, stream: str, start_ns: int, end_ns: int
+) -> list[Segment]:
+    """Segments that lie whole in [start_ns, end_ns)."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segments WHERE camera_id=? AND stream=? AND start_ns>=? AND start_ns<?"
+        " AND end_ns<=? ORDER BY start_ns",
+        (camera_id, stream, start_ns, end_ns, end_ns),
+    )
+    return _segments(rows)
 
 
 def delete(conn: sqlite3.Connection, volume_id: str, path: str) -> None:
