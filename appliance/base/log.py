@@ -24,7 +24,7 @@ from appliance.base.redaction import redact
 Style = Literal["json", "journal", "plain"]
 
 QUEUE_LINES = 10_000
-MESSAGE_CHARS = 8_000  # a stranger's answer may be megabytes
+MESSAGE_CHARS = 4_000  # a stranger's answer may be megabytes, and redacting holds the GIL
 REPEAT_S = 60.0  # the same line is written once in this time
 REPEAT_KEYS = 1_000  # lines remembered; more would be a leak
 _PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)

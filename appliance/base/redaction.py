@@ -4,6 +4,8 @@ Two nets. Shapes: URLs with a user part, ``password=`` and its kin, ``Authorizat
 lines. And names: what the box itself knows to be secret is told to ``forbid`` and is blotted out
 wherever it turns up, however a foreign library mangled the text around it. Rather too much is
 hidden than too little.
+
+Every repetition is bounded: `re` holds the GIL, and a stranger's text must not buy seconds of it.
 """
 
 import re
@@ -15,7 +17,7 @@ BLOT = "…"
 SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words; the shapes still catch them
 
 _KEYS = (
-    r"[a-z0-9_.-]*(?:password|passwd|passphrase|pwd|token|secret|api[_-]?key|private[_-]?key|credentials?"
+    r"[a-z0-9_.-]{0,20}(?:password|passwd|passphrase|pwd|token|secret|api[_-]?key|private[_-]?key|credentials?"
     r"|claim[_-]?code|csrf|nonce|session(?:[_-]?id)?)|pass|auth|key|sig|signature|usr|user(?:name)?"
 )
 _QUOTED = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
@@ -30,7 +32,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
     ),
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), rf"\1 {BLOT}"),
     # scheme://user:pass@host: up to the last @ before white space, as a raw password may hold / and @
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:/{1,3})[^\s]*@"), rf"\1{BLOT}@"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}:/{1,3})\S{0,500}@"), rf"\1{BLOT}@"),
     # password=..., "password": "...", ?user=...&password=...
     (
         re.compile(rf"""(?i)(?<![a-z0-9])({_KEYS})(["']?\s*[=:]\s*)({_QUOTED}|[^\s&#"',;)}}\]]+)"""),

@@ -163,7 +163,9 @@ class Assets:
             if isinstance(error, ApplianceError):
                 raise
             raise ApplianceError(
-                "unavailable", f"{asset.name} could not be had: {reason}", "the demo goes on without it"
+                "unavailable",
+                f"{asset.name} could not be had: {reason}",
+                "connect the box, or put it into a folder of APPLIANCE_ASSETS_PATH",
             ) from error
         finally:
             partial.unlink(missing_ok=True)
