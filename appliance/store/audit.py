@@ -9,7 +9,7 @@ from appliance.base.clock import SECOND_NS
 from appliance.base.errors import invalid
 from appliance.base.model import User
 
-VIEW_EVERY_NS = 300 * SECOND_NS
+ONCE_EVERY_NS = 300 * SECOND_NS
 
 
 class AuditRow(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class AuditRow(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
 
 
-def add(  # noqa: PLR0917
+def add(
     conn: sqlite3.Connection,
     time_ns: int,
     user: User | None,
@@ -46,15 +46,14 @@ def add(  # noqa: PLR0917
     )
 
 
-def add_view(conn: sqlite3.Connection, time_ns: int, user: User, thing: str, detail: dict[str, Any]) -> bool:
-    """One row per person, thing and 5 min; False where there is one already."""
+def add_once(conn: sqlite3.Connection, time_ns: int, user: User, action: str, thing: str) -> bool:
+    """One row per person, action, thing and 5 min; False where there is one already."""
     seen = conn.execute(
-        "SELECT 1 FROM audit WHERE time_ns > ? AND time_ns <= ? AND user_id = ? AND thing = ?"
-        " AND action = 'viewed'",
-        (time_ns - VIEW_EVERY_NS, time_ns, user.id, thing),
+        "SELECT 1 FROM audit WHERE time_ns > ? AND time_ns <= ? AND user_id = ? AND thing = ? AND action = ?",
+        (time_ns - ONCE_EVERY_NS, time_ns, user.id, thing, action),
     ).fetchone()
     if seen is None:
-        add(conn, time_ns, user, "viewed", thing, detail)
+        add(conn, time_ns, user, action, thing, {})
     return seen is None
 
 

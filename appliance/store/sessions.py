@@ -80,3 +80,12 @@ def revoke_user(conn: sqlite3.Connection, user_id: str, *, but_family: str | Non
 def prune(conn: sqlite3.Connection, now_ns: int) -> int:
     """Forget what has expired; used refresh tokens are kept until then, to notice a replay."""
     return conn.execute("DELETE FROM sessions WHERE expires_ns <= ?", (now_ns,)).rowcount
+
+
+def family_lives(conn: sqlite3.Connection, family: str, now_ns: int) -> bool:
+    """False once it was revoked, or all of it has expired."""
+    row = conn.execute(
+        "SELECT 1 FROM sessions WHERE family = ? AND expires_ns > ? AND used_ns IS NULL LIMIT 1",
+        (family, now_ns),
+    ).fetchone()
+    return row is not None

@@ -1,0 +1,106 @@
+"""The application put together: the table of all routes, and what surrounds each of them."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from appliance.system.figures import Gauges
+from appliance.web import (
+    alerts,
+    audit,
+    cameras,
+    events,
+    headers,
+    health,
+    openapi,
+    pages,
+    recordings,
+    rules,
+    scrape,
+    settings,
+    signin,
+    targets,
+    users,
+    ws_events,
+    ws_live,
+    zones,
+)
+from appliance.web.box import BOX, Box
+from appliance.web.errors import answer_errors
+from appliance.web.feed import Feed
+from appliance.web.params import LARGEST_BODY_BYTES
+from appliance.web.routes import Route, mount
+from appliance.web.sockets import SOCKETS, Sockets
+from appliance.web.throttle import Throttle
+
+ROUTES: tuple[Route, ...] = (
+    *signin.ROUTES,
+    *users.ROUTES,
+    *settings.ROUTES,
+    *cameras.ROUTES,
+    *recordings.ROUTES,
+    *events.ROUTES,
+    *alerts.ROUTES,
+    *zones.ROUTES,
+    *rules.ROUTES,
+    *targets.ROUTES,
+    *audit.ROUTES,
+    *health.ROUTES,
+    *scrape.ROUTES,
+    *ws_events.ROUTES,
+    *ws_live.ROUTES,
+    *openapi.ROUTES,
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(box: Box) -> web.Application:
+    """Outermost first: the time is taken around the errors, so that refusals count too."""
+    app = web.Application(middlewares=(_timed, answer_errors), client_max_size=LARGEST_BODY_BYTES)
+    app[BOX] = box
+    app[signin.THROTTLE] = Throttle(box.clock)
+    app[ws_events.FEED] = Feed(box.db, box.clock, box.metrics)
+    app[scrape.GAUGES] = Gauges()
+    app[SOCKETS] = Sockets()
+    app[openapi.DOCUMENT] = msgspec.json.encode(openapi.document(ROUTES, box.version))
+    for route in ROUTES:
+        mount(app, route)
+    pages.add_pages(app, box)
+    app.on_response_prepare.append(headers.secure)
+    app.on_startup.append(_start)
+    app.on_shutdown.append(_stop_sockets)
+    app.on_cleanup.append(_stop)
+    return app
+
+
+@web.middleware
+async def _timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # A duration of this very process: no box clock, which may be slewed or simulated.
+    began = time.perf_counter()
+    status = 499  # the client left before there was an answer
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        resource = request.match_info.route.resource
+        route = "none" if resource is None else resource.canonical
+        if not route.startswith("/ws/"):  # they last as long as people watch
+            seconds = time.perf_counter() - began
+            request.app[BOX].metrics.answered(request.method, route, status, seconds)
+
+
+async def _start(app: web.Application) -> None:
+    box = app[BOX]
+    await app[ws_events.FEED].start(box.bell)
+
+
+async def _stop_sockets(app: web.Application) -> None:
+    app[SOCKETS].stopping.set()
+
+
+async def _stop(app: web.Application) -> None:
+    await app[ws_events.FEED].close()

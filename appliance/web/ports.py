@@ -1,0 +1,150 @@
+"""What the web asks of the rooms below it: the smallest interface of each."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from appliance.base.model import Alert, Box, CameraStatus, Check, Credentials, Lock, User
+from appliance.media.fragment import Fragment, StreamInit
+from appliance.media.span import Clip, Recordings
+
+
+class Viewer(Protocol):
+    """One viewer's bounded queue; see ``media.live``."""
+
+    skipped: int
+
+    async def next(self) -> StreamInit | Fragment | None:
+        """A ``StreamInit`` first, then fragments from the newest key frame. None: camera removed."""
+
+    def skip_to_key(self) -> None:
+        """Drop what waits; go on with the next key frame."""
+
+    def close(self) -> None: ...
+
+
+class LiveHub(Protocol):
+    def open(self, camera_id: str, stream: str) -> Viewer:
+        """Raises ``not_found`` where the camera has no such stream."""
+
+
+class Recorder(Protocol):
+    @property
+    def live(self) -> LiveHub: ...
+
+    def status(self, camera_id: str) -> CameraStatus: ...
+
+    def stream_statuses(self) -> Mapping[tuple[str, str], CameraStatus]:
+        """By (camera id, stream)."""
+
+    def has_stream(self, camera_id: str, stream: str) -> bool: ...
+
+
+class Archive(Protocol):
+    async def recordings(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Recordings:
+        """Raises ``not_found`` where there is no such stream."""
+
+    async def clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Clip:
+        """Raises ``not_found`` (nothing recorded), ``conflict`` (codec changes; names the points)."""
+
+    async def playlist(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> str: ...
+
+    async def file(self, camera_id: str, stream: str, key: str) -> Path: ...
+
+    async def lock(
+        self, camera_id: str, start_ns: int, end_ns: int, reason: str, owner: str, owner_id: str
+    ) -> tuple[Lock, float]:
+        """The lock, and the days of ring that remain."""
+
+    async def unlock(self, lock_id: str) -> Any: ...
+
+    async def frame_source(self, camera_id: str, stream: str, time_ns: int) -> Any:
+        """The GOP that leads up to ``time_ns``; handed to ``Vision.still_from`` as it is."""
+
+
+class VisionState(Protocol):
+    @property
+    def state(self) -> str:
+        """starting | running | down | off"""
+
+    @property
+    def since_ns(self) -> int: ...
+
+    @property
+    def detector(self) -> str | None: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def restarts(self) -> int: ...
+
+
+class VisionFigures(Protocol):
+    @property
+    def fps_wanted(self) -> float: ...
+
+    @property
+    def fps_done(self) -> float: ...
+
+    @property
+    def skipped(self) -> int: ...
+
+    @property
+    def queue_depth(self) -> int: ...
+
+    @property
+    def inference_ms(self) -> float: ...
+
+
+class Vision(Protocol):
+    async def still(self, camera_id: str, time_ns: int, box: Box | None) -> bytes:
+        """JPEG from the worker's last 2 s; raises ``not_found``."""
+
+    async def still_from(self, source: Any, box: Box | None) -> bytes: ...
+
+    def state(self) -> VisionState: ...
+
+    def figures(self) -> Mapping[str, VisionFigures]: ...
+
+
+class Desk(Protocol):
+    """Decisions about alerts; raises ``not_found``, ``conflict`` where it is so already."""
+
+    async def acknowledge(self, alert_id: str, user: User, note: str | None) -> Alert: ...
+
+    async def resolve(
+        self,
+        alert_id: str,
+        user: User,
+        resolution: Literal["true_alarm", "false_alarm", "test"],
+        note: str | None,
+    ) -> Alert: ...
+
+
+class Bell(Protocol):
+    """Rung on the loop after each transaction that wrote to the journal."""
+
+    def listen(self, on_ring: Callable[[], None]) -> Callable[[], None]:
+        """Call ``on_ring`` from now on; what is returned ends it."""
+
+
+class Health(Protocol):
+    @property
+    def started(self) -> bool:
+        """True once every part has begun."""
+
+    def checks(self) -> list[Check]:
+        """What stands in /health/ready and /system/health; quick, from memory."""
+
+
+class Probe(Protocol):
+    async def __call__(self, url: str, credentials: Credentials | None) -> Any:
+        """What ``camera test`` prints, as a struct; raises ``unavailable``, ``denied`` ..."""
+
+
+Changed = Callable[[str], Awaitable[None]]
+"""Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``."""
+
+StillOfEvent = Callable[[str, bool], Awaitable[bytes | None]]
+"""(event id, with the box drawn) -> the stored JPEG, or None where none was kept."""
