@@ -31,6 +31,7 @@ class Index:
         self._db = archive_db
         self._writers: dict[str, SegmentWriter] = {}
         self._rows: dict[str, Segment] = {}
+        self._offered: set[str] = set()
 
     def opened(self, writer: SegmentWriter) -> None:
         self._writers[str(writer.path)] = writer
@@ -45,14 +46,22 @@ class Index:
 
     def flush(self) -> None:
         for path, row in list(self._rows.items()):
+            if path in self._offered:
+                continue  # a row that is written twice could come back behind its own deletion
 
-            def write(conn: sqlite3.Connection, path: str = path, row: Segment = row) -> None:
+            def write(conn: sqlite3.Connection, row: Segment = row) -> None:
                 segments.put(conn, row)
-                # Only now: a reader sees the segment here or in the index, for a moment in both.
-                self._rows.pop(path, None)
-                self._writers.pop(path, None)
 
-            if not self._db.offer(write):
+            def done(is_written: bool, path: str = path) -> None:
+                # Only now: a reader sees the segment here or in the index, for a moment in both.
+                if is_written:
+                    self._rows.pop(path, None)
+                    self._writers.pop(path, None)
+                self._offered.discard(path)
+
+            self._offered.add(path)
+            if not self._db.offer(write, done):
+                self._offered.discard(path)
                 return
 
     def open_spans(self, camera_id: str, stream: str) -> list[OpenSpan]:

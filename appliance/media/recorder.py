@@ -191,9 +191,10 @@ class Recorder:
     def stream_statuses(self) -> dict[Key, CameraStatus]:
         return {key: thread.status for key, thread in self._threads.items()}
 
-    def clock_stepped(self) -> None:
+    def clock_stepped(self, step_ns: int) -> None:
+        """``step_ns`` is what ``BoxClock.poll`` returned."""
         for thread in self._threads.values():
-            thread.clock_stepped()
+            thread.clock_stepped(step_ns)
 
     def gap(self, camera_id: str, stream: str) -> Gap | None:
         ledger = self._ledgers.get((camera_id, stream))

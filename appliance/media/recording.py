@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.model import GapCause
 from appliance.media.fragment import Fragment
 from appliance.media.fragmenter import Timeline, ns_from_90k
@@ -73,10 +73,12 @@ class Recording:
             return
         if fragment.track == 1 and fragment.is_key:
             self._turn_over(run, fragment)
+            self.ledger.flush()
         writer = self._writer
         if writer is None:
             return
-        end_ns = fragment.time_ns + ns_from_90k(duration_90k)
+        # Not from the fragment's own time, which is older than a new anchor: recovery counts so too.
+        end_ns = run.timeline.wall_ns(fragment.pts_90k) + ns_from_90k(duration_90k)
         try:
             writer.write(fragment, end_ns)
         except DiskFault as fault:
@@ -88,8 +90,14 @@ class Recording:
         """The run is over."""
         if self._writer is not None:
             self._close(self._writer.end_ns)
-        self.ledger.lost(self._camera_id, self._stream, self.end_ns or self._clock.now_ns(), cause)
+        self._lost(self._clock.now_ns(), cause)
         self._run = None
+
+    def clock_stepped(self, before_ns: int, now_ns: int) -> None:
+        """Behind ``end``: what comes next is not tied to the time before (R4)."""
+        self.ledger.stepped(before_ns, now_ns)
+        # The next run begins a little later, so that the ledger shows a step even where no frame is missing.
+        self.end_ns = now_ns + MS_NS
 
     def _turn_over(self, run: RunInfo, key: Fragment) -> None:
         writer = self._writer
@@ -116,8 +124,8 @@ class Recording:
             )  # fmt: skip
             writer = SegmentWriter(volume.id, volume.root, head, run.init)
         except DiskFault as fault:
-            self._report(fault)
-            self.ledger.lost(self._camera_id, self._stream, self.end_ns or start_ns, fault.cause)
+            self._report(fault, volume)
+            self._lost(start_ns, fault.cause)
             return
         self._sequence += 1
         self.fault = None
@@ -134,7 +142,7 @@ class Recording:
         try:
             writer.finish(end_ns)
         except DiskFault as fault:
-            self._report(fault)
+            self._report(fault, volume)
         if writer.frames == 0:
             self._index.dropped(writer)
         volume.closed(writer)
@@ -144,12 +152,20 @@ class Recording:
         writer, volume = self._writer, self._volume
         assert writer is not None and volume is not None
         self._writer = None
-        self._report(fault)
-        self.end_ns = writer.durable[1] if writer.fault is not None else writer.end_ns
+        self._report(fault, volume)
+        if writer.fault is not None:
+            writer.end_ns = writer.durable[1]
+        self.end_ns = writer.end_ns
         volume.closed(writer)
-        self.ledger.lost(self._camera_id, self._stream, self.end_ns, fault.cause)
+        self._lost(self.end_ns, fault.cause)
 
-    def _report(self, fault: DiskFault) -> None:
+    def _lost(self, at_ns: int, cause: GapCause) -> None:
+        """A gap begins where recorded time ended; one that is open may get another cause at ``at_ns``."""
+        since_ns = self.end_ns or at_ns if self.ledger.gap is None else at_ns
+        self.ledger.lost(self._camera_id, self._stream, since_ns, cause)
+
+    def _report(self, fault: DiskFault, volume: Volume) -> None:
+        volume.report(fault)
         if self.fault is None or self.fault.cause != fault.cause:
             log.error("not recording: %s", fault, extra={"camera": self._camera_id, "stream": self._stream})
         self.fault = fault

@@ -4,6 +4,7 @@ Order: garbage first (R5), then files without a row are mended and indexed (R1, 
 are closed at the last sign of life and a new one is opened for the time that nobody was there (R4).
 """
 
+import errno
 import logging
 import os
 import sqlite3
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.base.clock import SECOND_NS
+from appliance.base.errors import ApplianceError
 from appliance.base.model import Gap, GapCause, Segment
-from appliance.media.segment import mend
+from appliance.media.mend import mend, read_head
 from appliance.media.volume import Volume, fsync_dir
 from appliance.media.volumes import Volumes
 from appliance.store import gaps, garbage, segments, settings
@@ -22,6 +24,8 @@ from appliance.store.database import Database
 log = logging.getLogger(__name__)
 
 HOUR_NS = 3600 * SECOND_NS
+SEAMS = 8  # segments of a stream that a crash may have left unfinished, generously
+QUARANTINE = ".quarantine"
 ALIVE_KEY = "alive_ns"
 BOOT_KEY = "boot_id"
 
@@ -38,10 +42,12 @@ def recover(db: Database, archive: Database, volumes: Volumes) -> Recovered:
     """Make R1, R3 and R5 hold. Volumes that are not there are left alone."""
     usable = [volume for volume in volumes.all if volume.usable() is None]
     gone = replay_garbage(db, archive, usable)
+    forget_expired(db, archive, usable)
+    alive_ns, _ = db.read_now(_last_life)
     mended: list[Segment] = []
     lost = 0
     for volume in usable:
-        rows, missing = mend_newest(archive, volume)
+        rows, missing = mend_newest(archive, volume, alive_ns)
         mended += rows
         lost += missing
     return Recovered(gone, mended, lost)
@@ -49,26 +55,47 @@ def recover(db: Database, archive: Database, volumes: Volumes) -> Recovered:
 
 def replay_garbage(db: Database, archive: Database, usable: list[Volume]) -> int:
     """Finish deletions that were begun (R5)."""
-    roots = {volume.id: volume.root for volume in usable}
     done = 0
-    for item in db.read_now(garbage.list_garbage):
-        if item.volume_id in roots:
-            take_out(db, archive, roots[item.volume_id], item)
-            done += 1
+    for volume in usable:
+        items = db.read_now(lambda conn, v=volume: garbage.list_garbage(conn, v.id))  # type: ignore[misc]
+        try:
+            take_out_all(db, archive, volume.root, items)
+        except OSError as error:
+            # A disk that deletes nothing may still take what is recorded; retention tries again.
+            log.error("volume %s: garbage stays: %s", volume.root, os.strerror(error.errno or errno.EIO))
+            continue
+        done += len(items)
     return done
 
 
-def take_out(db: Database, archive: Database, root: Path, item: garbage.Garbage) -> None:
-    """R5 behind the garbage row: unlink, fsync directory, index row, garbage row."""
-    path = root / item.path
-    try:
-        path.unlink()
-        fsync_dir(path.parent)
-    except FileNotFoundError:
-        pass
-    archive.write_now(lambda conn: segments.delete(conn, item.volume_id, item.path))
-    db.write_now(lambda conn: garbage.delete(conn, item.volume_id, item.path))
-    _remove_empty(path.parent, root)
+def take_out_all(db: Database, archive: Database, root: Path, items: list[garbage.Garbage]) -> None:
+    """R5 behind the garbage rows: unlink, fsync directories, index rows, garbage rows.
+
+    Raises ``OSError`` where a file cannot be unlinked; the rows of all then stay.
+    """
+    if not items:
+        return
+    folders = dict.fromkeys((root / item.path).parent for item in items)
+    for item in items:
+        (root / item.path).unlink(missing_ok=True)
+    for folder in folders:
+        try:
+            fsync_dir(folder)
+        except FileNotFoundError:
+            pass  # it went with an earlier try
+
+    def unindex(conn: sqlite3.Connection) -> None:
+        for item in items:
+            segments.delete(conn, item.volume_id, item.path)
+
+    def forget(conn: sqlite3.Connection) -> None:
+        for item in items:
+            garbage.delete(conn, item.volume_id, item.path)
+
+    archive.write_now(unindex)
+    db.write_now(forget)
+    for folder in folders:
+        _remove_empty(folder, root)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
@@ -83,28 +110,55 @@ def _remove_empty(folder: Path, root: Path) -> None:
             return
 
 
-def mend_newest(archive: Database, volume: Volume, everything: bool = False) -> tuple[list[Segment], int]:
-    """Index the files behind the newest row of each stream; ``everything``: all files.
+def forget_expired(db: Database, archive: Database, usable: list[Volume]) -> int:
+    """Take out rows that a power cut brought back: archive.db is not synced at every commit, so a
+    deletion that is finished everywhere else may be undone in it."""
+    roots = {volume.id: volume.root for volume in usable}
 
-    Only the last hours are walked: a month of 32 cameras is millions of files.
+    def gone(conn: sqlite3.Connection, gap: Gap) -> list[Segment]:
+        assert gap.end_ns is not None
+        inside = segments.inside(conn, gap.camera_id, gap.stream, gap.start_ns, gap.end_ns)
+        return [
+            row for row in inside if row.volume_id in roots and not (roots[row.volume_id] / row.path).exists()
+        ]
+
+    back = [
+        row
+        for gap in db.read_now(gaps.expired)
+        for row in archive.read_now(lambda conn, gap=gap: gone(conn, gap))  # type: ignore[misc]
+    ]
+
+    def unindex(conn: sqlite3.Connection) -> None:
+        for row in back:
+            segments.delete(conn, row.volume_id, row.path)
+
+    if back:
+        archive.write_now(unindex)
+    return len(back)
+
+
+def mend_newest(archive: Database, volume: Volume, alive_ns: int = 0) -> tuple[list[Segment], int]:
+    """Index the files behind the newest row of each stream; how many held nothing.
+
+    Only the last hours are walked: a month of 32 cameras is millions of files. ``alive_ns`` is the
+    last sign of life: behind a backward step of the clock it is older than the newest row.
     """
-    known = archive.read_now(lambda conn: segments.paths(conn, volume.id)) if everything else None
     made: list[Segment] = []
     lost = 0
-    for stream_dir in sorted(volume.root.glob("*/*")):
-        if not stream_dir.is_dir() or stream_dir.name not in ("main", "sub"):
-            continue
-        for path in _candidates(archive, volume, stream_dir, everything):
+    for stream_dir in stream_dirs(volume.root):
+        paths = _candidates(archive, stream_dir, alive_ns)
+        for number, path in enumerate(paths):
             relative = str(path.relative_to(volume.root))
-            if known is not None:
-                if relative in known:
-                    continue
-            elif _indexed(archive, volume.id, relative):
+            if _indexed(archive, volume.id, relative):
                 continue
             try:
-                row = mend(path, volume.id, relative)
+                row = mend(path, volume.id, relative, not_after_ns=_next_start(path, paths[number + 1 :]))
+            except ApplianceError as error:
+                log.error("%s", error.message)
+                quarantine(volume.root, path)
+                row = None
             except OSError as error:
-                log.error("%s cannot be mended: %s", relative, os.strerror(error.errno or 0))
+                log.error("%s cannot be mended: %s", relative, os.strerror(error.errno or errno.EIO))
                 continue
             if row is None:
                 lost += 1
@@ -114,21 +168,60 @@ def mend_newest(archive: Database, volume: Volume, everything: bool = False) -> 
     return made, lost
 
 
+def stream_dirs(root: Path) -> list[Path]:
+    """VOLUME/CAMERA/STREAM, wherever there is one."""
+    found = [root / camera / stream for camera in _names(root) for stream in ("main", "sub")]
+    return [folder for folder in found if folder.is_dir()]
+
+
+def hour_dirs(stream_dir: Path) -> list[Path]:
+    """STREAM/YYYY-MM-DD/HH, oldest first."""
+    return [stream_dir / day / hour for day in _names(stream_dir) for hour in _names(stream_dir / day)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    except FileNotFoundError:
+        return []
+
+
+def quarantine(root: Path, path: Path) -> Path:
+    """Put a file that cannot be understood out of the ring's way; a person may still want it."""
+    folder = root / QUARANTINE
+    folder.mkdir(mode=0o700, exist_ok=True)
+    name = "_".join(path.relative_to(root).parts)
+    path.rename(folder / name)
+    fsync_dir(folder)
+    fsync_dir(path.parent)
+    return folder / name
+
+
 def _indexed(archive: Database, volume_id: str, relative: str) -> bool:
     return archive.read_now(lambda conn: segments.by_path(conn, volume_id, relative)) is not None
 
 
-def _candidates(archive: Database, volume: Volume, stream_dir: Path, everything: bool) -> list[Path]:
+def _candidates(archive: Database, stream_dir: Path, alive_ns: int) -> list[Path]:
     camera_id, stream = stream_dir.parent.name, stream_dir.name
-    last = None
-    if not everything:
-        last = archive.read_now(lambda conn: segments.last_end_ns(conn, camera_id, stream))
-    days = sorted(day for day in stream_dir.iterdir() if day.is_dir())
-    hours = sorted(hour for day in days for hour in day.iterdir() if hour.is_dir())
+    last = archive.read_now(lambda conn: segments.last_end_ns(conn, camera_id, stream))
+    hours = hour_dirs(stream_dir)
     if last is not None:
-        from_hour = _hour_name(last[0] - 2 * HOUR_NS)
+        from_hour = _hour_name(min(last[0], alive_ns or last[0]) - 2 * HOUR_NS)
         hours = [hour for hour in hours if f"{hour.parent.name}/{hour.name}" >= from_hour]
     return [path for hour in hours for path in sorted(hour.glob("*.mp4"))]
+
+
+def _next_start(path: Path, behind: list[Path]) -> int | None:
+    """When the segment behind ``path`` begins, if one of its run does: ``path`` ends there."""
+    own = read_head(path)
+    if own is None:
+        return None
+    for other in behind[:2]:
+        head = read_head(other)
+        if head is not None and head.run_id == own.run_id and head.sequence == own.sequence + 1:
+            return head.start_ns
+    return None
 
 
 def _hour_name(time_ns: int) -> str:
@@ -138,33 +231,107 @@ def _hour_name(time_ns: int) -> str:
 def resume(
     db: Database, archive: Database, camera_id: str, stream: str, boot_id: str, now_ns: int, *, disabled: bool
 ) -> Gap:
-    """The gap that is open now: since the stream's last footage, or since this moment."""
+    """Make R4 hold up to now; the gap that is open now: since the stream's last footage or gap, or
+    since this moment where there was neither."""
     alive_ns, last_boot = db.read_now(_last_life)
-    open_before = [
-        (gap, boot)
-        for gap, boot in db.read_now(gaps.open_gaps)
-        if (gap.camera_id, gap.stream) == (camera_id, stream)
-    ]
-    for gap, boot in open_before:
-        if disabled and gap.cause == "disabled":
-            return gap
-        end_ns = min(max(gap.start_ns, alive_ns), now_ns)
-        ended = Gap(camera_id, stream, gap.start_ns, end_ns, gap.cause)
-        db.write_now(lambda conn, ended=ended, boot=boot: gaps.put(conn, ended, boot))  # type: ignore[misc]
-    ends = [gap.end_ns for gap in db.read_now(lambda c: gaps.of_stream(c, camera_id, stream)) if gap.end_ns]
-    newest = archive.read_now(lambda conn: segments.last_end_ns(conn, camera_id, stream))
-    if newest is not None:
-        ends.append(newest[0])
-    if not ends:
+    cause: GapCause = "restart" if last_boot == boot_id else "box_off"
+    past = settle(db, archive, camera_id, stream, alive_ns, now_ns, Blame(cause, boot_id))
+    if past.open_gap is not None and disabled and past.open_gap.cause == "disabled":
+        return past.open_gap
+    if past.end_ns is None:
         gap = Gap(camera_id, stream, now_ns, None, "disabled" if disabled else "no_video")
+    elif past.end_ns > now_ns:
+        gap = Gap(camera_id, stream, now_ns, None, "clock_jump")
     else:
-        cause: GapCause = "restart" if last_boot == boot_id else "box_off"
-        last_ns = max(ends)
-        if last_ns > now_ns:
-            cause, last_ns = "clock_jump", now_ns
-        gap = Gap(camera_id, stream, last_ns, None, cause)
+        gap = Gap(camera_id, stream, past.end_ns, None, cause)
     db.write_now(lambda conn: gaps.put(conn, gap, boot_id))
     return gap
+
+
+class Blame(NamedTuple):
+    """What the ledger says of time that nobody can account for."""
+
+    cause: GapCause
+    boot_id: str
+
+
+class Past(NamedTuple):
+    """``end_ns``: where the ledger and the footage end, None without either. ``open_gap``: one that
+    was left as it is."""
+
+    end_ns: int | None
+    open_gap: Gap | None
+
+
+def settle(
+    db: Database, archive: Database, camera_id: str, stream: str, alive_ns: int, now_ns: int, blame: Blame
+) -> Past:
+    """Close what is open at the end of a stream's ledger, and mend the seams that a crash left.
+
+    An open gap ends where footage begins again, else at the last sign of life. A gap that
+    reaches over footage is trimmed (its end was on its way to the database); a hole gets
+    ``blame`` (the last bytes of a segment, or a row, were lost).
+    """
+    newest = archive.read_now(lambda conn: segments.newest(conn, camera_id, stream, SEAMS))
+    known = db.read_now(lambda conn: gaps.with_boots(conn, camera_id, stream))
+    left = next((gap for gap, _ in known if gap.end_ns is None and gap.cause == "disabled"), None)
+    if left is not None and not any(row.start_ns >= left.start_ns for row in newest):
+        return Past(left.start_ns, left)
+    seams = find_seams([(row.start_ns, row.end_ns) for row in newest], known, alive_ns, now_ns)
+
+    def write(conn: sqlite3.Connection) -> None:
+        for gap, boot in seams.changed:
+            gaps.put(conn, gap, boot)
+        for start_ns, end_ns in seams.holes:
+            gaps.put(conn, Gap(camera_id, stream, start_ns, end_ns, blame.cause), blame.boot_id)
+
+    if seams.changed or seams.holes:
+        db.write_now(write)
+    return Past(seams.end_ns, None)
+
+
+class Seams(NamedTuple):
+    """``changed``: rows to put, with their boots (an empty one takes its row out); ``holes``: time
+    that is in no file and no row; ``end_ns``: where all of it ends."""
+
+    changed: list[tuple[Gap, str]]
+    holes: list[tuple[int, int]]
+    end_ns: int | None
+
+
+def find_seams(
+    footage: list[tuple[int, int]], known: list[tuple[Gap, str]], alive_ns: int, now_ns: int
+) -> Seams:
+    """Where ``footage`` (spans by start) and the gaps beside and behind it do not touch."""
+    since_ns = min((start_ns for start_ns, _ in footage), default=0)
+    # Behind a step of the clock the two passes lie over each other, and that is no seam.
+    stepped = any(g.cause == "clock_jump" and (g.end_ns or now_ns) >= since_ns for g, _ in known)
+    changed: list[tuple[Gap, str]] = []
+    spans = list(footage)
+    for gap, boot in known:
+        if gap.end_ns is not None and gap.end_ns <= since_ns:
+            continue
+        later = [start_ns for start_ns, _ in footage if start_ns >= gap.start_ns]
+        start_ns, end_ns = gap.start_ns, gap.end_ns
+        if end_ns is None:
+            end_ns = min(later) if later else max(gap.start_ns, min(alive_ns, now_ns))
+        elif later and not stepped:
+            end_ns = min(end_ns, *later)
+        if not stepped:
+            over = [end for start, end in footage if start < gap.start_ns < end]
+            start_ns = min(max(over, default=start_ns), end_ns)
+        spans.append((start_ns, end_ns))
+        if start_ns != gap.start_ns:
+            changed.append((Gap(gap.camera_id, gap.stream, gap.start_ns, gap.start_ns, gap.cause), boot))
+        if (start_ns, end_ns) != (gap.start_ns, gap.end_ns):
+            changed.append((Gap(gap.camera_id, gap.stream, start_ns, end_ns, gap.cause), boot))
+    holes = []
+    reached: int | None = None
+    for start_ns, end_ns in sorted(spans):
+        if reached is not None and start_ns > reached:
+            holes.append((reached, start_ns))
+        reached = max(reached or 0, end_ns)
+    return Seams(changed, holes, reached)
 
 
 def _last_life(conn: sqlite3.Connection) -> tuple[int, str]:

@@ -96,7 +96,7 @@ class StreamThread:
         self._bitrate: int | None = None
         self._reconnects = -1
         self._damaged = 0
-        self._step_pending = False
+        self._step: tuple[int, int] | None = None  # box clock before and after
         self.status = CameraStatus("connecting", clock.now_ns())
         self._thread = threading.Thread(
             target=self._forever, name=f"{spec.camera_id}/{spec.stream}"[:60], daemon=True
@@ -115,9 +115,11 @@ class StreamThread:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def clock_stepped(self) -> None:
-        """Every run ends at a step of the box clock (R4, R8)."""
-        self._step_pending = True
+    def clock_stepped(self, step_ns: int) -> None:
+        """Every run ends at a step of the box clock (R4, R8). ``step_ns``: how far it went."""
+        now_ns = self._clock.now_ns()
+        before_ns = self._step[0] if self._step else now_ns - step_ns
+        self._step = (before_ns, now_ns)
 
     def _forever(self) -> None:
         back_off = BackOff()
@@ -148,12 +150,10 @@ class StreamThread:
             for packet in source.packets():
                 if self._stop.is_set():
                     return
+                if self._step is not None:
+                    self._take_step()
                 now_ns = self._clock.now_ns()
                 mono_ns = self._clock.monotonic_ns()
-                if self._step_pending:
-                    self._step_pending = False
-                    self._end_run("clock_jump")
-                    self._recording.end_ns = 0
                 if packet.is_video:
                     video_ns = mono_ns
                     if packet.is_key:
@@ -169,6 +169,12 @@ class StreamThread:
                         raise SourceFault("no_video", "the camera sends sound, but no picture")
         finally:
             source.close()
+
+    def _take_step(self) -> None:
+        step, self._step = self._step, None
+        self._end_run("clock_jump")
+        if step is not None and self.spec.record:
+            self._recording.clock_stepped(*step)
 
     def _video(self, source: Source, packet: RawPacket, now_ns: int) -> None:
         run = self._run
@@ -240,6 +246,8 @@ class StreamThread:
 
     def _failed(self, cause: GapCause, text: str) -> None:
         """The connection broke, or could not be made."""
+        if self._step is not None:
+            self._take_step()
         now_ns = self._clock.now_ns()
         if self._run is not None:
             self._end_run("no_video")

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.base.clock import Clock
+from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
-from appliance.base.model import GapCause, Segment
-from appliance.media.segment import DiskFault, SegmentWriter, fault_from, mend
+from appliance.base.model import Gap, GapCause, Segment
+from appliance.media.mend import mend
+from appliance.media.segment import DiskFault, SegmentWriter, fault_from
 
 log = logging.getLogger(__name__)
 
 IDENTITY = ".volume.json"
+REST_NS = 30 * SECOND_NS
+MEND_EVERY_NS = 2 * SECOND_NS
 TICK_SHARE = 0.75  # of durability_s: the rest is for the fdatasync itself
 
 
@@ -70,17 +73,25 @@ class Volume:
         clock: Clock,
         durability_s: float,
         on_row: Callable[[Segment], None],
+        on_hole: Callable[[Gap, str], None] = lambda gap, boot_id: None,
+        on_gone: Callable[[SegmentWriter], None] = lambda writer: None,
     ) -> None:
         self.id = volume_id
         self.root = root
         self._clock = clock
         self._tick_s = durability_s * TICK_SHARE
         self._on_row = on_row
+        self._on_hole = on_hole
+        self._on_gone = on_gone
+        self._later: list[SegmentWriter] = []  # closed, but not yet mended: the disk was full or gone
+        self._tried_ns = 0
         self._inbox: queue.SimpleQueue[tuple[str, SegmentWriter | None]] = queue.SimpleQueue()
         self._open: dict[SegmentWriter, None] = {}
         self._stopping = False
         self.last_sync_ns = clock.monotonic_ns()
         self.fault: GapCause | None = None
+        self._fault_ns = 0
+        self.on_full: Callable[[], None] = lambda: None  # retention; must not wait
         self._thread = threading.Thread(target=self._run, name=f"volume-{root.name}", daemon=True)
 
     def start(self) -> None:
@@ -97,6 +108,17 @@ class Volume:
         if identity is None or identity.id != self.id:
             return DiskFault("disk_missing", f"volume {self.root} is not mounted")
         return None
+
+    def report(self, fault: DiskFault) -> None:
+        """A stream could not write here."""
+        self.fault, self._fault_ns = fault.cause, self._clock.monotonic_ns()
+        if fault.cause == "disk_full":
+            self.on_full()
+
+    @property
+    def resting(self) -> bool:
+        """It failed a moment ago: another volume is better, where there is one."""
+        return self.fault is not None and self._clock.monotonic_ns() - self._fault_ns < REST_NS
 
     def opened(self, writer: SegmentWriter) -> None:
         self._inbox.put(("open", writer))
@@ -120,6 +142,7 @@ class Volume:
             self._drain(self._tick_s)
             for writer in list(self._open):
                 self._sync(writer)
+            self._mend_later()
             self.last_sync_ns = self._clock.monotonic_ns()
             passed_s = (self.last_sync_ns - began_ns) / 1e9
             if passed_s > self._tick_s * 4:
@@ -127,6 +150,8 @@ class Volume:
         self._drain(0.0)
         for writer in list(self._open):
             self._close(writer)
+        self._tried_ns = 0
+        self._mend_later()
 
     def _drain(self, wait_s: float) -> None:
         """Take messages until the tick is due: files close at once, syncs wait for the tick."""
@@ -163,7 +188,7 @@ class Volume:
             # After a failed fdatasync the kernel may have dropped the pages (fsyncgate, 2018):
             # nothing behind the last good one is trusted, and the file gets no further writes.
             writer.fault = fault_from(error)
-            self.fault = writer.fault.cause
+            self.report(writer.fault)
             log.error("volume %s: %s", self.root.name, writer.fault, extra={"camera": writer.head.camera_id})
         else:
             writer.durable = progress
@@ -171,17 +196,56 @@ class Volume:
 
     def _close(self, writer: SegmentWriter) -> None:
         self._open.pop(writer, None)
-        row = writer.row
         try:
+            self._sync(writer)
+            if writer.row is not None:
+                self._sync_dirs(writer)
+        finally:
             try:
-                self._sync(writer)
-                self._sync_dirs(writer) if row is not None else None
-            finally:
                 os.close(writer.fd)
-            if writer.fault is not None or row is None:
-                row = mend(writer.path, writer.volume_id, writer.relative, at_most=writer.durable[0])
-        except OSError as error:
-            log.error("volume %s: %s", self.root.name, fault_from(error))
-            return  # recovery makes the row when the disk is back
+            except OSError as error:
+                writer.fault = writer.fault or fault_from(error)
+        if writer.fault is None and writer.row is not None:
+            self._on_row(writer.row)
+        elif not self._mend(writer):
+            self._later.append(writer)
+
+    def _mend(self, writer: SegmentWriter) -> bool:
+        """Make a row of what is durable of a segment that could not be finished; False: not now.
+
+        The stream's ledger says that it is recorded up to ``writer.end_ns``. Where less of it is
+        durable, the rest is a gap (R3, R4).
+        """
+        good_bytes, good_ns = writer.durable
+        end_ns = writer.end_ns if writer.fault is None else good_ns
+        try:
+            fault = self.usable()
+            if fault is not None:
+                raise fault
+            row = mend(writer.path, writer.volume_id, writer.relative, at_most=good_bytes, end_ns=end_ns)
+        except (OSError, DiskFault) as error:
+            shown = error if isinstance(error, DiskFault) else fault_from(error)
+            log.warning("volume %s: a segment waits to be finished: %s", self.root.name, shown)
+            return False
+        except ApplianceError as error:
+            log.error("volume %s: %s", self.root.name, error.message)
+            return True  # `check --repair` puts it aside
+        kept_ns = row.end_ns if row is not None else writer.head.start_ns
+        if kept_ns < writer.end_ns:
+            cause: GapCause = writer.fault.cause if writer.fault is not None else "damaged"
+            head = writer.head
+            self._on_hole(Gap(head.camera_id, head.stream, kept_ns, writer.end_ns, cause), head.boot_id)
         if row is not None:
             self._on_row(row)
+        else:
+            self._on_gone(writer)
+        return True
+
+    def _mend_later(self) -> None:
+        """Segments that a full or missing disk left unfinished, when it is better."""
+        now_ns = self._clock.monotonic_ns()
+        if not self._later or now_ns - self._tried_ns < MEND_EVERY_NS:
+            return
+        self._tried_ns = now_ns
+        while self._later and self._mend(self._later[0]):
+            self._later.pop(0)

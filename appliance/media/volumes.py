@@ -10,6 +10,8 @@ from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.ids import uuid7
 from appliance.base.model import Segment
+from appliance.media.ledger import GapRows
+from appliance.media.segment import SegmentWriter
 from appliance.media.volume import Identity, Volume, read_identity, write_identity
 from appliance.store import volumes as rows
 from appliance.store.database import Database
@@ -28,7 +30,7 @@ class Volumes:
     def pick(self) -> Volume:
         """The first volume that is there and has room; else the first one (its fault is told)."""
         for volume in self.all:
-            if volume.fault is None and volume.usable() is None and free_bytes(volume.root) > FULL_BYTES:
+            if not volume.resting and volume.usable() is None and free_bytes(volume.root) > FULL_BYTES:
                 return volume
         return self.all[0]
 
@@ -60,11 +62,14 @@ def open_volumes(
     clock: Clock,
     durability_s: float,
     on_row: Callable[[Segment, str], None],
+    on_gone: Callable[[SegmentWriter], None] = lambda writer: None,
 ) -> Volumes:
     """Match each path with its identity. Raises ``conflict`` for another box's disk.
 
     A known path whose identity file is missing is a missing disk: it is watched, never re-made.
+    ``on_row(row, path)``: a segment is closed and durable; ``on_gone(writer)``: nothing of it is.
     """
+    holes = GapRows(db.offer)
     opened = []
     for path in paths:
         volume_id = _identify(path, db, device_id, clock.now_ns())
@@ -72,7 +77,7 @@ def open_volumes(
         def deliver(row: Segment, root: Path = path) -> None:
             on_row(row, str(root / row.path))
 
-        opened.append(Volume(volume_id, path, clock, durability_s, deliver))
+        opened.append(Volume(volume_id, path, clock, durability_s, deliver, holes.save, on_gone))
     return Volumes(opened)
 
 

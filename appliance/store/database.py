@@ -90,14 +90,21 @@ class Database:
         self._work.put((work, future))
         return future
 
-    def offer(self, work: Work[Any]) -> bool:
+    def offer(self, work: Work[Any], on_done: Callable[[bool], None] | None = None) -> bool:
         """For the recording path: take ``work`` if the queue has room, and never wait.
 
-        A failure is logged; False (full or closed) means the work was not taken.
+        A failure is logged; False (full or closed) means the work was not taken. ``on_done`` is
+        called in the writer's thread: True where the work is committed.
         """
         if self._closed or self._work.qsize() >= self._bound:
             return False
-        self.submit(work).add_done_callback(self._log_failure)
+        try:
+            future = self.submit(work)
+        except ApplianceError:
+            return False  # closed in between
+        future.add_done_callback(self._log_failure)
+        if on_done is not None:
+            future.add_done_callback(lambda done: on_done(not done.cancelled() and done.exception() is None))
         return True
 
     def read_now(self, work: Work[T]) -> T:
@@ -123,6 +130,10 @@ class Database:
             return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
         return self.write_now(version)
+
+    def answers(self) -> None:
+        """Raises what a reader meets: ``data_loss`` where the file is damaged."""
+        self.read_now(lambda connection: connection.execute("PRAGMA schema_version").fetchone())
 
     def close(self) -> None:
         """Finish what was taken, then close. Safe to call twice."""

@@ -64,6 +64,12 @@ def with_boots(conn: sqlite3.Connection, camera_id: str, stream: str) -> list[tu
     return [(Gap(*tuple(row)[:5]), row["boot_id"]) for row in rows]
 
 
+def streams(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Every (camera, stream) that has a ledger."""
+    rows = conn.execute("SELECT DISTINCT camera_id, stream FROM gaps ORDER BY 1, 2")
+    return [(row["camera_id"], row["stream"]) for row in rows]
+
+
 def expired(conn: sqlite3.Connection) -> list[Gap]:
     """Spans whose footage was deleted."""
     return _gaps(conn.execute(f"SELECT {_COLUMNS} FROM gaps WHERE cause='expired' ORDER BY start_ns"))

@@ -17,10 +17,12 @@ class Garbage(msgspec.Struct, frozen=True):
 _COLUMNS = "volume_id, path, camera_id, stream, start_ns, end_ns"
 
 
-def insert(conn: sqlite3.Connection, item: Garbage) -> None:
-    conn.execute(
+def insert(conn: sqlite3.Connection, item: Garbage) -> bool:
+    """False where it is listed already."""
+    done = conn.execute(
         f"INSERT OR IGNORE INTO garbage ({_COLUMNS}) VALUES (?,?,?,?,?,?)", msgspec.structs.astuple(item)
     )
+    return done.rowcount == 1
 
 
 def list_garbage(conn: sqlite3.Connection, volume_id: str | None = None) -> list[Garbage]:

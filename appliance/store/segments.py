@@ -183,6 +183,20 @@ def inside(
     return _segments(rows)
 
 
+def is_empty(conn: sqlite3.Connection) -> bool:
+    return conn.execute("SELECT 1 FROM segments LIMIT 1").fetchone() is None
+
+
+def is_sound(conn: sqlite3.Connection, *, whole: bool) -> bool:
+    """SQLite finds no damage: in the ``whole`` file, or in what a start looks at."""
+    if whole:
+        return [tuple(row) for row in conn.execute("PRAGMA quick_check(1)")] == [("ok",)]
+    conn.execute("SELECT * FROM segments LIMIT 1000").fetchall()
+    for camera_id in cameras(conn):
+        newest(conn, camera_id, "main", 1)
+    return True
+
+
 def delete(conn: sqlite3.Connection, volume_id: str, path: str) -> None:
     conn.execute("DELETE FROM segments WHERE volume_id=? AND path=?", (volume_id, path))
 

@@ -23,3 +23,5 @@ CREATE TABLE segments (
 ) WITHOUT ROWID;
 CREATE INDEX segments_time ON segments(camera_id, stream, start_ns);
 CREATE UNIQUE INDEX segments_path ON segments(volume_id, path);
+CREATE INDEX segments_oldest ON segments(volume_id, start_ns, path, bytes); -- retention: oldest first, sum of bytes
+
