@@ -15,7 +15,8 @@ from appliance.rules.schedule import is_active
 from appliance.rules.succession import predecessor
 from appliance.rules.visits import Visit, ZoneState
 
-UNSEEN_NS = 60 * SECOND_NS  # a track that never ended (its worker died) is over after this
+# A track that never ended (its worker died) is over after this; longer than any tracker's memory.
+UNSEEN_NS = 180 * SECOND_NS
 REMEMBERED = 64  # departed tracks per camera
 
 
@@ -241,7 +242,7 @@ def _finding(
         confidence=track.confidence,
         bbox=change.point.bbox,
         zone_id=change.zone_id,
-        key=f"{rule.id}/{change.zone_id}/{track_id}/{since_ns}",
+        began_ns=since_ns,
         direction=change.direction,
         phase="ended" if ended else "began",
     )

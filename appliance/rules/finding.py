@@ -19,9 +19,9 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule came true. ``phase`` ``ended`` closes the earlier finding with the same ``key``
-    (its ``time_ns`` is then the end). ``seen_ns`` is the observation that ``bbox`` is from: ask
-    for the still of that moment. ``confidence`` is the track's best so far, 0..1."""
+    """A rule came true. ``phase`` ``ended`` closes the earlier finding of the same rule, zone, track
+    and ``began_ns`` (its ``time_ns`` is then the end). ``seen_ns`` is the observation that ``bbox``
+    is from: ask for the still of that moment. ``confidence`` is the track's best so far, 0..1."""
 
     rule: Rule
     camera_id: str
@@ -33,7 +33,12 @@ class Finding(msgspec.Struct, frozen=True):
     confidence: float
     bbox: Box
     zone_id: str | None
-    key: str
+    began_ns: int
     direction: str | None = None
     count: int | None = None
     phase: Literal["began", "ended"] = "began"
+
+    @property
+    def key(self) -> tuple[str, str | None, str, int]:
+        """The same for what began and what ended it, and for nothing else."""
+        return self.rule.id, self.zone_id, self.track_id, self.began_ns

@@ -55,18 +55,35 @@ def page(
     """
     where, values = _where(wanted)
     # `where` is made of our own column names; every value is bound.
-    counted = conn.execute(f"SELECT count(*) FROM events WHERE {where}", values)  # noqa: S608
+    counted = conn.execute(f"SELECT count(*) FROM events WHERE {where}", values)
     total = int(counted.fetchone()[0])
     if cursor is not None:
         where += " AND (start_ns, id) < (?, ?)"
         values += cursors.decode(cursor)
     rows = conn.execute(
-        f"SELECT body FROM events WHERE {where} ORDER BY start_ns DESC, id DESC LIMIT ?",  # noqa: S608
+        f"SELECT body FROM events WHERE {where} ORDER BY start_ns DESC, id DESC LIMIT ?",
         (*values, limit + 1),
     ).fetchall()
     found = [_event(row) for row in rows[:limit]]
     more = cursors.encode(found[-1].start_ns, found[-1].id) if found and len(rows) > limit else None
     return found, more, total
+
+
+def begun_at(
+    conn: sqlite3.Connection,
+    camera_id: str,
+    start_ns: int,
+    rule_id: str,
+    track_id: str | None,
+    zone_id: str | None,
+) -> Event | None:
+    """The event that a rule made of this track and zone at exactly this moment."""
+    rows = conn.execute(
+        "SELECT body FROM events WHERE camera_id = ? AND start_ns = ? AND rule_id = ?",
+        (camera_id, start_ns, rule_id),
+    )
+    same = (event for event in map(_event, rows) if (event.track_id, event.zone_id) == (track_id, zone_id))
+    return next(same, None)
 
 
 def oldest_before(conn: sqlite3.Connection, before_ns: int, limit: int) -> list[Event]:

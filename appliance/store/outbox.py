@@ -49,7 +49,7 @@ class TargetFigures(msgspec.Struct, frozen=True):
     oldest_ns: int | None = None
 
 
-def enqueue(  # noqa: PLR0917
+def enqueue(
     conn: sqlite3.Connection,
     target_ids: Iterable[str],
     row_id: str,

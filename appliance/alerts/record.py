@@ -1,0 +1,149 @@
+"""The one transaction in which a finding becomes an event, and perhaps an alert.
+
+Everything that follows from it is written with it: the journal row that screens read, the outbox
+rows that targets are owed (D1), the pin that keeps its footage (R6).
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS
+from appliance.base.ids import uuid7
+from appliance.base.model import Alert, Event, Lock
+from appliance.base.wire import Json, alert_json, event_json
+from appliance.rules.finding import Finding
+from appliance.store import alerts, events, journal, locks, outbox, targets
+
+AROUND_NS = 5 * SECOND_NS  # footage pinned before and after
+LONGEST_PIN_NS = 600 * SECOND_NS  # a visit of a whole day does not pin a whole day
+ALARMING = ("warning", "critical")
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """``began`` in the order of their findings; ``newest`` is a journal position, 0: nothing new."""
+
+    began: tuple[tuple[Event, Finding], ...] = ()
+    newest: int = 0
+
+
+def record(
+    conn: sqlite3.Connection,
+    findings: Iterable[Finding],
+    now_ns: int,
+    device_id: str,
+    records: Callable[[str], bool],
+) -> Recorded:
+    """Write all that follows from ``findings``. ``records(camera_id)``: is its video being kept?"""
+    owed_to = targets.enabled_ids(conn)
+    began: list[tuple[Event, Finding]] = []
+    newest = 0
+    for finding in findings:
+        if finding.phase == "ended":
+            newest = _end(conn, finding, now_ns, owed_to) or newest
+            continue
+        event = _event(finding, now_ns, device_id, has_clip=records(finding.camera_id))
+        events.insert(conn, event)
+        newest = publish_event(conn, event, now_ns, owed_to, is_new=True)
+        if event.has_clip:
+            _pin(conn, event)
+        if event.severity in ALARMING and not alerts_held_back(conn, event, finding.rule.cooldown_s):
+            newest = _raise(conn, event, now_ns, owed_to)
+        began.append((event, finding))
+    return Recorded(tuple(began), newest)
+
+
+def alerts_held_back(conn: sqlite3.Connection, event: Event, cooldown_s: float) -> bool:
+    """A rule's cooldown is per camera, which holds back the same track's alerts too."""
+    assert event.rule_id is not None
+    return alerts.is_cooling_down(conn, event.rule_id, event.camera_id, event.start_ns, cooldown_s)
+
+
+def publish_event(
+    conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Iterable[str], *, is_new: bool
+) -> int:
+    """Into the journal and the outboxes; the journal position."""
+    row_id, kind = (event.id, "event") if is_new else (uuid7(now_ns), "event_update")
+    data = event_json(event)
+    outbox.enqueue(conn, owed_to, row_id, kind, _bytes(data), now_ns)
+    return journal.append(conn, "event", event.camera_id, now_ns, data)
+
+
+def publish_alert(
+    conn: sqlite3.Connection, alert: Alert, now_ns: int, owed_to: Iterable[str], *, is_new: bool
+) -> int:
+    """Into the journal and the outboxes; the journal position."""
+    row_id, kind = (alert.id, "alert") if is_new else (uuid7(now_ns), "alert_update")
+    data = alert_json(alert)
+    outbox.enqueue(conn, owed_to, row_id, kind, _bytes(data), now_ns)
+    return journal.append(conn, "alert", alert.camera_id, now_ns, data)
+
+
+def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool) -> Event:
+    return Event(
+        id=uuid7(now_ns),
+        device_id=device_id,
+        camera_id=finding.camera_id,
+        rule_id=finding.rule.id,
+        type=finding.type,
+        severity=finding.rule.severity,
+        start_ns=finding.time_ns,
+        end_ns=finding.time_ns if finding.type in ("line_cross", "zone_exit") else None,
+        confidence=finding.confidence,
+        class_name=finding.class_name,
+        track_id=finding.track_id,
+        bbox=finding.bbox,
+        zone_id=finding.zone_id,
+        created_ns=now_ns,
+        direction=finding.direction,
+        count=finding.count,
+        has_clip=has_clip,
+        metadata={"rule_name": finding.rule.name},
+    )
+
+
+def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Iterable[str]) -> int:
+    alert = Alert(
+        id=uuid7(now_ns),
+        event_id=event.id,
+        rule_id=event.rule_id,
+        camera_id=event.camera_id,
+        severity=event.severity,
+        status="new",
+        created_ns=now_ns,
+    )
+    alerts.insert(conn, alert)
+    return publish_alert(conn, alert, now_ns, owed_to, is_new=True)
+
+
+def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Iterable[str]) -> int:
+    """0 where the event is gone, or was never told of."""
+    event = events.begun_at(
+        conn, finding.camera_id, finding.began_ns, finding.rule.id, finding.track_id, finding.zone_id
+    )
+    if event is None or event.end_ns is not None:
+        return 0
+    event = msgspec.structs.replace(event, end_ns=max(finding.time_ns, event.start_ns))
+    events.update(conn, event)
+    pinned_ns = min(event.end_ns or 0, event.start_ns + LONGEST_PIN_NS)
+    locks.extend_owned(conn, "event", event.id, pinned_ns + AROUND_NS)
+    return publish_event(conn, event, now_ns, owed_to, is_new=False)
+
+
+def _pin(conn: sqlite3.Connection, event: Event) -> None:
+    lock = Lock(
+        id=uuid7(event.created_ns),
+        camera_id=event.camera_id,
+        start_ns=event.start_ns - AROUND_NS,
+        end_ns=event.start_ns + AROUND_NS,
+        reason=event.type,
+        owner="event",
+        owner_id=event.id,
+        created_ns=event.created_ns,
+    )
+    locks.insert(conn, lock)
+
+
+def _bytes(data: Json) -> bytes:
+    return msgspec.json.encode(data)
