@@ -45,7 +45,9 @@ class Asked:
         """Raises ``denied`` below ``role``."""
         if not self.may(role):
             raise ApplianceError(
-                "denied", f"this page is for the {role} role", "ask an admin of this box to do it or to raise you"
+                "denied",
+                f"this page is for the {role} role",
+                "ask an admin of this box to do it or to raise you",
             )
 
     def camera(self) -> Camera:
@@ -87,6 +89,7 @@ def add_pages(app: web.Application, box: Box) -> None:
         return _html(render("login.html", theme=_theme(request), next="/", username=user.username))
 
     async def clock(request: web.Request) -> web.Response:
+        await page_user(request, with_old_password=True)
         return web.json_response({"now_ms": box.clock.now_ns() / 1e6}, headers={"Cache-Control": "no-store"})
 
     def route(page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -189,9 +192,13 @@ async def alert_list(asked: Asked) -> str:
     if status == "open":
         # What nobody has seen yet stands first, the gravest on top.
         grave = list(words.SEVERITIES)
-        found.sort(key=lambda a: (a["status"] != "new", grave.index(a["severity"]) if a["status"] == "new" else 0))
+        found.sort(
+            key=lambda a: (a["status"] != "new", grave.index(a["severity"]) if a["status"] == "new" else 0)
+        )
     older = None if more is None else str(asked.request.rel_url.update_query(cursor=more))
-    return asked.page("alerts.html", "alerts", "Alerts", alerts=found, total=total, status=status, older=older)
+    return asked.page(
+        "alerts.html", "alerts", "Alerts", alerts=found, total=total, status=status, older=older
+    )
 
 
 async def settings_home(asked: Asked) -> str:
@@ -274,5 +281,9 @@ def _theme(request: web.Request) -> str:
 
 def _html(text: str, status: int = 200) -> web.Response:
     return web.Response(
-        text=text, status=status, content_type="text/html", charset="utf-8", headers={"Cache-Control": "no-store"}
+        text=text,
+        status=status,
+        content_type="text/html",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store"},
     )

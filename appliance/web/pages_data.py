@@ -98,7 +98,11 @@ async def event_view(box: Box, user: User, event_id: str) -> tuple[Json, str | N
         event = events.get(conn, event_id)
         if event is None or not sees(user, event.camera_id):
             raise not_found("event", event_id)
-        return _with_alert(conn, event), _older(conn, user, event), _newer(conn, user, event, box.clock.now_ns())
+        return (
+            _with_alert(conn, event),
+            _older(conn, user, event),
+            _newer(conn, user, event, box.clock.now_ns()),
+        )
 
     return await box.db.read(look)
 

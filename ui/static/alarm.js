@@ -44,8 +44,16 @@ function say() {
   changed.dispatchEvent(new Event("change"));
 }
 
+/** Some browsers allow sound at once on a site that was used before: found out by trying. */
+export function tryUnasked() {
+  if (sound.wanted) unlock();
+}
+
 function unlock() {
-  context ??= new AudioContext();
+  if (!context) {
+    context = new AudioContext();
+    context.addEventListener("statechange", say);
+  }
   if (context.state === "suspended") context.resume().then(say, () => undefined);
 }
 

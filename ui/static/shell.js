@@ -2,12 +2,13 @@
 // connection's state, and announcements for those who listen instead of look.
 
 import { call, get, post, Refusal } from "./api.js";
-import { quiet, ring, sound } from "./alarm.js";
+import { quiet, ring, sound, tryUnasked } from "./alarm.js";
 import { journal } from "./journal.js";
 import { boxNow, clock, day, fillTimes, syncClock } from "./time.js";
 import { cameraName } from "./words.js";
 
 const $ = (selector) => document.querySelector(selector);
+const HINT_AFTER_MS = 1200;
 const plainTitle = document.title;
 const open = new Map(); // id -> alert, those with status "new"
 
@@ -108,17 +109,20 @@ function startTheme() {
 function startSound() {
   const button = $("#sound");
   const hint = $("#sound-hint");
+  let patient = false; // browsers that allow sound say so within a moment: no flash of the hint
   if (!button) return;
   const show = () => {
     button.setAttribute("aria-pressed", String(sound.wanted));
     button.querySelector(".label").textContent = sound.wanted ? "Sound on" : "Sound off";
     button.querySelector("use").setAttribute("href", `/static/icons.svg#${sound.wanted ? "bell" : "bell-off"}`);
-    hint.hidden = !(sound.wanted && !sound.allowed);
+    hint.hidden = !(patient && sound.wanted && !sound.allowed);
     document.body.classList.toggle("ringing", sound.ringing);
   };
   button.addEventListener("click", () => sound.toggle());
   hint.addEventListener("click", show);
   sound.onChange(show);
+  tryUnasked();
+  setTimeout(() => { patient = true; show(); }, HINT_AFTER_MS);
   show();
 }
 

@@ -83,6 +83,7 @@ function layOut() {
   // On a narrow page tiles scroll; on a wide one all of them fit, as large as can be.
   if (innerWidth <= 760) {
     setGrid(count > 6 ? 2 : 1, null);
+    grid.toggleAttribute("data-narrow", count > 6);
     return;
   }
   const high = Math.max(220, innerHeight - grid.getBoundingClientRect().top - scrollY - 16);
@@ -134,10 +135,16 @@ function summarise() {
 }
 
 function markAlarms() {
-  const alarmed = new Set([...openAlerts.values()].map((alert) => alert.camera_id));
+  const gravest = new Map();
+  for (const { camera_id: id, severity } of openAlerts.values()) {
+    if (gravest.get(id) !== "critical") gravest.set(id, severity);
+  }
   for (const tile of tiles.values()) {
-    tile.element.classList.toggle("alarmed", alarmed.has(tile.id));
-    tile.element.querySelector(".alarm").hidden = !alarmed.has(tile.id);
+    const severity = gravest.get(tile.id);
+    const mark = tile.element.querySelector(".alarm");
+    if (severity) tile.element.dataset.alarm = severity; else delete tile.element.dataset.alarm;
+    mark.hidden = !severity;
+    if (severity) mark.querySelector("use").setAttribute("href", `/static/icons.svg#${severity}`);
   }
 }
 

@@ -4,8 +4,10 @@
 
 import { readFragment, readInit } from "./boxes.js";
 
-const LAG_S = 0.11; // wanted distance to the newest frame's end: about one frame and the jitter of a LAN
-const HURRY_AT_S = 0.04; // how far off that may be before the speed changes
+const SLACK_S = 0.13; // a new frame waits this long for its turn: the jitter of a LAN and of two busy cores
+const MOST_SLACK_S = 0.5; // grown to, while the browser drops frames
+const OFF_S = 0.06; // how far off the wanted distance may be before the speed changes,
+const ON_S = 0.01; // and how close it is brought: each change of speed may cost a frame, so few of them
 const JUMP_AT_S = 2.0; // further behind than this, seek; counted as skipped
 const KEEP_S = 8; // behind the play head, in the source buffer
 const MOST_WAITING = 300; // fragments not yet appended
@@ -24,6 +26,10 @@ export class MsePlayer {
     this.waiting = [];
     this.skipped = 0;
     this.started = false;
+    this.slack = SLACK_S;
+    this.dropped = 0;
+    this.duration = 1 / 15; // of a frame, s
+    this.lag = 0; // s between the play head and the end of the buffer, after an append, smoothed
     this.timer = 0;
     this.url = "";
     this.#watchFrames();
@@ -66,6 +72,7 @@ export class MsePlayer {
     }
     if (this.waitForKey && !sample.isKey) { this.skipped += 1; return null; }
     this.waitForKey = false;
+    if (sample.duration > 0) this.duration = Math.min(1, sample.duration / this.init.timescale);
     this.waiting.push(new Uint8Array(buffer));
     this.#feed();
     return (sample.decodeTime + sample.offset) / this.init.timescale;
@@ -97,8 +104,13 @@ export class MsePlayer {
     const ranges = buffer.buffered;
     if (!this.started && ranges.length > 0) {
       this.started = true;
-      element.currentTime = Math.max(ranges.start(ranges.length - 1), ranges.end(ranges.length - 1) - LAG_S);
+      this.startedAt = performance.now();
+      this.#jump();
       element.play().catch(() => undefined); // muted video may always play; a closed tab may not
+    }
+    if (ranges.length > 0) {
+      const lag = ranges.end(ranges.length - 1) - element.currentTime;
+      this.lag += (lag - this.lag) * 0.15; // always looked at just after an append: the saw's top
     }
     if (this.waiting.length > 0) this.#feed();
     else if (ranges.length > 0 && element.currentTime - ranges.start(0) > 3 * KEEP_S) this.#trim(KEEP_S);
@@ -112,25 +124,43 @@ export class MsePlayer {
     }
   }
 
+  /** Seeks to the live edge; also over a hole, where the element would wait for ever. */
+  #jump() {
+    const ranges = this.buffer.buffered;
+    const last = ranges.length - 1;
+    this.lag = this.slack + this.duration;
+    this.element.currentTime = Math.max(ranges.start(last), ranges.end(last) - this.lag);
+  }
+
   #follow() {
     const { element, buffer } = this;
     if (!this.started || !buffer || buffer.buffered.length === 0) return;
     const ranges = buffer.buffered;
-    const edge = ranges.end(ranges.length - 1);
-    const start = ranges.start(ranges.length - 1);
-    const lag = edge - element.currentTime;
-    if (lag > JUMP_AT_S || element.currentTime < start) {
+    const last = ranges.length - 1;
+    if (ranges.end(last) - element.currentTime > JUMP_AT_S || element.currentTime < ranges.start(last)) {
       this.skipped += 1;
-      element.currentTime = Math.max(start, edge - LAG_S); // also over a hole, where the element would wait for ever
+      this.#jump();
       return;
     }
-    const off = lag - LAG_S;
-    let rate = 1;
-    if (off > 0.5) rate = 1.5;
-    else if (off > HURRY_AT_S) rate = 1 + Math.min(0.2, off / 2);
-    else if (off < -HURRY_AT_S) rate = 0.95;
-    if (Math.abs(element.playbackRate - rate) > 0.005) element.playbackRate = rate;
+    this.#learnSlack();
+    const off = this.lag - this.slack - this.duration;
+    const away = Math.abs(off);
+    let rate = element.playbackRate;
+    if (away < ON_S || (rate > 1 && off < 0) || (rate < 1 && off > 0)) rate = 1;
+    else if (off > 0.5) rate = 1.4;
+    else if (away > OFF_S && rate === 1) rate = off > 0 ? 1.05 : 0.95;
+    if (element.playbackRate !== rate) element.playbackRate = rate;
     if (element.paused && document.visibilityState === "visible") element.play().catch(() => undefined);
+  }
+
+  /** Every frame is to be shown: where the browser drops some, wait longer for the late ones. */
+  #learnSlack() {
+    if (document.visibilityState !== "visible") return;
+    const dropped = this.element.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    const settled = performance.now() - this.startedAt > 4000; // the first seek drops what lies before it
+    if (dropped > this.dropped && settled) this.slack = Math.min(MOST_SLACK_S, this.slack + 0.02);
+    else this.slack = Math.max(SLACK_S, this.slack - 0.0002); // back within minutes, at 5 looks a second
+    this.dropped = dropped;
   }
 
   #watchFrames() {

@@ -1,0 +1,42 @@
+// What forms have in common: one submit at a time, and refusals shown beside the field they are about.
+
+import { Refusal } from "./api.js";
+
+/** Shows `error` in the form, at its field where it names one; null takes it away. */
+export function problem(form, error) {
+  const box = form.querySelector(".problem");
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  box.hidden = !error;
+  if (!error) return;
+  box.textContent = sentence(error.message);
+  const hint = error instanceof Refusal ? error.hint : "";
+  if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
+  const field = error.field && form.elements.namedItem(error.field.split(".").pop());
+  if (field instanceof HTMLElement) {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+  }
+}
+
+/** Runs `work` when the form is sent; buttons rest meanwhile. */
+export function onSend(form, work) {
+  form.addEventListener("submit", async (submit) => {
+    submit.preventDefault();
+    if (form.dataset.busy) return;
+    form.dataset.busy = "1";
+    const button = form.querySelector('[type="submit"]');
+    button.setAttribute("aria-busy", "true");
+    problem(form, null);
+    try {
+      await work(new FormData(form));
+    } catch (error) {
+      problem(form, error);
+    }
+    button.removeAttribute("aria-busy");
+    delete form.dataset.busy;
+  });
+}
+
+export function sentence(text) {
+  return text ? text.charAt(0).toUpperCase() + text.slice(1) : "";
+}

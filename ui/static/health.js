@@ -1,0 +1,72 @@
+// Health: the checks with their since, and the box at a glance; asked again while one looks.
+
+import { get } from "./api.js";
+import { moment } from "./time.js";
+
+const AGAIN_MS = 5000;
+const SVG = "http://www.w3.org/2000/svg";
+const WORDS = { ok: "In order", degraded: "Degraded", failing: "Failing" };
+const ICONS = { ok: "check", degraded: "warning", failing: "critical" };
+const list = document.querySelector("#checks");
+
+function element(name, className, ...content) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `/static/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+function showChecks({ checks }) {
+  const order = ["failing", "degraded", "ok"];
+  list.replaceChildren(...checks.sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status)).map((check) => {
+    const mark = element("span", "check-mark", icon(ICONS[check.status]), WORDS[check.status] ?? check.status);
+    mark.dataset.status = check.status;
+    const name = check.name.charAt(0).toUpperCase() + check.name.slice(1).replaceAll("_", " ");
+    return element("li", "", mark, element("span", "grow", element("strong", "", name), element("span", "fine", check.detail)),
+      element("span", "fine", `since ${moment(Date.parse(check.since))}`));
+  }));
+}
+
+const gb = (bytes) => (bytes >= 1e12 ? `${(bytes / 1e12).toFixed(1)} TB` : `${(bytes / 1e9).toFixed(1)} GB`);
+
+function showStatus(status) {
+  const facts = document.querySelector("#status");
+  for (const old of facts.querySelectorAll(".live")) old.remove();
+  const add = (term, ...content) => facts.append(element("dt", "live", term), element("dd", "live", ...content));
+  if (status.detector) {
+    const { state, detector, reason, since } = status.detector;
+    add("Detector", [detector ?? "none", state, reason, state !== "running" && since ? `since ${moment(Date.parse(since))}` : ""].filter(Boolean).join(", "));
+  }
+  const cameras = Object.entries(status.cameras ?? {}).map(([state, count]) => `${count} ${state.replaceAll("_", " ")}`);
+  if (cameras.length) add("Cameras", cameras.join(", "));
+  for (const disk of status.disks ?? []) {
+    if (!disk.total_bytes) continue;
+    const meter = element("div", "meter", element("i", ""));
+    meter.firstChild.style.width = `${(100 * (disk.total_bytes - disk.free_bytes)) / disk.total_bytes}%`;
+    add("Disk", `${gb(disk.free_bytes)} free of ${gb(disk.total_bytes)}`, meter);
+  }
+  for (const target of status.sync ?? []) add("Sync", `${target.waiting} waiting, ${target.parked} parked, ${target.acknowledged} delivered`);
+  if (status.time_unsure) add("Clock", "not synchronised yet");
+}
+
+async function look() {
+  try {
+    showChecks(await get("/system/health"));
+    showStatus(await get("/system/status"));
+  } catch (error) {
+    list.replaceChildren(element("li", "", element("span", "fine", `Health cannot be read: ${error.message}`)));
+  }
+}
+
+look();
+setInterval(look, AGAIN_MS);

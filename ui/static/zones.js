@@ -1,0 +1,191 @@
+// Zones and lines drawn on a camera's picture, and the rules that watch them. Points are shares of the
+// picture, 0..1, origin at the top left; the drawing's units are thousandths.
+
+import { post, remove } from "./api.js";
+import { onSend } from "./forms.js";
+import { complain } from "./shell.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const CLOSE_PX = 18; // a click this near to the first corner closes the polygon
+const page = document.querySelector("#zones");
+const canvas = document.querySelector("#canvas");
+const drawing = document.querySelector("#drawing");
+const form = document.querySelector("#zone-form");
+const how = document.querySelector("#how");
+const plain = how.textContent;
+const zones = JSON.parse(page.dataset.zones);
+let draft = null; // {kind, points} while drawing
+let pointer = null;
+
+function shape(name, points, className) {
+  const element = document.createElementNS(SVG, name);
+  element.setAttribute("points", points.map(([x, y]) => `${x * 1000},${y * 1000}`).join(" "));
+  if (className) element.setAttribute("class", className);
+  return element;
+}
+
+/** An arrow across the middle of a line: from the left hand to the right, looking along it. */
+function arrow([[x1, y1], [x2, y2]]) {
+  const { clientWidth: w, clientHeight: h } = canvas;
+  const [dx, dy] = [(x2 - x1) * w, (y2 - y1) * h];
+  const length = Math.hypot(dx, dy) || 1;
+  const [nx, ny] = [-dy / length, dx / length]; // to the right, with y down
+  const [mx, my] = [((x1 + x2) / 2) * w, ((y1 + y2) / 2) * h];
+  const at = (along, across) => [(mx + nx * across + (dx / length) * along) / w, (my + ny * across + (dy / length) * along) / h];
+  return shape("polyline", [at(0, -22), at(0, 22), at(-8, 12), at(0, 22), at(8, 12)], "arrow");
+}
+
+function redraw(chosen = null) {
+  const parts = zones.flatMap((zone) => {
+    const own = shape(zone.kind === "line" ? "polyline" : "polygon", zone.points, zone.id === chosen ? "chosen" : "");
+    return zone.kind === "line" ? [own, arrow(zone.points)] : [own];
+  });
+  if (draft) {
+    const points = pointer ? [...draft.points, pointer] : draft.points;
+    if (draft.kind === "line" || points.length < 3) parts.push(shape("polyline", points, "draft"));
+    else parts.push(shape("polygon", points, "draft"));
+    if (draft.kind === "line" && draft.points.length === 2) parts.push(arrow(draft.points));
+    for (const point of draft.points) parts.push(shape("polyline", [point, point], "corner"));
+  }
+  drawing.replaceChildren(...parts);
+}
+
+function at({ clientX, clientY }) {
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  const share = (value) => Math.round(Math.max(0, Math.min(1, value)) * 10_000) / 10_000;
+  return [share((clientX - left) / width), share((clientY - top) / height)];
+}
+
+function begin(kind) {
+  draft = { kind, points: [], done: false };
+  pointer = null;
+  canvas.classList.add("drawing");
+  form.hidden = true;
+  how.textContent = kind === "line"
+    ? "Click where the line begins, then where it ends. The arrow shows which way is forward."
+    : "Click the corners one after another. Click the first one again to close the zone.";
+  redraw();
+}
+
+function end() {
+  draft = null;
+  pointer = null;
+  canvas.classList.remove("drawing");
+  form.hidden = true;
+  how.textContent = plain;
+  redraw();
+}
+
+function complete() {
+  draft.done = true;
+  pointer = null;
+  canvas.classList.remove("drawing");
+  form.hidden = false;
+  form.elements.name.focus();
+  redraw();
+}
+
+canvas.addEventListener("pointermove", (event) => {
+  if (!draft || draft.done) return;
+  pointer = at(event);
+  redraw();
+});
+canvas.addEventListener("click", (event) => {
+  if (!draft || draft.done) return;
+  const point = at(event);
+  const [first] = draft.points;
+  const near = first && Math.hypot((point[0] - first[0]) * canvas.clientWidth, (point[1] - first[1]) * canvas.clientHeight) < CLOSE_PX;
+  if (draft.kind === "polygon" && near && draft.points.length >= 3) { complete(); return; }
+  if (near) return;
+  draft.points.push(point);
+  if (draft.kind === "line" && draft.points.length === 2) { complete(); return; }
+  redraw();
+});
+canvas.addEventListener("dblclick", () => { if (draft && !draft.done && draft.points.length >= 3) complete(); });
+addEventListener("keydown", ({ key, target }) => {
+  if (!draft || target.closest("input")) return;
+  if (key === "Escape") end();
+  if (key === "Enter" && draft.kind === "polygon" && draft.points.length >= 3 && !draft.done) complete();
+  if (key === "Backspace") undo();
+});
+
+function undo() {
+  if (!draft) return;
+  draft.points.pop();
+  draft.done = false;
+  form.hidden = true;
+  canvas.classList.add("drawing");
+  redraw();
+}
+
+for (const button of document.querySelectorAll("[data-draw]")) button.addEventListener("click", () => begin(button.dataset.draw));
+document.querySelector("#undo").addEventListener("click", undo);
+document.querySelector("#cancel").addEventListener("click", end);
+onSend(form, async (fields) => {
+  await post("/zones", { camera_id: page.dataset.camera, name: fields.get("name").trim(), kind: draft.kind, points: draft.points });
+  location.reload();
+});
+
+for (const item of document.querySelectorAll("#zone-list [data-zone]")) {
+  item.addEventListener("pointerenter", () => redraw(item.dataset.zone));
+  item.addEventListener("pointerleave", () => redraw());
+}
+for (const [attribute, path] of [["deleteZone", "zones"], ["deleteRule", "rules"]]) {
+  const name = attribute.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  for (const button of document.querySelectorAll(`[data-${name}]`)) {
+    button.addEventListener("click", async () => {
+      // The first click asks, the second does it: no dialog for one line, and no slip either.
+      if (!button.dataset.sure) {
+        button.dataset.sure = "1";
+        button.textContent = "Really delete?";
+        button.addEventListener("blur", () => location.reload(), { once: true });
+        return;
+      }
+      try {
+        await remove(`/${path}/${button.dataset[attribute]}`);
+        location.reload();
+      } catch (error) {
+        complain(error);
+      }
+    });
+  }
+}
+
+const ruleForm = document.querySelector("#rule-form");
+if (ruleForm) {
+  const { kind, zone_id: zone } = ruleForm.elements;
+  const fit = () => {
+    const wanted = kind.value === "line_cross" ? "line" : "polygon";
+    for (const option of zone.options) option.hidden = option.disabled = option.dataset.kind !== wanted;
+    if (zone.selectedOptions[0]?.disabled !== false) zone.value = [...zone.options].find((option) => !option.disabled)?.value ?? "";
+    document.querySelector("#direction").hidden = wanted !== "line";
+  };
+  kind.addEventListener("change", fit);
+  fit();
+  onSend(ruleForm, async (fields) => {
+    if (!fields.get("zone_id")) throw new Error(kind.value === "line_cross" ? "Draw a line first." : "Draw a zone first.");
+    await post("/rules", {
+      name: fields.get("name").trim(),
+      kind: fields.get("kind"),
+      zone_ids: [fields.get("zone_id")],
+      classes: fields.get("class") ? [fields.get("class")] : [],
+      severity: fields.get("severity"),
+      cooldown_s: Number(fields.get("cooldown_s")),
+      params: fields.get("kind") === "line_cross" ? { direction: fields.get("direction") } : {},
+    });
+    location.reload();
+  });
+}
+
+const backdrop = document.querySelector("#backdrop");
+const noBackdrop = () => { backdrop.hidden = true; document.querySelector("#no-backdrop").hidden = false; };
+backdrop.addEventListener("error", noBackdrop);
+backdrop.addEventListener("load", fitCanvas);
+if (backdrop.complete) { if (backdrop.naturalWidth) fitCanvas(); else noBackdrop(); }
+
+function fitCanvas() {
+  canvas.style.aspectRatio = `${backdrop.naturalWidth} / ${backdrop.naturalHeight}`;
+  redraw();
+}
+new ResizeObserver(() => redraw()).observe(canvas);
+redraw();
