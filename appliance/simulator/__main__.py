@@ -1,0 +1,151 @@
+"""``python -m appliance.simulator``: see ``--help``."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import msgspec
+
+from appliance.base.clock import BoxClock
+from appliance.base.errors import ApplianceError, invalid
+from appliance.simulator.control import LineReader, obey, serve_lines
+from appliance.simulator.server import SESSION_TIMEOUT_S, Server, parse_listen
+from appliance.simulator.spec import CameraSpec, parse_spec
+
+_EXAMPLE = """example:
+  python -m appliance.simulator --camera 'gate?size=1280x720&codec=h265&user=admin&password=...' \\
+      --camera 'yard?script=stall@10,heal@20,reset@30' --camera 'shop?file=/tmp/shop.mp4'
+
+keys of a camera: fps size codec gop seed audio user password auth file loop bframes bitrate stamp sei
+port script. Orders come as JSON lines on stdin, for example {"camera":"gate","do":"stall"}."""
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="simulator: %(levelname)s %(message)s")
+    arguments = _arguments()
+    try:
+        return asyncio.run(_serve(arguments))
+    except ApplianceError as error:
+        print(f"simulator: {error}", file=sys.stderr)
+        return 2 if error.kind == "invalid" else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m appliance.simulator",
+        description="Serve cameras that are not there over RTSP.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--camera", action="append", default=[], metavar="NAME?KEY=VALUE&…")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument("--control", metavar="PATH", help="a unix socket that takes orders too")
+    parser.add_argument("--session-timeout", type=float, default=SESSION_TIMEOUT_S, metavar="SECONDS")
+    parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent dies")
+    parser.add_argument(
+        "--cameras-on-stdin",
+        action="store_true",
+        help='the first line of stdin is {"cameras":["NAME?…",…]}: passwords stay out of the process list',
+    )
+    return parser.parse_args()
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    host, port = parse_listen(arguments.listen)
+    specs = [parse_spec(text) for text in arguments.camera]
+    stop = asyncio.Event()
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+    _watch(stop, arguments.with_parent)
+    _read_stdin(asyncio.get_running_loop(), lines)
+    if arguments.cameras_on_stdin:
+        specs += _first_line(await lines.get())
+    clock = BoxClock()
+    server = Server(clock, arguments.session_timeout)
+    control = None
+    try:
+        port = await server.listen(host, port)
+        for spec in specs:
+            await server.add(spec)
+        if arguments.control:
+            control = await serve_lines(server, arguments.control)
+        _say({"ready": True, "port": port, "cameras": server.urls})
+        obeying = asyncio.create_task(_obey_lines(server, lines, stop, arguments.with_parent))
+        parent = os.getppid()
+        while not stop.is_set():
+            clock.poll()
+            if arguments.with_parent and os.getppid() != parent:
+                break
+            try:
+                await asyncio.wait_for(stop.wait(), 1.0)
+            except TimeoutError:
+                continue
+        obeying.cancel()
+    finally:
+        if control is not None:
+            control.close()
+            os.unlink(arguments.control)
+        await server.close()
+    return 0
+
+
+def _watch(stop: asyncio.Event, with_parent: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if with_parent:  # Ctrl-C reaches the whole group: the parent closes us when it is ready
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+    else:
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+
+
+def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes | None]) -> None:
+    # A thread and os.read: stdin may be a file or /dev/null, which a selector cannot watch, and a
+    # thread inside sys.stdin's lock would keep the interpreter from ending.
+    def put(line: bytes | None) -> None:
+        try:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        except RuntimeError:
+            pass  # the loop is closed: we are ending anyway
+
+    def read() -> None:
+        reader = LineReader(put)
+        try:
+            while data := os.read(0, 65_536):
+                reader.feed(data)
+        except OSError:
+            pass
+        put(None)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+
+
+async def _obey_lines(
+    server: Server, lines: asyncio.Queue[bytes | None], stop: asyncio.Event, with_parent: bool
+) -> None:
+    while (line := await lines.get()) is not None:
+        answer = await obey(server, line)
+        sys.stdout.buffer.write(answer)
+        sys.stdout.buffer.flush()
+    if with_parent:
+        stop.set()
+
+
+def _first_line(line: bytes | None) -> list[CameraSpec]:
+    try:
+        texts = msgspec.json.decode(line or b"", type=dict[str, list[str]])["cameras"]
+    except (msgspec.MsgspecError, KeyError):
+        raise invalid("the first line of stdin is not a list of cameras", '{"cameras":["NAME?…"]}') from None
+    return [parse_spec(text) for text in texts]
+
+
+def _say(thing: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(thing) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
