@@ -125,12 +125,13 @@ def opened_part(part: Part) -> Iterator[Opened]:
     try:
         start = read_start(descriptor, part.path)
         first = Key(part.start_ns, start.offset, 0)
+        size = min(part.bytes_, os.fstat(descriptor).st_size)
         if part.writer is not None:
-            yield Opened(descriptor, part.path, start, part.writer.keys or [first], part.bytes_)
+            yield Opened(descriptor, part.path, start, part.writer.keys or [first], size)
             return
-        footer = read_footer(descriptor, part.bytes_)
+        footer = read_footer(descriptor, part.bytes_) if size == part.bytes_ else None
         if footer is None:
-            yield Opened(descriptor, part.path, start, [first], part.bytes_)
+            yield Opened(descriptor, part.path, start, [first], size)
         else:
             yield Opened(descriptor, part.path, start, footer[0].keys or [first], footer[1])
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from appliance.base.clock import SECOND_NS
+from appliance.base.clock import MS_NS, SECOND_NS
 from appliance.base.model import Camera, Gap, Lock
 from appliance.media import footage
 from appliance.media.footage import Part, Piece
@@ -29,7 +29,7 @@ class Known:
         self._locks: list[Lock] = []
 
     def load_ledger(self, conn: sqlite3.Connection, camera_id: str, stream: str) -> Camera | None:
-        self._gaps = gaps.overlapping(conn, camera_id, stream, self.start_ns - MARGIN_NS, self.end_ns)
+        self._gaps = gaps.overlapping(conn, camera_id, stream, *self._wide())
         self._locks = locks.overlapping(conn, camera_id, self.start_ns, self.end_ns)
         self._begins(gaps.first_start_ns(conn, camera_id, stream))
         if self.open_gap is not None:
@@ -39,9 +39,7 @@ class Known:
         return cameras.get(conn, camera_id)
 
     def load_index(self, conn: sqlite3.Connection, volumes: Volumes, camera_id: str, stream: str) -> None:
-        self._parts = footage.find(
-            conn, volumes, self.opened, camera_id, stream, self.start_ns - MARGIN_NS, self.end_ns
-        )
+        self._parts = footage.find(conn, volumes, self.opened, camera_id, stream, *self._wide())
         self._begins(segments.first_start_ns(conn, camera_id, stream))
         for span in self.opened:
             self._begins(span.start_ns)
@@ -49,6 +47,9 @@ class Known:
     def _begins(self, time_ns: int | None) -> None:
         if time_ns is not None:
             self.exists_ns = time_ns if self.exists_ns is None else min(self.exists_ns, time_ns)
+
+    def _wide(self) -> tuple[int, int]:
+        return self.start_ns - MARGIN_NS, self.end_ns + MARGIN_NS
 
     def is_running(self, part: Part) -> bool:
         """It is being written now: up to a read timeout of silence does not show yet."""
@@ -71,18 +72,15 @@ class Known:
             for part in self._parts
         ]
         people = [lock for lock in self._locks if lock.owner == "person"]
-        wide = tile(recorded, self._gaps, people, self.start_ns - MARGIN_NS, self.end_ns, self.exists_ns)
-        return tuple(
-            Span(max(s.start_ns, self.start_ns), s.end_ns, s.state, s.cause, s.locked, s.time_unsure)
-            for s in wide
-            if s.end_ns > self.start_ns
+        return tile(
+            recorded, self._gaps, people, self.start_ns, self.end_ns, self.exists_ns, margin_ns=MARGIN_NS
         )
 
     def settled(self, end_ns: int) -> bool:
         """Nothing will be added to [start_ns, end_ns) any more."""
         if end_ns > self.now_ns:
             return False
-        return not any(self.is_running(part) and part.end_ns < end_ns for part in self._parts)
+        return not any(self.is_running(part) and part.end_ns + MS_NS < end_ns for part in self._parts)
 
     def fingerprint(self, end_ns: int) -> tuple[object, ...]:
         """Equal where a clip of [start_ns, end_ns) would be equal."""

@@ -107,7 +107,7 @@ def read_layout(descriptor: int, offset: int, end: int, stop_90k: int | None = N
             out.whole = False
             break
         if track == AUDIO_TRACK:
-            run = _audio(os.pread(descriptor, size + 8, at), at, size, decode)
+            run = _audio(os.pread(descriptor, size + 8, at), at, size)
             if run is None or run.offset + sum(run.sizes) > end:
                 out.whole = run is not None
                 break
@@ -134,9 +134,9 @@ def read_layout(descriptor: int, offset: int, end: int, stop_90k: int | None = N
     return out
 
 
-def _audio(moof: bytes, at: int, size: int, decode: int) -> AudioRun | None:
+def _audio(moof: bytes, at: int, size: int) -> AudioRun | None:
     try:
-        (ticks,) = struct.unpack_from(">I", moof, 48)
+        (ticks, decode) = struct.unpack_from(">I12xQ", moof, 48)
         kind, count = struct.unpack_from(">4x4s4xI", moof, _AUDIO_TRUN)
         sizes = struct.unpack_from(f">{count}I", moof, _AUDIO_TRUN + 20)
         data_size, data_kind = struct.unpack_from(">I4s", moof, size)

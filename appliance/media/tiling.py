@@ -8,6 +8,9 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
+
+from appliance.base.clock import MS_NS
 from appliance.base.model import Gap, GapCause, Lock
 from appliance.media.span import Span
 
@@ -64,20 +67,24 @@ def tile(
     start_ns: int,
     end_ns: int,
     exists_ns: int | None,
+    margin_ns: int = 0,
 ) -> tuple[Span, ...]:
-    """Spans of [start_ns, end_ns), neighbours merged. ``recorded`` by rank, lowest first.
+    """Spans of [start_ns, end_ns), neighbours merged. ``recorded`` by rank, lowest first; what lies
+    up to ``margin_ns`` beyond the ends helps to judge a hole there.
 
     ``exists_ns``: when the stream began, None: never. Time before it is ``disabled``; other time
     that neither file nor ledger knows is ``damaged`` inside a run, else ``no_video``.
     """
+    if end_ns <= start_ns:
+        return ()
     layers: list[Layer[Recorded | GapCause]] = [
-        Layer(gap.start_ns, end_ns if gap.end_ns is None else gap.end_ns, gap.cause)
+        Layer(gap.start_ns, end_ns + margin_ns if gap.end_ns is None else gap.end_ns, gap.cause)
         for gap in sorted(gaps, key=lambda gap: gap.start_ns)
     ]
     layers += [Layer(layer.start_ns, layer.end_ns, layer.what) for layer in recorded]
     layers = [layer for layer in layers if layer.start_ns < layer.end_ns]
     locked = [Layer(lock.start_ns, lock.end_ns, True) for lock in locks]
-    pieces = sweep(layers, start_ns, end_ns)
+    pieces = sweep(layers, start_ns - margin_ns, end_ns + margin_ns)
     spans: list[Span] = []
     for number, piece in enumerate(pieces):
         if isinstance(piece.what, Recorded):
@@ -93,7 +100,28 @@ def tile(
                 _append(spans, Span(piece.start_ns, min(born_ns, piece.end_ns), "gap", "disabled"))
             if born_ns < piece.end_ns:
                 _append(spans, Span(born_ns, piece.end_ns, "gap", _unknown(pieces, number)))
-    return tuple(spans)
+    inside = [
+        msgspec.structs.replace(span, start_ns=max(span.start_ns, start_ns), end_ns=min(span.end_ns, end_ns))
+        for span in spans
+        if span.end_ns > start_ns and span.start_ns < end_ns
+    ]
+    return tuple(_without_slivers(inside))
+
+
+def _without_slivers(spans: list[Span]) -> list[Span]:
+    """Gaps of less than a millisecond are rounding, and cannot be told in JSON: they go to the
+    footage before them, or behind them."""
+    out: list[Span] = []
+    for number, span in enumerate(spans):
+        if span.state == "gap" and span.end_ns - span.start_ns < MS_NS:
+            if out and out[-1].state == "recorded":
+                out[-1] = msgspec.structs.replace(out[-1], end_ns=span.end_ns)
+                continue
+            if number + 1 < len(spans) and spans[number + 1].state == "recorded":
+                spans[number + 1] = msgspec.structs.replace(spans[number + 1], start_ns=span.start_ns)
+                continue
+        _append(out, span)
+    return out
 
 
 def _unknown(pieces: Sequence[Layer[Recorded | GapCause | None]], number: int) -> GapCause:

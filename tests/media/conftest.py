@@ -96,8 +96,8 @@ def _md5(frame: "av.VideoFrame") -> str:
 def decoded(path: Path) -> list[tuple[float, str]]:
     """(seconds, md5) of every frame that ffmpeg shows; it must have nothing to complain about."""
     run = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base",
-         "1:90000", "-f", "framemd5", "-"],
+        ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-fps_mode", "passthrough",
+         "-enc_time_base", "1:90000", "-f", "framemd5", "-"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.stderr == ""
@@ -255,3 +255,53 @@ def film_other() -> Film:
 @pytest.fixture(name="decoded")
 def _decoded():
     return decoded
+
+
+def make_sound(folder: Path, codec: str, seconds: int = 8) -> Sound:
+    """A tone, as a camera would send it: G.711 in 20 ms packets, AAC frame by frame."""
+    rate = 16_000 if codec == "aac" else 8_000
+    path = folder / ("tone.mp4" if codec == "aac" else "tone.wav")
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        times = numpy.arange(seconds * rate) / rate
+        wave = (numpy.sin(times * 2 * numpy.pi * 440) * 12_000).astype(numpy.int16)
+        frame = av.AudioFrame.from_ndarray(wave[None, :], format="s16", layout="mono")
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(format=stream.format.name, layout="mono", rate=rate, frame_size=0)
+        for converted in resampler.resample(frame):
+            fifo = av.AudioFifo()
+            fifo.write(converted)
+            while (block := fifo.read(1024, partial=True)) is not None:
+                out.mux(stream.encode(block))
+        out.mux(stream.encode(None))
+    packets = []
+    with av.open(str(path)) as source:
+        track = AudioTrack(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            data, stamp = bytes(packet), packet.pts
+            if not data or stamp is None:
+                continue
+            step = len(data) if codec == "aac" else 160
+            for at in range(0, len(data), step):
+                seconds_in = float(stamp * packet.time_base) + at / rate
+                packets.append((data[at : at + step], max(0, round(seconds_in * 90_000))))
+    return Sound(track, packets)
+
+
+@pytest.fixture(params=["aac", "pcm_mulaw"])
+def sound(request: pytest.FixtureRequest, tmp_path: Path) -> Sound:
+    return make_sound(tmp_path, request.param)
+
+
+@pytest.fixture
+def long_box(box: Box) -> tuple[Box, int, int]:
+    """An hour of 15 frames a second in 60 files; the pictures are not decodable."""
+    box.add_camera()
+    box.segment_s = 60.0
+    film = make_film(frames=15)
+    key, rest = film.samples[0][0], (97).to_bytes(4, "big") + bytes([0x41]) * 97
+    samples = [(key if n % 15 == 0 else rest, n * TICKS, n % 15 == 0) for n in range(3600 * FPS)]
+    start_ns = box.clock.now_ns()
+    box.play(Film("h264", film.sets, film.parameters, samples, []))
+    box.settle()
+    return box, start_ns, box.clock.now_ns()
