@@ -31,7 +31,16 @@ MOVING_SHARE = 0.03  # of a place's cells
 VELOCITY_GAIN = 0.5
 COAST_S = 1.0  # prediction stops here: people turn round
 DUPLICATE_IOU = 0.7
-OTHER_CLASS = 0.3  # extra cost of a match across classes
+LOST = 0.05  # extra cost of a match, per second that the track was not seen
+OTHER_CLASS = 0.2  # extra cost of a match across classes
+OTHER_KIND_IOU = 0.6  # a person does not become a chair, unless the boxes say that it was one thing
+
+# Models waver between classes of one kind, from frame to frame; every other class is its own kind.
+_KINDS = {
+    "vehicle": ("car", "truck", "bus", "van", "vehicle", "train", "motorcycle", "bicycle", "bike"),
+    "animal": ("cat", "dog", "horse", "sheep", "cow", "bear", "bird", "elephant", "zebra", "giraffe"),
+}
+KIND = {name: kind for kind, names in _KINDS.items() for name in names}
 
 
 @dataclass(slots=True)
@@ -48,6 +57,7 @@ class Track:
     hits: int = 1
     confirmed: bool = False
     unseen_s: float = 0.0  # weighed by ``STILL_AGEING``
+    disturbed: bool = False  # something moved at its place since it was last seen
     still_box: Columns = field(default_factory=lambda: np.zeros(4, np.float32))
     still_since_ns: int = 0
 
@@ -140,9 +150,13 @@ class Tracker:
         strong = np.flatnonzero(found.scores >= self.min_confidence).tolist()
         weak = np.flatnonzero(found.scores < self.min_confidence).tolist()
         pairs: list[tuple[Track, int]] = []
-        rest, strong = self._round(pairs, self._tracks, strong, found, names, time_ns, _buffered, 0.95)
-        rest, strong = self._round(pairs, rest, strong, found, names, time_ns, _recovered, 1.0)
-        confirmed = [track for track in rest if track.confirmed]
+        # The confirmed first: a twin box that began a track a moment ago must not take its place.
+        confirmed = [track for track in self._tracks if track.confirmed]
+        tentative = [track for track in self._tracks if not track.confirmed]
+        confirmed, strong = self._round(pairs, confirmed, strong, found, names, time_ns, _buffered, 0.95)
+        confirmed, strong = self._round(pairs, confirmed, strong, found, names, time_ns, _recovered, 1.0)
+        tentative, strong = self._round(pairs, tentative, strong, found, names, time_ns, _buffered, 0.95)
+        _, strong = self._round(pairs, tentative, strong, found, names, time_ns, _recovered, 1.0)
         self._round(pairs, confirmed, weak, found, names, time_ns, _overlapping, 0.6)
         return pairs, strong
 
@@ -160,8 +174,7 @@ class Tracker:
         if not tracks or not columns:
             return tracks, columns
         cost = costs(tracks, found.boxes[columns], time_ns)
-        other = [[names[c] not in track.votes for c in columns] for track in tracks]
-        cost = cost + OTHER_CLASS * np.array(other)
+        cost += _strangeness(tracks, found.boxes[columns], [names[column] for column in columns])
         chosen = assign(cost, limit)
         pairs += [(tracks[row], columns[column]) for row, column in chosen]
         rows, used = {row for row, _ in chosen}, {column for _, column in chosen}
@@ -178,7 +191,7 @@ class Tracker:
         box, score = found.boxes[column], float(found.scores[column])
         if seen:
             twins = [track.box for track in seen if track.class_name == name]
-            if twins and iou(box[None], np.stack(twins)).max() > DUPLICATE_IOU:
+            if twins and _same(box[None], np.stack(twins)).any():
                 return None
         first = TrackPoint(self.camera_id, "", time_ns, name, score, _box(box), "start")
         track = Track("", box, time_ns, score, {name: score}, first)
@@ -203,9 +216,9 @@ class Tracker:
         wandered = np.abs((box + np.roll(box, 2)) - (track.still_box + np.roll(track.still_box, 2)))[:2] / 2
         if float(wandered.max()) > STILL_REACH * float((track.still_box[2:] - track.still_box[:2]).max()):
             track.still_box, track.still_since_ns = box, time_ns
-        track.box, track.time_ns, track.unseen_s = box, time_ns, 0.0
+        track.box, track.time_ns, track.unseen_s, track.disturbed = box, time_ns, 0.0, False
         track.score += 0.5 * (score - track.score)
-        track.votes = {known: vote * 0.95 for known, vote in track.votes.items()}
+        track.votes = {known: vote * 0.95 for known, vote in track.votes.items() if vote > 0.1}
         track.votes[name] = track.votes.get(name, 0.0) + score
         track.hits += 1
         points = []
@@ -219,8 +232,9 @@ class Tracker:
         ended: list[TrackPoint] = []
         for track in unseen:
             x1, y1, x2, y2 = track.box.tolist()
-            moved = motion is None or motion.share(x1, y1, x2, y2) > MOVING_SHARE
-            track.unseen_s += step_s * (STILL_AGEING if track.stationary() and not moved else 1.0)
+            track.disturbed |= motion is None or motion.share(x1, y1, x2, y2) > MOVING_SHARE
+            held = track.stationary() and not track.disturbed
+            track.unseen_s += step_s * (STILL_AGEING if held else 1.0)
             if track.unseen_s > (MEMORY_S if track.confirmed else TENTATIVE_S):
                 self._tracks.remove(track)
                 if track.confirmed:
@@ -247,6 +261,7 @@ def _buffered(tracks: list[Track], boxes: Columns, time_ns: int) -> Matrix:
         seconds = max(0.0, (time_ns - track.time_ns) / 1e9)
         grow = min(0.5, 0.05 + 0.4 * seconds)
         cost[row] = 1.0 - iou(_grown(track.predicted(time_ns)[None], grow), _grown(boxes, grow))[0]
+        cost[row] += LOST * min(MEMORY_S, seconds)  # a larger buffer must not win over a fresher track
     return cost
 
 
@@ -271,6 +286,17 @@ def _overlapping(tracks: list[Track], boxes: Columns, time_ns: int) -> Matrix:
     return 1.0 - iou(np.stack([track.predicted(time_ns) for track in tracks]), boxes)
 
 
+def _strangeness(tracks: list[Track], boxes: Columns, names: list[str]) -> Matrix:
+    """Extra cost where a detection has another class than its track had so far."""
+    other = np.array([[name not in track.votes for name in names] for track in tracks])
+    if not other.any():
+        return np.zeros(other.shape)
+    kinds = [{KIND.get(name, name) for name in track.votes} for track in tracks]
+    strange = np.array([[KIND.get(name, name) not in kind for name in names] for kind in kinds])
+    apart = iou(np.stack([track.box for track in tracks]), boxes) < OTHER_KIND_IOU
+    return np.where(strange & apart, FORBIDDEN, OTHER_CLASS * other)
+
+
 def _shadowed(found: Detections) -> np.typing.NDArray[np.bool_]:
     """Boxes that lie on a better one: the same thing under another name, or a part of it that
     the model took for a second one of its kind."""
@@ -279,10 +305,18 @@ def _shadowed(found: Detections) -> np.typing.NDArray[np.bool_]:
     better = np.tri(len(found), k=-1, dtype=np.bool_)  # scores fall: earlier rows are better
     same = found.classes[:, None] == found.classes[None, :]
     overlap = iou(found.boxes, found.boxes)
-    inside = covered(found.boxes, found.boxes) > 0.9
-    twin = (overlap > 0.9) | (same & (overlap > DUPLICATE_IOU)) | (same & inside & (overlap > 0.45))
+    twin = (overlap > 0.9) | (same & _same(found.boxes, found.boxes))
     shadowed: np.typing.NDArray[np.bool_] = (better & twin).any(axis=1)
     return shadowed
+
+
+def _same(a: Columns, b: Columns) -> np.typing.NDArray[np.bool_]:
+    """Boxes of one class that are one thing: they overlap a lot, or one is most of the other and
+    lies inside it (models give a walking person twice, with and without a stretched leg)."""
+    overlap = iou(a, b)
+    nested = np.maximum(covered(a, b), covered(b, a).T) > 0.9
+    same: np.typing.NDArray[np.bool_] = (overlap > DUPLICATE_IOU) | (nested & (overlap > 0.45))
+    return same
 
 
 def _grown(boxes: Columns, share: float) -> Columns:
