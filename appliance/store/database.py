@@ -8,6 +8,7 @@ waits (R9) and says whether the work was taken.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import os
 import queue
@@ -64,7 +65,8 @@ class Database:
         db = cls(path, synchronous, bound)
         old_umask = os.umask(0o077)
         try:
-            _prepare(db._connect(), path, schema, migrations)
+            with contextlib.closing(db._connect()) as connection:
+                _prepare(connection, path, schema, migrations)
             for _ in range(READERS):
                 db._readers.put(db._connect(read_only=True))
         except sqlite3.Error as error:
@@ -221,7 +223,6 @@ def _prepare(
             migrations[number - 1](connection)
             connection.execute(f"PRAGMA user_version={number + 1}")
             connection.execute("COMMIT")
-    connection.close()
 
 
 def _statements(script: str) -> list[str]:

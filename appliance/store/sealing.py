@@ -47,7 +47,7 @@ class Sealer:
         """Raises ``data_loss`` where the key is not the one it was sealed with."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to be anything sealed
             raise ApplianceError(
                 "data_loss", f"the secret of {name} cannot be opened with this box's key", "enter it again"
             ) from error

@@ -200,7 +200,8 @@ def test_a_kill_costs_no_committed_row(tmp_path):
         "db = Database.open(pathlib.Path(sys.argv[1]), 'appliance', synchronous='FULL')\n"
         "n = 0\n"
         "while True:\n"
-        "    db.write_now(lambda conn: conn.execute(\"INSERT INTO settings VALUES (?, '1')\", (f'{n:09d}',)))\n"
+        "    key = f'{n:09d}'\n"
+        "    db.write_now(lambda conn: conn.execute(\"INSERT INTO settings VALUES (?, '1')\", (key,)))\n"
         "    print(n, flush=True)\n"
         "    n += 1\n"
     )
