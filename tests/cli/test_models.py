@@ -1,0 +1,120 @@
+import hashlib
+import zipfile
+
+import pytest
+
+from appliance.vision import packs
+
+BODY = b"pretended weights"
+
+
+def description(**changes: str) -> str:
+    fields = {
+        "name": '"door"',
+        "version": '"1"',
+        "family": '"yolox"',
+        "input_width": "416",
+        "input_height": "416",
+        "labels": '["door"]',
+        "licence": '"MIT"',
+        "source": '"made up"',
+    } | {key: value for key, value in changes.items() if key not in ("path", "sha256")}
+    lines = [f"{key} = {value}" for key, value in fields.items()]
+    path, digest = changes.get("path", "door.onnx"), changes.get("sha256", hashlib.sha256(BODY).hexdigest())
+    return "\n".join([*lines, "", "[[files]]", f'path = "{path}"', f'sha256 = "{digest}"', ""])
+
+
+@pytest.fixture
+def pack(tmp_path):
+    folder = tmp_path / "usb" / "door"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(description())
+    (folder / "door.onnx").write_bytes(BODY)
+    return folder
+
+
+def zipped(tmp_path, **members: bytes):
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for name, body in members.items():
+            archive.writestr(name, body)
+    return tmp_path / "p.zip"
+
+
+def installed(box_dir) -> list[str]:
+    return sorted(path.name for path in (box_dir / "models").iterdir())
+
+
+def test_without_any_the_motion_detector_looks(appliance, box_dir):
+    out = appliance("models", "list", "--data", box_dir).out
+    assert "* motion " in out
+    assert "  deimv2-femto" in out
+
+
+def test_a_folder_is_installed_activated_and_listed(appliance, box_dir, pack):
+    (pack / "stowaway.sh").write_text("rm -rf /")
+    said = appliance("models", "install", "--data", box_dir, pack)
+    assert said.status == 0, said.err
+    assert sorted(path.name for path in (box_dir / "models" / "door").iterdir()) == [
+        "door.onnx",
+        "model.toml",
+    ]
+    assert appliance("models", "activate", "--data", box_dir, "door").status == 0
+    assert "* door " in appliance("models", "list", "--data", box_dir).out
+    assert appliance("models", "install", "--data", box_dir, pack).status == 0  # again: replaced
+    assert installed(box_dir) == ["door"]
+
+
+def test_a_zip_is_installed(appliance, box_dir, tmp_path):
+    members = {"door/model.toml": description().encode(), "door/door.onnx": BODY}
+    assert appliance("models", "install", "--data", box_dir, zipped(tmp_path, **members)).status == 0
+    assert installed(box_dir) == ["door"]
+
+
+def test_a_known_name_is_found_by_content(appliance, box_dir, shared_data):
+    said = appliance("models", "install", "--data", box_dir, "deimv2-femto", "--from", shared_data)
+    assert said.status == 0, said.err
+    assert packs.load(box_dir / "models" / "deimv2-femto").family == "detr"
+    assert "* deimv2-femto" in appliance("models", "list", "--data", box_dir).out
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"sha256": "0" * 64}, 1),
+        ({"family": '"sorcery"'}, 2),
+        ({"name": '"../evil"'}, 2),
+        ({"name": '".hidden"'}, 2),
+        ({"path": "../../etc/passwd"}, 2),
+        ({"input_width": '"wide"'}, 2),
+        ({"surprise": "1"}, 2),
+        ({"path": "gone.onnx"}, 1),
+    ],
+)
+def test_a_wrong_pack_installs_nothing(appliance, box_dir, pack, change, status):
+    (pack / "model.toml").write_text(description(**change))
+    said = appliance("models", "install", "--data", box_dir, pack)
+    assert said.status == status
+    assert installed(box_dir) == []
+
+
+@pytest.mark.parametrize("name", ["../../out.onnx", "/tmp/aries-out.onnx", "a/b/c.onnx"])
+def test_a_zip_with_a_way_out_installs_nothing(appliance, box_dir, tmp_path, name):
+    said = appliance(
+        "models", "install", "--data", box_dir, zipped(tmp_path, **{"model.toml": b"", name: BODY})
+    )
+    assert said.status == 2
+    assert installed(box_dir) == []
+    assert not list(tmp_path.rglob("out.onnx"))
+
+
+def test_what_is_no_pack_is_said(appliance, box_dir, tmp_path, pack):
+    (tmp_path / "x.onnx").write_bytes(b"nobody knows it")
+    assert "nobody described" in appliance("models", "install", "--data", box_dir, tmp_path / "x.onnx").err
+    assert appliance("models", "install", "--data", box_dir, "no-such-thing").status == 1
+    assert appliance("models", "install", "--data", box_dir, "http://x/y.zip").status == 2
+    assert "--sha256" in appliance("models", "install", "--data", box_dir, "https://x/y.zip").err
+    assert appliance("models", "activate", "--data", box_dir, "no-such-thing").status == 1
+    (tmp_path / "usb").joinpath("other").mkdir()
+    missing = appliance("models", "install", "--data", box_dir, "yolox-nano", "--from", tmp_path / "usb")
+    assert "--from" in missing.err
+    assert installed(box_dir) == []
