@@ -14,18 +14,12 @@ URL = "rtsp://10.0.0.9:554/h264"
 def stored(box_dir):
     with Stores.open(load({}, data_dir=box_dir)) as stores:
         found = stores.appliance.read_now(cameras.list_cameras)
-        sealed = {
-            camera.id: stores.appliance.read_now(lambda c, i=camera.id: cameras.secret(c, i))
-            for camera in found
-        }
-        opened = {
-            id_: None
-            if secret is None
-            else msgspec.msgpack.decode(
-                stores.sealer.open(secret, cameras.secret_name(id_)), type=Credentials
-            )
-            for id_, secret in sealed.items()
-        }
+        opened: dict[str, Credentials | None] = {}
+        for camera in found:
+            secret = stores.appliance.read_now(lambda conn, id_=camera.id: cameras.secret(conn, id_))
+            if secret is not None:
+                secret = stores.sealer.open(secret, cameras.secret_name(camera.id))
+            opened[camera.id] = secret and msgspec.msgpack.decode(secret, type=Credentials)
         return {camera.id: camera for camera in found}, opened
 
 
@@ -51,11 +45,10 @@ def test_credentials_in_the_address_are_sealed_and_never_shown(appliance, box_di
 
 def test_a_password_comes_from_a_file_or_a_variable(appliance, box_dir, tmp_path, monkeypatch):
     (tmp_path / "p").write_text("geheim98\n")
-    appliance(
-        "camera", "add", "--data", box_dir, "A", URL, "--username", "bob", "--password-file", tmp_path / "p"
-    )
+    add = ("camera", "add", "--data", box_dir)
+    appliance(*add, "A", URL, "--username", "bob", "--password-file", tmp_path / "p")
     monkeypatch.setenv("CAMERA_PASSWORD", "geheim97")
-    appliance("camera", "add", "--data", box_dir, "B", URL, "--username", "eve")
+    appliance(*add, "B", URL, "--username", "eve")
     _, secrets = stored(box_dir)
     assert (secrets["a"].username, secrets["a"].password) == ("bob", "geheim98")
     assert (secrets["b"].username, secrets["b"].password) == ("eve", "geheim97")
@@ -83,7 +76,7 @@ def test_list_and_remove(appliance, box_dir):
         ["Gate", "rtsp://"],
         ["Gate", "rtsp://host:99999/"],
         ["Gate", "file:///etc/passwd"],
-        ["Gate", "sim://../../x"],
+        ["Gate", "sim://"],
         ["Ga\nte", URL],
         ["x" * 200, URL],
     ],

@@ -8,9 +8,7 @@ import pytest
 from appliance import __version__, cli
 from appliance.base.errors import ApplianceError
 
-BUILT = [
-    name for name, (module, _) in cli.COMMANDS.items() if importlib.util.find_spec(f"appliance.cli.{module}")
-]
+BUILT = list(cli.COMMANDS)
 
 
 def test_help_names_every_command_of_the_contract(appliance):

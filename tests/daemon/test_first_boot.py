@@ -31,7 +31,7 @@ def test_an_empty_folder_becomes_a_box_with_one_admin(box, clock):
         assert stores.appliance.read_now(lambda c: users.password_hash(c, admin.id)) == hashed(code)
         assert stores.appliance.read_now(settings.device_id)
         assert stores.appliance.read_now(settings.load).site.time_zone == "Europe/Berlin"
-        assert stores.appliance.read_now(lambda c: audit.page(c, 10))
+        assert stores.appliance.read_now(lambda c: audit.page(c, 10, None))
     for path in box.data_dir.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
