@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ def main() -> int:
     try:
         return asyncio.run(_serve(arguments))
     except ApplianceError as error:
-        print(f"simulator: {error}", file=sys.stderr)
+        sys.stderr.write(f"simulator: {error}\n")
         return 2 if error.kind == "invalid" else 1
 
 
@@ -88,7 +89,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
     finally:
         if control is not None:
             control.close()
-            os.unlink(arguments.control)
+            Path(arguments.control).unlink(missing_ok=True)
         await server.close()
     return 0
 

@@ -35,8 +35,7 @@ def make_tone(kind: AudioKind) -> Tone | None:
         return _aac()
     wave = _wave(_G711_HZ, _G711_SAMPLES)
     codec = "pcm_mulaw" if kind == "pcmu" else "pcm_alaw"
-    context = av.AudioCodecContext.create(codec, "w")
-    frames, _ = _encode(context, _G711_HZ, "s16", wave.reshape(1, -1), _G711_SAMPLES)
+    frames, _ = _encode(codec, _G711_HZ, "s16", wave.reshape(1, -1), _G711_SAMPLES)
     return Tone(AudioFormat(kind, _G711_HZ), tuple(frames), _G711_SAMPLES)
 
 
@@ -57,26 +56,28 @@ async def run_tone(tone: Tone, clock: Clock, began_ns: int, sink: Callable[[Samp
 
 
 def _aac() -> Tone:
-    context = av.AudioCodecContext.create("aac", "w")
-    context.bit_rate = 32_000
     wave = _wave(_AAC_HZ, _AAC_SAMPLES * 40).astype(np.float32) / 32_768
-    frames, config = _encode(context, _AAC_HZ, "fltp", wave.reshape(1, -1), _AAC_SAMPLES)
+    frames, config = _encode("aac", _AAC_HZ, "fltp", wave.reshape(1, -1), _AAC_SAMPLES)
     # the first frames hold the encoder's run-in; after it every frame continues the one before
     return Tone(AudioFormat("aac", _AAC_HZ, config=config), tuple(frames[4:36]), _AAC_SAMPLES)
 
 
 def _wave(rate_hz: int, samples: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     angle = 2 * math.pi * _TONE_HZ / rate_hz * np.arange(samples)
-    return (np.sin(angle) * _LOUDNESS).astype(np.int16)
+    wave: np.ndarray[tuple[int], np.dtype[np.int16]] = (np.sin(angle) * _LOUDNESS).astype(np.int16)
+    return wave
 
 
 def _encode(
-    context: av.AudioCodecContext,
+    codec: str,
     rate_hz: int,
     form: str,
     wave: np.ndarray[tuple[int, int], np.dtype[np.generic]],
     size: int,
 ) -> tuple[list[bytes], bytes]:
+    context = av.AudioCodecContext.create(codec, "w")
+    assert isinstance(context, av.AudioCodecContext)
+    context.bit_rate = 32_000  # G.711 knows only one and takes no notice
     context.sample_rate, context.layout, context.format = rate_hz, "mono", form
     context.time_base = Fraction(1, rate_hz)
     context.open()

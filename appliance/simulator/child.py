@@ -161,7 +161,9 @@ class SimulatorChild:
         except asyncio.CancelledError:
             await self.close()
             raise
-        raise ApplianceError("unavailable", f"the simulator ended with status {status}", "it is started again")
+        raise ApplianceError(
+            "unavailable", f"the simulator ended with status {status}", "it is started again"
+        )
 
     async def close(self) -> None:
         """End the process; it gets some seconds to do so by itself."""

@@ -88,9 +88,12 @@ class Connection(asyncio.Protocol):
         waiting = self.transport.get_write_buffer_size()
         if delivery.track == VIDEO and not self._may_go_on(delivery.is_key, waiting):
             self.skipped += 1
-        elif channel is not None and (not self._needs_key or VIDEO not in self._channels):
-            if waiting <= MOST_WAITING_BYTES:
-                self.transport.write(delivery.framed(channel))
+        elif (
+            channel is not None
+            and waiting <= MOST_WAITING_BYTES
+            and (not self._needs_key or VIDEO not in self._channels)
+        ):
+            self.transport.write(delivery.framed(channel))
 
     def report(self, track: Track, data: bytes) -> None:
         channel = self._channels.get(track)

@@ -127,7 +127,8 @@ class SceneSource:
 
 
 def _view(plane: av.video.plane.VideoPlane) -> Plane:
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    pixels: Plane = np.frombuffer(memoryview(plane), np.uint8)
+    return pixels.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _open(spec: CameraSpec, *, global_header: bool) -> av.VideoCodecContext:
@@ -150,7 +151,8 @@ def _open(spec: CameraSpec, *, global_header: bool) -> av.VideoCodecContext:
     else:
         options["x265-params"] = (
             f"log-level=none:info=0:pools=1:frame-threads=1:scenecut=0:open-gop=0:repeat-headers="
-            f"{int(not global_header)}:bframes={spec.bframes}:b-adapt=0:rc-lookahead={max(1, spec.bframes + 1)}"
+            f"{int(not global_header)}:bframes={spec.bframes}:b-adapt=0"
+            f":rc-lookahead={spec.bframes + 1}"
         )
     if global_header:
         context.flags |= av.codec.context.Flags.global_header

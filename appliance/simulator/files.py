@@ -98,7 +98,6 @@ class Reel:
             chosen.append(self._container.streams.audio[0])
         base_ns: int | None = None  # of the first picture's decode time in the file
         first_ns = 0
-        waiting: list[av.Packet] = []  # audio before the first picture
         for packet in self._container.demux(*chosen):
             if packet.pts is None or packet.dts is None or packet.time_base is None:
                 continue
@@ -112,21 +111,20 @@ class Reel:
                 shift_ns = self._offset_ns - (first_ns if self._offset_ns else base_ns)
                 self.end_ns = max(self.end_ns, pts_ns + long_ns + shift_ns)
                 due_ns = dts_ns + shift_ns
-                yield due_ns, self._picture(packet, pts_ns + shift_ns)
+                yield due_ns, self._picture(bytes(packet), packet.is_keyframe, pts_ns + shift_ns)
             elif base_ns is not None:
                 shift_ns = self._offset_ns - (first_ns if self._offset_ns else base_ns)
                 audio = self._film.format.audio
                 assert audio is not None
                 yield dts_ns + shift_ns, Sample(AUDIO, audio.codec, [bytes(packet)], pts_ns + shift_ns, False)
 
-    def _picture(self, packet: av.Packet, pts_ns: int) -> Sample:
+    def _picture(self, data: bytes, is_key: bool, pts_ns: int) -> Sample:
         video = self._film.format.video
-        data = bytes(packet)
         length = self._film.length_bytes
         units = split_lengths(data, length) if length else split_annex_b(data)
-        if packet.is_keyframe and not any(is_parameter_set(video.codec, unit) for unit in units):
+        if is_key and not any(is_parameter_set(video.codec, unit) for unit in units):
             units = [*video.parameter_sets, *units]
-        return Sample(VIDEO, video.codec, units, pts_ns, packet.is_keyframe)
+        return Sample(VIDEO, video.codec, units, pts_ns, is_key)
 
 
 def _open(path: str) -> av.container.InputContainer:

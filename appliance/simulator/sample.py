@@ -1,12 +1,13 @@
 """What a source hands to its camera, and the parameters a client must know beforehand."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
-VIDEO, AUDIO = 0, 1
 Track = Literal[0, 1]
+VIDEO: Final = 0
+AUDIO: Final = 1
 NS = 1_000_000_000
 
 

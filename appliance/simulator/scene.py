@@ -148,7 +148,8 @@ def _person(high: int, dice: random.Random) -> list[Sprite]:
     wide = int(high * 0.5) // 2 * 2
     rows, columns = np.mgrid[0:high, 0:wide].astype(np.float32) / high
     centre = wide / high / 2
-    skin, coat, legs = _colour(dice, 150, 190), _colour(dice, 40, 90), _colour(dice, 24, 60)
+    skin = dice.randint(90, 190), dice.randint(108, 116), dice.randint(142, 152)
+    coat, legs = _colour(dice, 40, 90), _colour(dice, 24, 60)
     sprites = []
     for gait in range(GAITS):
         swing = math.sin(2 * math.pi * gait / GAITS)
