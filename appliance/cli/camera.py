@@ -163,7 +163,7 @@ async def _probe(url: str, credentials: Credentials | None) -> Any:
     from appliance.daemon.simulators import Simulators
     from appliance.media.probe import probe
 
-    simulators = Simulators(allow_files=True)
+    simulators = Simulators(BoxClock(), allow_files=True)
     try:
         real = await simulators.resolve(url)
         return await asyncio.to_thread(probe, real, credentials, PROBE_TIMEOUT_S)

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import TracebackType
 
 from appliance.base.config import Config
+from appliance.media.check import open_archive
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 
@@ -28,14 +29,15 @@ class Stores:
         sealer = Sealer.from_dir(config.secrets_dir)
         opened: list[Database] = []
         try:
-            opened.append(open_appliance(config.data_dir))
-            opened.append(Database.open(config.data_dir / ARCHIVE, "archive", synchronous="NORMAL"))
-            opened.append(Database.open(config.data_dir / TRACKS, "tracks", synchronous="NORMAL"))
+            opened.append(appliance := open_appliance(config.data_dir))
+            archive, _ = open_archive(config.data_dir / ARCHIVE, appliance, config.volumes)
+            opened.append(archive)
+            opened.append(tracks := Database.open(config.data_dir / TRACKS, "tracks", synchronous="NORMAL"))
         except BaseException:
             for database in reversed(opened):
                 database.close()
             raise
-        return cls(*opened, sealer)
+        return cls(appliance, archive, tracks, sealer)
 
     def close(self) -> None:
         for database in (self.tracks, self.archive, self.appliance):

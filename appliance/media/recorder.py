@@ -162,6 +162,10 @@ class Recorder:
         key = self.real_key(camera_id, stream)
         self._taps[key] = (*self._taps.get(key, ()), tap)
 
+    def has_tap(self, camera_id: str, stream: str, tap: Tap) -> bool:
+        """False also where the stream it was added to is not the one it would get now."""
+        return tap in self._taps.get(self.real_key(camera_id, stream), ())
+
     def remove_tap(self, camera_id: str, tap: Tap) -> None:
         for key, taps in self._taps.items():
             if key[0] == camera_id:

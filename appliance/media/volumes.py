@@ -123,3 +123,9 @@ def _create(path: Path, db: Database, device_id: str, now_ns: int) -> str:
         raise ApplianceError("unavailable", text, "check the path and its mount") from error
     db.write_now(lambda conn: rows.insert(conn, rows.VolumeRow(identity.id, str(path), now_ns)))
     return identity.id
+
+
+def known_volumes(db: Database, clock: Clock) -> Volumes:
+    """For reading beside a running box, or without one: nothing is made, no thread is started."""
+    found = db.read_now(rows.list_volumes)
+    return Volumes([Volume(row.id, Path(row.path), clock, 1.0, lambda _: None) for row in found])

@@ -1,0 +1,174 @@
+"""From pictures to people: vision worker -> rules -> events -> alerts -> outbox, wired together."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any
+
+from appliance.alerts.bell import JournalBell
+from appliance.alerts.desk import Desk
+from appliance.alerts.expiry import expire_events
+from appliance.alerts.intake import Intake
+from appliance.alerts.stills import Stills
+from appliance.alerts.track_archive import TrackArchive
+from appliance.base.clock import Clock
+from appliance.base.config import Config
+from appliance.base.errors import ApplianceError
+from appliance.base.model import Box, Camera
+from appliance.base.supervision import supervise
+from appliance.base.wire import time_or_none
+from appliance.daemon.health import Finding
+from appliance.daemon.stores import Stores
+from appliance.media.archive import Archive
+from appliance.media.recorder import Recorder
+from appliance.rules.engine import Engine
+from appliance.store import journal, rules, settings, tracks, zones
+from appliance.store.journal import JournalType
+from appliance.sync.sync import Sync
+from appliance.vision.host import VisionHost
+from appliance.vision.state import VisionState
+
+log = logging.getLogger(__name__)
+
+EXPIRY_S = 3600.0
+
+
+class Analysis:
+    """Everything behind a frame. Nothing of the recording waits for any of it (R9)."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        stores: Stores,
+        device_id: str,
+        archive: Archive,
+        detector: str,
+    ) -> None:
+        self._clock, self._stores, self._archive = clock, stores, archive
+        self._db = stores.appliance
+        self._device_id = device_id
+        self._taps: dict[str, str] = {}  # camera -> the stream its tap hangs on
+        self._recording: frozenset[str] = frozenset()
+        self._streams: dict[str, str] = {}
+        self.bell = JournalBell()
+        self.vision = VisionHost(
+            clock, config.models_path, detector, asset_dirs=config.assets_path, on_state=self._vision_changed
+        )
+        self.stills = Stills(config.data_dir / "stills", self._still)
+        self.sync = Sync(self._db, stores.sealer, clock, device_id)
+        self.desk = Desk(self._db, clock, self.bell, on_owed=self.sync.wake)
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Run until ``stack`` closes."""
+        self.bell.newest = await self._db.read(journal.newest)
+        self.intake = await self._make_intake()
+        self.vision.on_tracks = self.intake.ingest
+        stack.push_async_callback(self.intake.close)
+        tasks = [
+            asyncio.create_task(self.vision.run(), name="vision"),
+            asyncio.create_task(self.intake.run(), name="intake"),
+            asyncio.create_task(self.sync.run(), name="sync"),
+            asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
+        ]
+        stack.push_async_callback(_cancel, tasks)
+
+    async def _make_intake(self) -> Intake:
+        site = (await self._db.read(settings.load)).site
+        engine = Engine(
+            await self._db.read(rules.list_rules),
+            await self._db.read(zones.list_zones),
+            site.time_zone,
+            await self._stores.tracks.read(tracks.presences),
+        )
+        return Intake(
+            self._db, self._clock, engine, self.stills, self.bell,
+            device_id=self._device_id,
+            records=lambda camera_id: camera_id in self._recording,
+            archive=TrackArchive(self._stores.tracks),
+            on_owed=self.sync.wake,
+        )  # fmt: skip
+
+    async def apply(self, cameras: list[Camera], recorder: Recorder) -> None:
+        """These cameras from now on; ``recorder`` has them already."""
+        self._recording = frozenset(c.id for c in cameras if c.enabled and c.record.mode != "off")
+        wanted = {c.id: c.detect.stream for c in cameras if c.enabled and c.detect.enabled}
+        for camera_id in [k for k, stream in self._taps.items() if wanted.get(k) != stream]:
+            recorder.remove_tap(camera_id, self.vision.tap(camera_id))
+            del self._taps[camera_id]
+        await self.vision.apply(cameras)
+        for camera_id, stream in wanted.items():
+            key = recorder.real_key(camera_id, stream)
+            self._streams[camera_id] = key[1]
+            if camera_id not in self._taps or not recorder.has_tap(
+                camera_id, stream, self.vision.tap(camera_id)
+            ):
+                recorder.remove_tap(camera_id, self.vision.tap(camera_id))
+                recorder.add_tap(camera_id, stream, self.vision.tap(camera_id))
+                self._taps[camera_id] = stream
+
+    async def reload_rules(self) -> None:
+        site = (await self._db.read(settings.load)).site
+        found = await self._db.read(rules.list_rules)
+        self.intake.replace(found, await self._db.read(zones.list_zones), site.time_zone)
+
+    async def reload_targets(self) -> None:
+        self.sync.reload()
+
+    async def still_of_event(self, event_id: str, with_box: bool) -> bytes | None:
+        return await self.stills.read(event_id, with_box)
+
+    async def _still(self, camera_id: str, time_ns: int, box: Box | None) -> bytes:
+        """The worker's frame, or, where it has none any more, one decoded from the ring."""
+        try:
+            return await self.vision.still(camera_id, time_ns, box)
+        except ApplianceError:
+            stream = self._streams.get(camera_id, "main")
+            source = await self._archive.frame_source(camera_id, stream, time_ns)
+            return await self.vision.still_from(source, box)
+
+    def tell(self, type_: JournalType, camera_id: str | None, now_ns: int, data: dict[str, Any]) -> None:
+        """One line of the journal: what guards' screens show next. Never waits."""
+        loop = asyncio.get_running_loop()
+        future = self._db.submit(lambda conn: journal.append(conn, type_, camera_id, now_ns, data))
+
+        def ring() -> None:
+            if not future.cancelled() and future.exception() is None:
+                self.bell.ring(future.result())
+
+        def done(_: object) -> None:
+            try:
+                loop.call_soon_threadsafe(ring)
+            except RuntimeError:
+                pass  # the loop is closing
+
+        future.add_done_callback(done)
+
+    def _vision_changed(self, state: VisionState) -> None:
+        data = {
+            "what": "analysis",
+            "state": state.state,
+            "since": time_or_none(state.since_ns),
+            "detector": state.detector,
+            "reason": state.reason,
+        }
+        self.tell("system", None, self._clock.now_ns(), data)
+
+    def findings(self) -> list[Finding]:
+        state = self.vision.state()
+        if state.state == "down":
+            return [("analysis", "failing", f"blind: {state.reason}")]
+        text = f"{state.detector}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+        return [("analysis", "degraded" if state.state == "starting" else "ok", text)]
+
+    async def _expire(self) -> None:
+        """Once an hour; the supervisor calls again."""
+        found = (await self._db.read(settings.load)).retention
+        await expire_events(self._db, self.stills, self._clock, found.event_days)
+        await self._clock.sleep(EXPIRY_S)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

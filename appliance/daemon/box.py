@@ -1,0 +1,251 @@
+"""The running box: one ordered list of parts, closed in reverse.
+
+Recording starts as soon as the databases are open and recovered; everything behind it may fail or
+be slow without it.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from appliance import __version__
+from appliance.base.clock import BoxClock, boot_id
+from appliance.base.config import Config
+from appliance.base.model import Camera, CameraStatus, Credentials
+from appliance.base.redaction import forbid
+from appliance.base.wire import status_json
+from appliance.daemon import health as looks
+from appliance.daemon.analysis import Analysis
+from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.serving import Served, serve
+from appliance.daemon.simulators import Simulators
+from appliance.daemon.stores import Stores
+from appliance.daemon.tending import Tending
+from appliance.media import recovery
+from appliance.media.archive import Archive
+from appliance.media.index import Index
+from appliance.media.live import LiveHub
+from appliance.media.probe import ProbeReport, probe
+from appliance.media.recorder import Recorder, RecorderPorts
+from appliance.media.retention import Retention, RetentionState
+from appliance.media.volumes import Volumes, open_volumes
+from appliance.store import cameras as camera_rows
+from appliance.store import settings as settings_rows
+from appliance.system import ballast
+from appliance.system.instance import Instance
+from appliance.system.notify import Notifier
+from appliance.web.app import make_app
+from appliance.web.box import Box as WebBox
+
+log = logging.getLogger(__name__)
+
+SWITCH_S = 0.001  # packet threads wait for the GIL at most so long (measured: p99 of 64 threads)
+PROBE_S = 8.0
+READY_POLL_S = 0.05
+STATED = ("offline", "auth_failed", "disabled")
+
+
+class Box:
+    """``async with Box(config) as box`` starts everything; leaving it stops everything."""
+
+    def __init__(self, config: Config, *, detector: str = "auto") -> None:
+        self.config = config
+        self.clock = BoxClock()
+        self.health = Health(self.clock)
+        self._detector = detector
+        self._boot_id = boot_id()
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._cameras: list[Camera] = []
+        self.notifier = Notifier(os.environ)
+
+    async def __aenter__(self) -> "Box":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.notifier.stopping()
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """The ordered list. What stands later may use what stands earlier, and closes first."""
+        sys.setswitchinterval(SWITCH_S)
+        await asyncio.to_thread(ballast.free, self.config.data_dir)
+        self._stack.enter_context(Instance.hold(self.config.data_dir))
+        await self._open_stores()
+        await self._open_volumes()
+        await self._start_recorder()
+        await self._start_analysis()
+        await self._start_web()
+        self._start_duties()
+        self.health.started = True
+
+    async def _open_stores(self) -> None:
+        self.stores = await asyncio.to_thread(Stores.open, self.config)
+        self._stack.callback(self.stores.close)
+        self.db = self.stores.appliance
+        self.device_id = await self.db.write(
+            lambda conn: settings_rows.ensure_device_id(conn, self.clock.now_ns())
+        )
+        self.health.add(lambda: looks.database_finding(self.db))
+        self.health.add(lambda: looks.clock_finding(self.clock))
+
+    async def _open_volumes(self) -> None:
+        self.index = Index(self.stores.archive)
+        self.volumes: Volumes = await asyncio.to_thread(
+            open_volumes, list(self.config.volumes), self.db, self.device_id, self.clock,
+            self.config.durability_s, self.index.closed, self.index.dropped,
+        )  # fmt: skip
+        done = await asyncio.to_thread(recovery.recover, self.db, self.stores.archive, self.volumes)
+        if done.mended or done.garbage:
+            log.info("recovered %d segments, took out %d files", len(done.mended), done.garbage)
+        self.volumes.start()
+        self.health.add(lambda: looks.volume_findings(self.volumes))
+
+    async def _start_recorder(self) -> None:
+        self._simulators = Simulators(self.clock, allow_files=self.config.allow_file_sources)
+        self._stack.push_async_callback(self._simulators.close)
+        self.recorder = Recorder(
+            RecorderPorts(
+                self.clock, self._boot_id, self.db, self.stores.archive, self.volumes, self.index,
+                LiveHub(asyncio.get_running_loop()), self.config.segment_s, self._credentials,
+                self._simulators.resolve,
+            )
+        )  # fmt: skip
+        self._stack.push_async_callback(self.recorder.close)
+        self.archive = Archive(
+            self.db, self.stores.archive, self.volumes, self.index, self.clock, self.recorder
+        )
+        self._stack.callback(self.archive.close)
+        self._cameras = await self.db.read(camera_rows.list_cameras)
+        await self.recorder.apply(self._cameras)
+        self.health.add(
+            lambda: looks.camera_findings({c.id: c for c in self._cameras}, self.recorder.statuses())
+        )
+
+    async def _start_analysis(self) -> None:
+        self.analysis = Analysis(
+            self.config, self.clock, self.stores, self.device_id, self.archive, self._detector
+        )
+        await self.analysis.start(self._stack)
+        self.health.add(self.analysis.findings)
+        self.recorder.on_change(self._camera_changed)
+        await self._apply_analysis()
+
+    async def _start_web(self) -> None:
+        box = WebBox(
+            self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
+            self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
+            self.analysis.bell, self._probe, self.analysis.still_of_event, self.changed,
+            self.config.volumes, self.config.allow_file_sources,
+        )  # fmt: skip
+        self.analysis.vision.on_metrics = box.metrics.beat
+        self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
+
+    def _start_duties(self) -> None:
+        lag = LoopLag(self.clock)
+        self.health.add(lag.findings)
+        retention = Retention(
+            self.db, self.stores.archive, self.volumes, self.clock,
+            on_state=self._retention_changed, make_room=lambda: ballast.free(self.config.data_dir) > 0,
+        )  # fmt: skip
+        self.health.add(lambda: retention_findings(retention.state))
+        tending = Tending(
+            self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.notifier, self.reload
+        )
+        self._spawn("tending", tending.run())
+        self._spawn("retention", retention.run())
+        self._spawn("ballast", self._fill_ballast())
+        self._stack.push_async_callback(self._cancel)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _fill_ballast(self) -> None:
+        while True:
+            await asyncio.to_thread(ballast.fill, self.config.data_dir)
+            await self.clock.sleep(600)
+
+    # -- what changes while we run -------------------------------------------------------------
+
+    async def changed(self, noun: str) -> None:
+        """Something was edited through the web: apply it before the answer goes out."""
+        if noun in ("cameras", "settings"):
+            self._cameras = await self.db.read(camera_rows.list_cameras)
+            await self.recorder.apply(self._cameras)
+            await self._apply_analysis()
+        if noun in ("zones", "rules", "settings", "cameras"):
+            await self.analysis.reload_rules()
+        if noun == "targets":
+            await self.analysis.reload_targets()
+
+    async def reload(self) -> None:
+        """A command beside us wrote to the database."""
+        await self.changed("cameras")
+        await self.changed("targets")
+
+    async def _apply_analysis(self) -> None:
+        await self.analysis.apply(self._cameras, self.recorder)
+
+    def _camera_changed(self, camera_id: str, stream: str, status: CameraStatus) -> None:
+        if stream != "main":
+            return
+        now_ns = self.clock.now_ns()
+        data = {"camera_id": camera_id, "status": status_json(status)}
+        self.analysis.tell("camera", camera_id, now_ns, data)
+
+    def _retention_changed(self, state: RetentionState) -> None:
+        data = {"what": "storage", "level": state.level, "detail": state.detail, "hint": state.hint}
+        self.analysis.tell("system", None, self.clock.now_ns(), data)
+
+    # -- what parts ask for -------------------------------------------------------------------
+
+    def _credentials(self, camera_id: str) -> Credentials | None:
+        """Blocks; called in a thread."""
+        sealed = self.db.read_now(lambda conn: camera_rows.secret(conn, camera_id))
+        if sealed is None:
+            return None
+        plain = self.stores.sealer.open(sealed, camera_rows.secret_name(camera_id))
+        found = msgspec.msgpack.decode(plain, type=Credentials)
+        forbid(found.password)
+        return found
+
+    async def _probe(self, url: str, credentials: Credentials | None) -> ProbeReport:
+        real = await self._simulators.resolve(url)
+        return await asyncio.to_thread(probe, real, credentials, PROBE_S)
+
+    async def wait_ready(self) -> None:
+        """Until every enabled camera has a fragment on disk, or a state that says why not."""
+        while not all(self._camera_ready(camera) for camera in self._cameras):
+            await self.clock.sleep(READY_POLL_S)
+
+    def _camera_ready(self, camera: Camera) -> bool:
+        status = self.recorder.status(camera.id)
+        if status.state in STATED or status.last_error is not None:
+            return True
+        if status.state == "live":
+            return camera.record.mode == "off"
+        return bool(self.index.open_spans(camera.id, "main"))
+
+
+def retention_findings(state: RetentionState) -> list[Finding]:
+    if state.level == "stuck":
+        return [("retention", "failing", f"{state.detail} {state.hint}".strip())]
+    if state.level in ("low", "missing"):
+        return [("retention", "degraded", state.detail)]
+    return [("retention", "ok", "within its limits")]

@@ -1,0 +1,53 @@
+"""The web on its socket: TLS with the box's own certificate, plain HTTP only where that is safe."""
+
+import ssl
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+from aiohttp.web_runner import AppRunner, TCPSite
+
+from appliance.base.clock import Clock
+from appliance.base.config import Config, TlsFiles
+from appliance.base.errors import ApplianceError
+from appliance.system import tls
+
+SHUTDOWN_S = 2.0  # open sockets are told; viewers come back by themselves
+
+
+class Served:
+    """Where the web answers. ``fingerprint`` is None over plain HTTP."""
+
+    def __init__(self, url: str, fingerprint: str | None) -> None:
+        self.url = url
+        self.fingerprint = fingerprint
+
+
+async def serve(stack: AsyncExitStack, app: web.Application, config: Config, clock: Clock) -> Served:
+    """Listen until ``stack`` closes. Raises ``conflict`` where the port is taken."""
+    context, fingerprint = _context(config, clock)
+    runner = AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = TCPSite(runner, config.listen.host, config.listen.port, ssl_context=context, reuse_address=True)
+    try:
+        await site.start()
+    except OSError as error:
+        raise ApplianceError(
+            "conflict",
+            f"nothing can listen on {config.listen}: {error.strerror}",
+            "stop what uses that port, or choose another with --listen HOST:PORT",
+            field="listen",
+        ) from error
+    port = runner.addresses[0][1]
+    host = "localhost" if config.listen.host in ("0.0.0.0", "::") else config.listen.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    return Served(f"{'https' if context else 'http'}://{host}:{port}", fingerprint)
+
+
+def _context(config: Config, clock: Clock) -> tuple[ssl.SSLContext | None, str | None]:
+    if config.plain_http:
+        return None, None
+    found = (
+        tls.from_files(config.tls) if isinstance(config.tls, TlsFiles) else tls.own(config.secrets_dir, clock)
+    )
+    return found.context, found.fingerprint
