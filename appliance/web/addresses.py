@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import Credentials
+from appliance.simulator.spec import parse_sim_url
 
 LONGEST = 2000
 SCHEMES = ("rtsp", "rtsps", "http", "https", "sim", "file")
@@ -42,17 +43,13 @@ def read_address(text: str, field: str, *, allow_file: bool) -> Address:
         raise invalid("cameras are not reached this way", f"use one of {', '.join(SCHEMES)}://", field=field)
     if scheme == "file":
         return _file(text, field, allow_file)
+    query, from_query = _split_query(parts.query)
     if scheme == "sim":
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,63}", parts.netloc):
-            raise invalid(
-                "a simulated camera has a simple name", "for example sim://gate?fps=15", field=field
-            )
-        return Address(text, None, None)
+        return _simulated(urlunsplit(parts._replace(query=query)), from_query, field, allow_file)
     if port == 0:
         raise invalid("the port is out of range", "1 to 65535", field=field)
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
         raise invalid("the address has no valid host", _EXAMPLE, field=field)
-    query, from_query = _split_query(parts.query)
     from_userinfo = _userinfo(parts.netloc)
     if from_userinfo and from_query and from_userinfo != from_query:
         raise invalid("the address holds two different passwords", "leave one of them out", field=field)
@@ -102,6 +99,14 @@ def _credentials(user: str, password: str) -> Credentials:
     if not (user + password).isprintable() or len(user) > 100 or len(password) > 200:
         raise invalid("the credentials hold characters that no camera takes", "enter them as separate fields")
     return Credentials(user, password)
+
+
+def _simulated(url: str, credentials: Credentials | None, field: str, allow_file: bool) -> Address:
+    try:
+        parse_sim_url(url, allow_files=allow_file)
+    except ApplianceError as error:
+        raise invalid(error.message, error.hint, field=field) from None
+    return Address(url, credentials, None)
 
 
 def _file(text: str, field: str, allow_file: bool) -> Address:

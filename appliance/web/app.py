@@ -1,6 +1,7 @@
 """The application put together: the table of all routes, and what surrounds each of them."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -12,6 +13,7 @@ from appliance.web import (
     audit,
     cameras,
     events,
+    files,
     headers,
     health,
     openapi,
@@ -65,6 +67,7 @@ def make_app(box: Box) -> web.Application:
     app[ws_events.FEED] = Feed(box.db, box.clock, box.metrics)
     app[scrape.GAUGES] = Gauges()
     app[SOCKETS] = Sockets()
+    app[files.STEADY] = OrderedDict()
     app[openapi.DOCUMENT] = msgspec.json.encode(openapi.document(ROUTES, box.version))
     for route in ROUTES:
         mount(app, route)

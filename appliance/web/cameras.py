@@ -32,7 +32,8 @@ from appliance.web.camera_body import (
 from appliance.web.routes import API, STREAM, Call, Query, Route, answer, nothing, there
 from appliance.web.shapes import CameraAnswer, CamerasAnswer, LiveAnswer, ProbeAnswer
 
-HLS_BACK_NS = 60 * SECOND_NS
+HLS_BACK_NS = 30 * SECOND_NS
+HLS_AHEAD_NS = 12 * 3600 * SECOND_NS  # a playlist whose end lies ahead grows until then
 FIRST_LOOK_S = 0.05
 
 
@@ -176,8 +177,12 @@ async def live(call: Call) -> web.StreamResponse:
     recorder = there(call.box.recorder, "live view")
     if not recorder.has_stream(camera.id, stream):
         stream = "main"
-    start_ns = call.now_ns - HLS_BACK_NS
-    span = {"start_time": rfc3339(start_ns), "end_time": rfc3339(call.now_ns), "stream": stream}
+    now_ns = call.now_ns
+    span = {
+        "start_time": rfc3339(now_ns - HLS_BACK_NS),
+        "end_time": rfc3339(now_ns + HLS_AHEAD_NS),
+        "stream": stream,
+    }
     return answer(
         {
             "ws_url": f"/ws/live/{camera.id}?stream={stream}",

@@ -10,7 +10,7 @@ from appliance.base.model import Event
 from appliance.base.wire import event_json
 from appliance.store import events
 from appliance.web import params, watched
-from appliance.web.files import serve_clip
+from appliance.web.files import serve_clip, steady
 from appliance.web.routes import API, PAGE, Call, Query, Route, answer, there
 from appliance.web.shapes import EventAnswer, EventsAnswer
 
@@ -65,9 +65,9 @@ async def clip(call: Call) -> web.StreamResponse:
     if not event.has_clip:
         raise not_found("clip of event", event.id)
     start_ns = event.start_ns - AROUND_NS
-    end_ns = min((event.end_ns or event.start_ns) + AROUND_NS, call.now_ns)
+    end_ns = (event.end_ns or event.start_ns) + AROUND_NS
     archive = there(call.box.archive, "the archive")
-    found = await archive.clip(event.camera_id, "main", start_ns, end_ns)
+    found = await steady(call, lambda: archive.clip(event.camera_id, "main", start_ns, end_ns))
     await watched.viewed(call, f"event/{event.id}")
     return await serve_clip(call.request, found, f"{event.camera_id}-{event.type}", start_ns)
 

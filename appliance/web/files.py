@@ -1,7 +1,8 @@
 """Clips as HTTP files: one range at a time (RFC 9110, section 14), validated by the clip's ETag."""
 
 import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -9,9 +10,29 @@ from aiohttp import web
 from appliance.base.clock import rfc3339
 from appliance.media.span import Clip, Span
 from appliance.web.errors import HttpError
+from appliance.web.routes import Call
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 LONGEST_HEADER = 6_000  # clients give up at 8 kB
+MOST_STEADY = 64
+
+Key = tuple[str, str]
+STEADY: web.AppKey[OrderedDict[Key, Clip]] = web.AppKey("steady", OrderedDict)
+
+
+async def steady(call: Call, make: Callable[[], Awaitable[Clip]]) -> Clip:
+    """The clip anew, or, for a range inside it, the one this person began to read: a clip that ends
+    now is longer at each look, and a player that fetches it piece by piece must not see it grow."""
+    clips = call.request.app[STEADY]
+    key = (call.who.session.family if call.who else "", call.request.path_qs)
+    match = _RANGE.fullmatch(call.request.headers.get("Range", "").replace(" ", ""))
+    if key in clips and match is not None and match[1] not in ("", "0"):
+        return clips[key]
+    clips[key] = clip = await make()
+    clips.move_to_end(key)
+    while len(clips) > MOST_STEADY:
+        clips.popitem(last=False)
+    return clip
 
 
 def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -13,9 +13,9 @@ from appliance.media.span import Span
 from appliance.store import audit, locks
 from appliance.web import params, watched
 from appliance.web.cameras import ONE, existing
-from appliance.web.files import serve_clip
+from appliance.web.files import serve_clip, steady
 from appliance.web.params import PLAIN, Time
-from appliance.web.routes import API, INTERVAL, STREAM, Call, Query, Route, answer, nothing, there
+from appliance.web.routes import API, INTERVAL, STREAM, Call, Route, answer, nothing, there
 from appliance.web.shapes import LockAnswer, RecordingsAnswer
 
 LONGEST_CLIP_NS = 24 * 3600 * SECOND_NS
@@ -54,7 +54,7 @@ async def clip(call: Call) -> web.StreamResponse:
     stream = params.stream_of(call.request)
     camera = await existing(call, archived=True)
     archive = there(call.box.archive, "the archive")
-    found = await archive.clip(camera.id, stream, start_ns, end_ns)
+    found = await steady(call, lambda: archive.clip(camera.id, stream, start_ns, end_ns))
     span = f"{rfc3339(start_ns)}/{rfc3339(end_ns)}"
     await watched.exported(call, f"camera/{camera.id}/{stream}/{span}")
     return await serve_clip(call.request, found, camera.id, start_ns)
@@ -156,12 +156,12 @@ ROUTES = (
     Route("GET", f"{ONE}/playlist.m3u8", "viewer", playlist, "HLS of a span", HLS_TYPE, query=_SPAN),
     Route(
         "GET",
-        f"{ONE}/segments/{{key:[A-Za-z0-9_-]{{1,200}}}}.mp4",
+        f"{ONE}/segments/{{key:[A-Za-z0-9_-]{{1,400}}}}.mp4",
         "viewer",
         segment,
         "A segment's file",
         "video/mp4",
-        query=(STREAM, Query("init", "present where only the init segment is wanted")),
+        query=(STREAM,),
         also=(206, 416),
     ),
     Route("POST", f"{ONE}/locks", "operator", lock, "Lock a span", LockAnswer, LockBody, status=201),
