@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from appliance import __version__
-from appliance.base.clock import BoxClock, boot_id
+from appliance.base.clock import SECOND_NS, BoxClock, boot_id
 from appliance.base.config import Config
 from appliance.base.model import Camera, CameraStatus, Credentials
 from appliance.base.redaction import forbid
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001  # packet threads wait for the GIL at most so long (measured: p99 of 64 threads)
 PROBE_S = 8.0
 READY_POLL_S = 0.05
+DETECTOR_NS = 3 * SECOND_NS
 STATED = ("offline", "auth_failed", "disabled")
 
 
@@ -230,8 +231,12 @@ class Box:
         return await asyncio.to_thread(probe, real, credentials, PROBE_S)
 
     async def wait_ready(self) -> None:
-        """Until every enabled camera has a fragment on disk, or a state that says why not."""
+        """Until every enabled camera has a fragment on disk, or a state that says why not; and,
+        for some seconds at most, until it is known which detector is in use."""
+        until_ns = self.clock.monotonic_ns() + DETECTOR_NS
         while not all(self._camera_ready(camera) for camera in self._cameras):
+            await self.clock.sleep(READY_POLL_S)
+        while self.analysis.vision.state().state == "starting" and self.clock.monotonic_ns() < until_ns:
             await self.clock.sleep(READY_POLL_S)
 
     def _camera_ready(self, camera: Camera) -> bool:
