@@ -32,7 +32,8 @@ LOCKS = {"base": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.loc
 LEAST = (3, 11)
 PIP_WHEEL = "pip-26.3-py3-none-any.whl"  # the version that the lock pins too
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
-VENV_MENDS_IT = "sudo apt-get install -y python3-venv"
+SUDO = "" if os.geteuid() == 0 else "sudo "
+VENV_MENDS_IT = SUDO + "apt-get install -y python3-venv"
 TIMEOUT_S = 30
 
 # program (or a probe of our own) -> Debian packages that bring it
@@ -107,7 +108,7 @@ def find_newer_python() -> None:
             os.execv(path, [path, str(Path(__file__).resolve()), *sys.argv[1:]])  # noqa: S606 - no shell is the point
     raise Refused(
         f"Python {platform.python_version()} is too old: {LEAST[0]}.{LEAST[1]} or newer is needed.\n"
-        "Debian 12 and Ubuntu 24.04 have it: sudo apt-get install -y python3 python3-venv"
+        f"Debian 12 and Ubuntu 24.04 have it: {SUDO}apt-get install -y python3 python3-venv"
     )
 
 
@@ -246,12 +247,7 @@ def pip_urls() -> Iterator[str]:
 def pip_settings() -> Dict[str, str]:
     """index-url, extra-index-url and find-links as pip reads them: files, then PIP_* variables."""
     found = {"index-url": "", "extra-index-url": "", "find-links": ""}
-    home = Path(os.environ.get("HOME", "/nonexistent"))
-    config_home = Path(os.environ.get("XDG_CONFIG_HOME", str(home / ".config")))
-    files = ["/etc/pip.conf", home / ".pip/pip.conf", config_home / "pip/pip.conf"]
-    if os.environ.get("PIP_CONFIG_FILE"):
-        files.append(os.environ["PIP_CONFIG_FILE"])
-    for name in files:
+    for name in pip_files():
         parser = configparser.RawConfigParser()
         try:
             parser.read(str(name))
@@ -263,6 +259,15 @@ def pip_settings() -> Dict[str, str]:
     for key, value in found.items():
         found[key] = os.environ.get("PIP_" + key.upper().replace("-", "_"), value)
     return found
+
+
+def pip_files() -> List[Path]:
+    home = Path(os.environ.get("HOME", "/nonexistent"))
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME", str(home / ".config")))
+    files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", config_home / "pip/pip.conf"]
+    if os.environ.get("PIP_CONFIG_FILE"):
+        files.append(Path(os.environ["PIP_CONFIG_FILE"]))
+    return files
 
 
 def add_checkout() -> None:
@@ -313,7 +318,7 @@ def install_tools() -> None:
     if missing:
         packages = [package for name in missing for package in TOOLS[name]]
         say(f"missing: {', '.join(missing)}. Tests that need them are skipped and say so. To have them:")
-        say(f"  sudo apt-get install -y --no-install-recommends {' '.join(packages)}")
+        say(f"  {SUDO}apt-get install -y --no-install-recommends {' '.join(packages)}")
         if "chromium" in missing and "ubuntu" in Path("/etc/os-release").read_text().lower():
             say("  (Ubuntu's chromium is a stub for a snap: set CHROMIUM=/path/to/a/browser instead)")
 
