@@ -47,7 +47,6 @@ class Lane:
         self._codec, self._config = "", b""
         self._needs_key = True
         self._not_before_ns = 0
-        self._last_ns = 0
         self._busy_since = 0.0
         self._closed = False
         name = f"decode-{watch.camera_id}"[:15]
@@ -139,9 +138,6 @@ class Lane:
         if time_ns is None or frame.is_corrupt:
             self.errors += 1
             return
-        step_ns, self._last_ns = time_ns - self._last_ns, time_ns
-        if 0 < step_ns < 10**9 and self._decoder is not None:
-            self._grid.interval(step_ns)
         if time_ns < self._not_before_ns or not self._grid.pick(time_ns):
             return
         self.selected += 1

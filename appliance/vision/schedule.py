@@ -18,38 +18,30 @@ IDLE_NS = 5 * SECOND_NS  # between looks at nothing
 
 
 class Grid:
-    """Picks frames at ``fps``: the first one in each slot of 1/fps seconds of the box clock."""
+    """Picks frames at ``fps``, evenly, and lets a camera's timing wander by a quarter of a period: a
+    camera that sends exactly ``fps`` loses none."""
 
     def __init__(self, fps: float) -> None:
         self.fps = max(0.1, fps)
-        self._slot = -1
-        self._last_ns = 0
-        self._between_ns = 0
+        self._period_ns = round(SECOND_NS / self.fps)
+        self._due_ns: int | None = None
 
     def pick(self, time_ns: int) -> bool:
         """In presentation order; a clock that went back starts a new grid."""
-        slot = self._number(time_ns)
-        if time_ns < self._last_ns:
-            self._slot = slot - 1
-        picked = slot > self._slot
-        if picked:
-            self._slot = slot
-        self._last_ns = time_ns
-        return picked
+        due_ns = self._due_ns
+        if due_ns is None or abs(time_ns - due_ns) > 2 * self._period_ns:
+            self._due_ns = time_ns + self._period_ns
+            return True
+        if self.may_skip(time_ns):
+            return False
+        self._due_ns = due_ns + self._period_ns
+        return True
 
     def may_skip(self, time_ns: int) -> bool:
-        """For packets, in decoding order: certainly not the first of its slot, even if the camera's
-        timing wanders by half a frame. Only good for packets that no other refers to."""
-        return self._between_ns > 0 and self._number(time_ns) == self._number(
-            time_ns - self._between_ns * 3 // 2
-        )
-
-    def interval(self, between_ns: int) -> None:
-        """Tell the grid the camera's own frame interval."""
-        self._between_ns = between_ns
-
-    def _number(self, time_ns: int) -> int:
-        return int(time_ns * self.fps) // SECOND_NS
+        """True: it will not be picked. Good for packets too, in decoding order, since what is still
+        on its way only moves the next pick further off."""
+        due_ns = self._due_ns
+        return due_ns is not None and due_ns - 2 * self._period_ns <= time_ns < due_ns - self._period_ns // 4
 
 
 class Looks:

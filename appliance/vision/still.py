@@ -48,7 +48,9 @@ def encode(frame: av.VideoFrame, box: Box | None) -> bytes:
     picture = frame.reformat(format="yuvj420p")
     if box is not None:
         if picture is frame:
-            picture = av.VideoFrame.from_ndarray(frame.to_ndarray(), format="yuvj420p")
+            picture = av.VideoFrame(frame.width, frame.height, "yuvj420p")
+            for number in range(3):
+                plane(picture, number)[:] = plane(frame, number)
         _draw(picture, box)
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, VideoCodecContext)
@@ -90,7 +92,7 @@ def _away(frame: av.VideoFrame, source: Source) -> int:
 
 def _draw(picture: av.VideoFrame, box: Box) -> None:
     width, height = picture.width, picture.height
-    thick = max(2, round(height / 200)) // 2 * 2
+    thick = max(2, round(height / 120)) // 2 * 2
     left, right = _even(box.x * width, width), _even((box.x + box.width) * width, width)
     top, bottom = _even(box.y * height, height), _even((box.y + box.height) * height, height)
     for number, value in enumerate(YELLOW):

@@ -25,8 +25,8 @@ async def test_packets_of_a_scene_become_tracks(running, play, scene):
         assert host.state().detector == "motion"
         await heard.until(lambda: host.figures()["yard"].fps_done > 3, 8)
         figure = host.figures()["yard"]
-        assert figure.fps_done <= 5.6
-        assert figure.latency_ms < 1500
+        assert figure.fps_done < 7.5  # of the ten that come
+        assert figure.latency_ms < 3000
 
 
 @pytest.mark.parametrize("gop_s", [1.0, 8.0])

@@ -1,0 +1,185 @@
+"""Laws of the tracker, and the situations it is made for."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.base.model import Box, TrackPoint
+from appliance.vision.detectors import ordered
+from appliance.vision.gate import Motion
+from appliance.vision.match import assign, iou
+from appliance.vision.track import Tracker
+
+LABELS = ("person", "car", "chair")
+STEP_NS = 200_000_000
+STILL = Motion(np.zeros((54, 96), np.bool_), np.zeros((54, 96), np.bool_))
+
+
+def found(*rows):
+    """(x1, y1, x2, y2, score, class)"""
+    table = np.array([row[:4] for row in rows], np.float32).reshape(-1, 4)
+    return ordered(
+        table, np.array([row[4] for row in rows], np.float32), np.array([row[5] for row in rows], np.int32)
+    )
+
+
+def person(x, y=0.3, score=0.8):
+    return (x, y, x + 0.1, y + 0.4, score, 0)
+
+
+def walk(tracker, frames, start_ns=10**18, motion=None, step_ns=STEP_NS):
+    points = []
+    for number, rows in enumerate(frames):
+        points += tracker.update(start_ns + number * step_ns, found(*rows), LABELS, motion)
+    return points
+
+
+boxes = st.tuples(
+    st.floats(0, 0.8),
+    st.floats(0, 0.8),
+    st.floats(0.02, 0.2),
+    st.floats(0.02, 0.2),
+    st.floats(0.1, 1),
+    st.integers(0, 2),
+).map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3], b[4], b[5]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(boxes, max_size=6), max_size=25))
+def test_laws(frames):
+    numbers = iter(range(10**6))
+    tracker = Tracker("yard", lambda: f"t{next(numbers)}", 0.4)
+    points = walk(tracker, frames)
+    points += tracker.finish()
+    phases = {}
+    for point in points:
+        phases.setdefault(point.track_id, []).append(point)
+        assert 0 <= point.bbox.x <= 1 and 0 <= point.bbox.y <= 1
+        assert 0 < point.bbox.width <= 1 and 0 < point.bbox.height <= 1
+        assert point.class_name in LABELS and 0 <= point.confidence <= 1
+    for own in phases.values():
+        assert [p.phase for p in own].count("start") == 1 and own[0].phase == "start"
+        assert [p.phase for p in own].count("end") == 1 and own[-1].phase == "end"
+        assert [p.time_ns for p in own] == sorted(p.time_ns for p in own)
+    # No two tracks share a detection: in one frame every box is given once.
+    given_out = Counter((p.time_ns, p.bbox) for p in points if p.phase == "update")
+    for (time_ns, _), times in given_out.items():
+        rows = frames[(time_ns - 10**18) // STEP_NS]
+        assert times <= max(Counter(row[:4] for row in rows).values())
+
+
+def test_a_walk_is_one_track(ids):
+    points = walk(Tracker("yard", ids, 0.4), [[person(0.05 + 0.04 * n)] for n in range(20)])
+    assert {p.track_id for p in points} == {"t-1"}
+    assert points[0].phase == "start" and points[0].time_ns == 10**18
+
+
+def test_one_weak_box_is_no_track_and_two_are(ids):
+    assert walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], []]) == []
+    points = walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], [person(0.3, score=0.5)]])
+    assert [p.phase for p in points] == ["start", "update"]
+    assert points[0].time_ns < points[1].time_ns
+
+
+def test_a_sure_box_starts_at_once(ids):
+    assert [p.phase for p in walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.9)]])] == ["start"]
+
+
+def test_weak_boxes_carry_a_track_on_and_begin_none(ids):
+    frames = [[person(0.3)]] * 3 + [[person(0.3, score=0.15), person(0.7, score=0.3)]] * 20
+    points = walk(Tracker("yard", ids, 0.4), frames)
+    assert {p.track_id for p in points} == {"t-1"}
+    assert points[-1].time_ns == 10**18 + 22 * STEP_NS
+
+
+def test_two_people_who_cross_keep_their_identity(ids):
+    frames = [[person(0.1 + 0.03 * n, 0.3), person(0.7 - 0.03 * n, 0.38)] for n in range(20)]
+    points = walk(Tracker("yard", ids, 0.4), frames)
+    assert {p.track_id for p in points} == {"t-1", "t-2"}
+    for track_id in ("t-1", "t-2"):
+        assert len({round(p.bbox.y, 2) for p in points if p.track_id == track_id}) == 1
+
+
+def test_who_stands_still_outlives_ten_seconds_without_a_detection(ids):
+    tracker = Tracker("yard", ids, 0.4)
+    walk(tracker, [[person(0.5)]] * 20, motion=STILL)
+    missed = walk(tracker, [[]] * 50, 10**18 + 20 * STEP_NS, STILL)
+    back = walk(tracker, [[person(0.51)]], 10**18 + 70 * STEP_NS, STILL)
+    assert missed == []
+    assert [(p.track_id, p.phase, p.stationary) for p in back] == [("t-1", "update", True)]
+
+
+def test_who_was_seen_to_move_away_ends_in_seconds_and_is_not_the_next_one(ids):
+    tracker = Tracker("yard", ids, 0.4)
+    walk(tracker, [[person(0.5)]] * 20, motion=STILL)
+    moving = np.zeros((54, 96), np.bool_)
+    moving[15:40, 40:70] = True
+    walk(tracker, [[]], 10**18 + 20 * STEP_NS, Motion(moving, moving))
+    later = walk(tracker, [[]] * 15, 10**18 + 21 * STEP_NS, STILL)
+    assert [p.phase for p in later] == ["end"]
+    again = walk(tracker, [[person(0.5)]] * 2, 10**18 + 40 * STEP_NS, STILL)
+    assert {p.track_id for p in again} == {"t-2"}
+
+
+def test_a_person_does_not_become_the_chair(ids):
+    tracker = Tracker("yard", ids, 0.4)
+    points = walk(tracker, [[person(0.5)]] * 5 + [[(0.5, 0.5, 0.6, 0.7, 0.6, 2)]] * 3)
+    assert {p.class_name for p in points if p.track_id == "t-1"} == {"person"}
+
+
+def test_a_class_is_voted_for(ids):
+    frames = (
+        [[(0.2, 0.2, 0.5, 0.4, 0.8, 1)]] * 4
+        + [[(0.2, 0.2, 0.5, 0.4, 0.5, 2)]]
+        + [[(0.2, 0.2, 0.5, 0.4, 0.8, 1)]]
+    )
+    points = walk(Tracker("yard", ids, 0.4), frames)
+    assert {(p.track_id, p.class_name) for p in points} == {("t-1", "car")}
+
+
+def test_twins_on_one_thing_are_one_track(ids):
+    frames = [[person(0.5), (0.5, 0.32, 0.6, 0.69, 0.7, 0), (0.5, 0.3, 0.6, 0.7, 0.6, 2)]] * 5
+    assert {p.track_id for p in walk(Tracker("yard", ids, 0.4), frames)} == {"t-1"}
+
+
+def test_seeds_go_on_under_their_id_or_end(ids):
+    def seeded():
+        tracker = Tracker("yard", ids, 0.4)
+        box = Box(0.5, 0.3, 0.1, 0.4)
+        tracker.seed([TrackPoint("yard", "old-7", 10**18, "person", 0.8, box, stationary=True)])
+        return tracker
+
+    seen = walk(seeded(), [[person(0.52)]], 10**18 + 3 * 10**9)
+    assert [(p.track_id, p.phase) for p in seen] == [("old-7", "update")]
+    gone = walk(seeded(), [[]] * 20, 10**18 + 3 * 10**9)
+    assert [(p.track_id, p.phase) for p in gone] == [("old-7", "end")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 6), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_assignment_is_the_cheapest(rows, columns, random):
+    from itertools import permutations
+
+    cost = np.array(
+        [[random.choice([0.1, 0.3, 0.7, 2.0]) * random.random() for _ in range(columns)] for _ in range(rows)]
+    )
+    cost = cost.reshape(rows, columns)
+    pairs = assign(cost, 1.0)
+    assert len({r for r, _ in pairs}) == len(pairs) == len({c for _, c in pairs})
+    assert all(cost[r, c] < 1.0 for r, c in pairs)
+    best = (0, 0.0)
+    small, large = (rows, columns) if rows <= columns else (columns, rows)
+    for choice in permutations(range(large), small):
+        chosen = [(i, j) if rows <= columns else (j, i) for i, j in enumerate(choice)]
+        chosen = [(i, j) for i, j in chosen if cost[i, j] < 1.0]
+        best = max(best, (len(chosen), -sum(cost[i, j] for i, j in chosen)))
+    assert len(pairs) == best[0]
+    assert abs(sum(cost[r, c] for r, c in pairs) + best[1]) < 1e-9
+
+
+def test_iou_of_known_boxes():
+    a = np.array([[0, 0, 2, 2]], np.float32)
+    b = np.array([[1, 1, 3, 3], [0, 0, 2, 2], [5, 5, 6, 6]], np.float32)
+    assert np.allclose(iou(a, b), [[1 / 7, 1, 0]])
