@@ -204,7 +204,7 @@ async def main() -> None:
             "played", width=width, height=height, codec=args.codec, bframes=args.bframes, gop=args.gop, seed=3
         )
         filming = asyncio.create_task(box.played.film(spec, ids))
-        runner = web.AppRunner(make_app(box.box))
+        runner = web.AppRunner(make_app(box.box), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", args.port)
         await site.start()

@@ -1,0 +1,112 @@
+"""The live column, the sound of critical alerts, acknowledging and resolving."""
+
+import pytest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_critical_alert_appears_rings_and_is_acknowledged_with_a_key(page, box, sign_in, until):
+    await sign_in(page, "operator")
+    await page.click("#wall-title")  # a gesture: now the browser allows sound
+    before = int(await page.locator("[data-open-alerts]").inner_text())
+    event = (await box.order(do="event", camera="reception"))["id"]
+    row = page.locator(f'#events [data-event-id="{event}"]')
+    await row.wait_for()
+    assert "Person entered doorway" in await row.inner_text()
+    await until(page, "document.body.classList.contains('ringing')")
+    assert int(await page.locator("[data-open-alerts]").inner_text()) == before + 1
+    assert (await page.title()).startswith(f"({before + 1}) ")
+    assert "critical alert, Reception" in await page.locator("#announce").inner_text()
+    tile = page.locator('.tile[data-camera="reception"]')
+    assert await tile.get_attribute("data-alarm") == "critical"
+    card = page.locator(".card.alert", has=page.locator(f'a[href="/events/{event}"]'))
+    await card.focus()
+    await page.keyboard.press("a")
+    await card.wait_for(state="detached")
+    await until(page, "!document.body.classList.contains('ringing')")
+    assert await tile.get_attribute("data-alarm") is None
+
+
+async def test_a_viewer_sees_alerts_and_cannot_acknowledge(page, box, sign_in):
+    await sign_in(page, "viewer")
+    await page.locator(".card.alert").first.wait_for()
+    assert await page.locator(".acknowledge:visible").count() == 0
+    await page.goto("/alerts")
+    assert await page.locator("[data-acknowledge]").count() == 0
+
+
+async def test_what_a_camera_says_is_text_and_never_markup(page, box, sign_in):
+    await sign_in(page)
+    evil = '<img src=x onerror="window.owned=1">'
+    event = (await box.order(do="event", camera="yard", severity="info", class_name=evil))["id"]
+    row = page.locator(f'#events [data-event-id="{event}"]')
+    await row.wait_for()
+    assert evil in (await row.locator(".title").inner_text()).replace("&", "&")
+    await page.goto(f"/events/{event}")
+    assert evil in await page.locator("h1").inner_text()
+    assert await page.evaluate("window.owned") is None
+
+
+async def test_an_event_page_plays_its_clip_at_the_moment_and_takes_a_decision(page, box, sign_in, until):
+    event = (await box.order(do="event", camera="front-gate"))["id"]
+    await sign_in(page, "operator", then=f"/events/{event}")
+    bar = page.locator("#bar")
+    await bar.wait_for()
+    moment = float(await bar.get_attribute("data-moment"))
+    assert moment == pytest.approx(5.5, abs=0.05)  # 5 s before, and the key frame before that
+    await page.click("#to-moment")
+    await until(page, "document.querySelector('#clip').currentTime > 4.2")
+    lit = await page.evaluate(
+        """() => { const c = document.createElement('canvas'); c.width = 64; c.height = 36;
+            const x = c.getContext('2d'); x.drawImage(document.querySelector('#clip'), 0, 0, 64, 36);
+            return x.getImageData(0, 0, 64, 36).data.reduce((sum, v, i) => sum + (i % 4 < 3 ? v : 0), 0); }"""
+    )
+    assert lit > 64 * 36 * 3 * 40  # a picture, not a black frame
+    await page.fill("#decide textarea", "the baker <b>again</b>")
+    await page.click("#acknowledge")
+    note = page.locator("#story .note")
+    await note.wait_for()
+    assert await note.inner_text() == "the baker <b>again</b>"
+    await page.click("[data-resolve=false_alarm]")
+    await page.get_by_text("Resolved", exact=True).wait_for()
+    assert "false alarm" in await page.locator("#story").inner_text()
+    assert await page.locator("#decide").count() == 0
+
+
+async def test_events_lead_from_one_to_the_next(page, sign_in):
+    await sign_in(page, then="/events")
+    ids = await page.evaluate("[...document.querySelectorAll('a.event')].map(a => a.dataset.eventId)")
+    await page.goto(f"/events/{ids[2]}")
+    await page.keyboard.press(".")
+    await page.wait_for_url(f"**/events/{ids[1]}")
+    await page.keyboard.press(",")
+    await page.wait_for_url(f"**/events/{ids[2]}")
+    await page.keyboard.press(",")
+    await page.wait_for_url(f"**/events/{ids[3]}")
+
+
+async def test_the_list_filters_and_says_when_nothing_matches(page, sign_in):
+    await sign_in(page, then="/events")
+    await page.select_option("select[name=severity]", "warning")
+    await page.wait_for_url("**/events?severity=warning")
+    levels = await page.evaluate("[...document.querySelectorAll('a.event')].map(a => a.dataset.severity)")
+    assert levels and set(levels) == {"warning"}
+    await page.goto("/events?date=2001-01-01")
+    assert "No event matches" in await page.locator(".empty").inner_text()
+    await page.goto("/events?date=yesterday")
+    assert "is not a day" in await page.locator(".empty").inner_text()
+
+
+async def test_two_people_the_slower_one_is_told(page, box, sign_in, browser):
+    event = (await box.order(do="event", camera="yard", severity="warning"))["id"]
+    await sign_in(page, "operator", then=f"/events/{event}")
+    await page.evaluate("WebSocket.prototype.send = null")
+    await page.route(
+        "**/ack",
+        lambda route: route.fulfill(
+            status=409,
+            json={"error": {"kind": "conflict", "message": "already acknowledged by bob", "hint": ""}},
+        ),
+    )
+    await page.click("#acknowledge")
+    await page.locator(".toast", has_text="Somebody was faster").wait_for()

@@ -1,0 +1,69 @@
+"""One camera: its main stream and its day."""
+
+import itertools
+
+import pytest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_the_main_stream_lives_and_the_day_shows_gaps_with_causes(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    await page.locator("#live[data-picture=live]").wait_for()
+    await until(page, "document.querySelector('#corner').textContent.startsWith('Live')")
+    await page.locator('#spans [data-state="recorded"]').first.wait_for()
+    await page.locator("#gaps summary").wait_for()
+    await page.click("#gaps summary")
+    assert "Camera offline" in await page.locator("#gap-list").inner_text()
+
+
+async def test_a_click_on_the_strip_plays_from_there_and_leads_back_to_live(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    recorded = page.locator('#spans [data-state="recorded"]').first
+    await recorded.wait_for()
+    area = await recorded.bounding_box()
+    await page.mouse.click(area["x"] + area["width"] / 2, area["y"] + 20)
+    await until(page, "document.querySelector('#replay').currentTime > 0.6")
+    assert await page.locator("#live").is_hidden()
+    assert "Recording" in await page.locator("#corner").inner_text()
+    assert await page.locator("#playhead").is_visible()
+    await page.click("#to-live")
+    await page.locator("#live[data-picture=live]").wait_for()
+
+
+async def test_the_strip_is_a_slider_for_keys_and_readers(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    await page.locator('#spans [data-state="recorded"]').first.wait_for()
+    await page.focus("#strip")
+    await page.keyboard.press("ArrowLeft")
+    assert "recorded" in await page.locator("#strip").get_attribute("aria-valuetext")
+    await page.keyboard.press("Enter")
+    await until(page, "document.querySelector('#replay').currentTime > 0.3")
+
+
+async def test_a_camera_that_does_not_exist_is_a_page_with_a_way_on(page, sign_in):
+    await sign_in(page)
+    answer = await page.goto("/cameras/nowhere")
+    assert answer.status == 404
+    assert await page.locator(".empty a").get_attribute("href") == "/"
+
+
+async def test_h265_that_the_browser_cannot_show_is_said(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0", "--codec", "h265")
+    await sign_in(page, at=own)
+    over = page.locator(".tile .over")
+    await over.locator("text=H.265").wait_for()
+    assert "Set its second stream to H.264" in await over.inner_text()
+
+
+async def test_b_frames_are_shown_in_order(page, box_with, sign_in, until):
+    own = await box_with("--cameras", "1", "--events", "0", "--bframes", "2")
+    await sign_in(page, at=own)
+    await page.evaluate(
+        "() => { window.seen = []; addEventListener('frameshown', e => seen.push(e.detail.time_ms)); }"
+    )
+    await until(page, "seen.length > 30")
+    seen = await page.evaluate("seen")
+    assert seen == sorted(seen)
+    steps = [b - a for a, b in itertools.pairwise(seen)]
+    assert max(steps) < 100  # 66.7 ms each: no frame was left out

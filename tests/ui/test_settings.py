@@ -1,0 +1,114 @@
+"""The installer's pages: cameras, zones, rules, people, the site."""
+
+import pytest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_camera_is_added_changed_and_removed(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, "installer", at=own, then="/settings/cameras/new")
+    await page.fill("[name=name]", "Cellar <1>")
+    await page.fill("[name=rtsp_url]", "gopher://10.0.0.9/")
+    await page.click("[type=submit]")
+    problem = page.locator("#camera-form .problem")
+    await problem.wait_for(state="visible")
+    assert await page.locator("[name=rtsp_url]").get_attribute("aria-invalid") == "true"
+    await page.fill("[name=rtsp_url]", "rtsp://bob:s3cret-word@10.0.0.9/main")
+    await page.click("[type=submit]")
+    await page.wait_for_url("**/settings")
+    row = page.locator(".rows li", has_text="Cellar <1>")
+    assert "s3cret-word" not in await page.content()
+    await row.get_by_role("link", name="Edit").click()
+    await page.fill("[name=name]", "Wine cellar")
+    assert await page.input_value("[name=username]") == "bob"
+    await page.click("[type=submit]")
+    await page.wait_for_url("**/settings")
+    await page.locator(".rows li", has_text="Wine cellar").get_by_role("link", name="Edit").click()
+    await page.click("#remove")
+    await page.click("#remove-now")
+    await page.wait_for_url("**/settings")
+    assert await page.locator(".rows li").count() == 1
+
+
+async def test_the_test_of_a_camera_says_why_it_fails(page, sign_in):
+    await sign_in(page, "installer", then="/settings/cameras/new")
+    await page.fill("[name=rtsp_url]", "rtsp://10.0.0.9/main")
+    await page.click("#test")
+    await page.locator("#report[data-kind=bad]").wait_for()
+    assert "camera test" in (await page.locator("#report").inner_text()).lower()
+
+
+async def test_a_zone_and_a_line_are_drawn_and_watched_by_a_rule(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, "installer", at=own, then="/settings/cameras/front-gate/zones")
+    canvas = await page.locator("#canvas").bounding_box()
+
+    async def click(x, y):
+        await page.mouse.click(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
+
+    await page.click("[data-draw=line]")
+    await click(0.2, 0.5)
+    await click(0.8, 0.5)
+    await page.fill("#zone-form [name=name]", "Threshold")
+    await page.click("#zone-form [type=submit]")
+    await page.locator("#zone-list", has_text="Threshold").wait_for()
+    await page.click("[data-draw=polygon]")
+    for x, y in ((0.1, 0.1), (0.4, 0.1), (0.4, 0.4), (0.1, 0.1)):
+        await click(x, y)
+    await page.fill("#zone-form [name=name]", "Corner")
+    await page.click("#zone-form [type=submit]")
+    await page.locator("#zone-list", has_text="Corner").wait_for()
+    await page.click("details summary")
+    await page.fill("#rule-form [name=name]", "Over the threshold")
+    await page.select_option("#rule-form [name=kind]", "line_cross")
+    await page.select_option("#rule-form [name=direction]", "forward")
+    await page.click("#rule-form [type=submit]")
+    await page.locator("[data-rule]", has_text="Over the threshold").wait_for()
+    answer = await page.request.get(f"{own.url}/api/v1/zones")
+    line = next(z for z in (await answer.json())["zones"] if z["name"] == "Threshold")
+    assert line["kind"] == "line"
+    assert line["points"][0] == pytest.approx([0.2, 0.5], abs=0.01)
+    answer = await page.request.get(f"{own.url}/api/v1/rules")
+    rule = next(r for r in (await answer.json())["rules"] if r["name"] == "Over the threshold")
+    assert rule["params"] == {"direction": "forward"} and rule["zone_ids"] == [line["id"]]
+
+
+async def test_people_are_added_by_an_admin_only(page, sign_in):
+    await sign_in(page, "operator")
+    answer = await page.goto("/settings/users")
+    assert answer.status == 403
+    assert "admin role" in await page.locator(".empty").inner_text()
+    await page.context.clear_cookies()
+    await sign_in(page, "admin", then="/settings/users")
+    await page.fill("#user-form [name=username]", "night-guard")
+    await page.fill("#user-form [name=password]", "short")
+    assert not await page.evaluate("document.querySelector('#user-form').checkValidity()")
+    await page.fill("#user-form [name=password]", "a long enough one")
+    await page.check("#user-form [value=operator]")
+    await page.click("#user-form [type=submit]")
+    await page.locator("#users", has_text="night-guard").wait_for()
+    delete = page.locator("#users li", has_text="night-guard").locator("[data-delete]")
+    await delete.click()
+    await delete.click()
+    await page.locator("#users", has_text="night-guard").wait_for(state="detached")
+
+
+async def test_the_site_keeps_its_time_zone(page, box_with, sign_in):
+    own = await box_with("--cameras", "0", "--zone", "Etc/UTC")
+    await sign_in(page, at=own, then="/settings/site")
+    await page.fill("[name=time_zone]", "Mars/Olympus")
+    await page.click("[type=submit]")
+    await page.locator("#site-form .problem").wait_for(state="visible")
+    await page.fill("[name=time_zone]", "Asia/Kathmandu")
+    await page.click("[type=submit]")
+    await page.locator("html[data-time-zone='Asia/Kathmandu']").wait_for()
+    assert await page.locator("text=time zone is not set").count() == 0
+
+
+async def test_health_shows_what_is_wrong_first(page, sign_in):
+    await sign_in(page, "viewer", then="/settings/health")
+    first = page.locator("#checks li .check-mark").first
+    await first.wait_for()
+    assert await first.inner_text() == "Failing"
+    assert "since" in await page.locator("#checks li").first.inner_text()
