@@ -1,0 +1,75 @@
+"""What a target's answer means for the batch (contract: HTTPS target)."""
+
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Literal
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS
+
+LONGEST_PAUSE_S = 300.0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """``delivered``: ``acknowledged`` ids leave, the others go again. ``refused``: the batch is
+    parked. ``later``: all of it goes again, not before ``after_s`` where the target said so."""
+
+    kind: Literal["delivered", "refused", "later"]
+    acknowledged: tuple[str, ...] = ()
+    error: str = ""
+    after_s: float = 0.0
+
+
+class _Acknowledgement(msgspec.Struct):
+    acknowledged: list[str]
+
+
+def judge(
+    status: int, headers: Mapping[str, str], body: bytes | None, ids: Sequence[str], now_ns: int
+) -> Verdict:
+    """``body`` None: the answer was longer than we read."""
+    if 200 <= status < 300:
+        return _success(body, ids)
+    error = f"HTTP {status} {_phrase(status)}".strip()
+    if 400 <= status < 500 and status not in (408, 429):
+        return Verdict("refused", error=error)
+    if 300 <= status < 400:
+        error += ", redirects are not followed: enter the new address"
+    return Verdict("later", error=error, after_s=_retry_after_s(headers.get("Retry-After"), now_ns))
+
+
+def _success(body: bytes | None, ids: Sequence[str]) -> Verdict:
+    if body is None:
+        return Verdict("later", error="the answer is too long")
+    if not body.strip():
+        return Verdict("delivered", tuple(ids))
+    try:
+        said = set(msgspec.json.decode(body, type=_Acknowledgement).acknowledged)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # It may have them or not. Sending again is harmless, believing is not (D3).
+        return Verdict("later", error="the answer does not say what it acknowledges")
+    return Verdict("delivered", tuple(id_ for id_ in ids if id_ in said))
+
+
+def _retry_after_s(text: str | None, now_ns: int) -> float:
+    """Seconds or a date (RFC 9110, section 10.2.3); nonsense is no wish, and 5 min the most."""
+    if text is None:
+        return 0.0
+    try:
+        seconds = float(text) if text.strip().isdigit() else _until(text, now_ns)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return max(0.0, min(LONGEST_PAUSE_S, seconds))
+
+
+def _until(date: str, now_ns: int) -> float:
+    return parsedate_to_datetime(date).timestamp() - now_ns / SECOND_NS
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

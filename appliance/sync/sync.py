@@ -1,0 +1,119 @@
+"""All targets: one sender for each that is enabled, changed when its row changes."""
+
+import asyncio
+import logging
+import sqlite3
+
+import aiohttp
+
+from appliance.base.clock import Clock
+from appliance.base.errors import ApplianceError
+from appliance.base.supervision import supervise
+from appliance.store import outbox, targets
+from appliance.store.database import Database
+from appliance.store.outbox import TargetFigures
+from appliance.store.sealing import Sealer
+from appliance.store.targets import Target
+from appliance.sync.address import tls_of
+from appliance.sync.sender import Sender, SenderState
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+
+Row = tuple[Target, bytes | None]  # with its sealed token
+
+
+class Sync:
+    """``run`` for ever; ``wake`` after a commit that wrote to the outbox, ``reload`` after one that
+    changed a target. ``timeout_s`` is of the real clock: silence from the network is real."""
+
+    def __init__(
+        self, db: Database, sealer: Sealer, clock: Clock, device_id: str, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._db = db
+        self._sealer = sealer
+        self._clock = clock
+        self._device_id = device_id
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        self._changed = asyncio.Event()
+        self._rows: dict[str, Row] = {}
+        self._senders: dict[str, Sender] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._broken: dict[str, SenderState] = {}
+
+    def wake(self) -> None:
+        """There are new rows. Returns at once."""
+        for sender in self._senders.values():
+            sender.wake()
+
+    def reload(self) -> None:
+        """A target was put or deleted. Returns at once."""
+        self._changed.set()
+
+    async def figures(self, target_id: str) -> TargetFigures:
+        """D6, at this moment."""
+        return await self._db.read(lambda conn: outbox.figures(conn, target_id))
+
+    def states(self) -> dict[str, SenderState]:
+        """Of the enabled targets, by id."""
+        return {**{id_: sender.state for id_, sender in self._senders.items()}, **self._broken}
+
+    async def run(self) -> None:
+        """Keep a sender running for each enabled target, until cancelled."""
+        # No cookies: what a target wants remembered is the token.
+        async with aiohttp.ClientSession(
+            timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        ) as session:
+            try:
+                while True:
+                    self._changed.clear()
+                    await self._follow(session, await self._db.read(_enabled))
+                    await self._changed.wait()
+            finally:
+                await asyncio.shield(self._stop(list(self._tasks)))
+
+    async def _follow(self, session: aiohttp.ClientSession, rows: dict[str, Row]) -> None:
+        changed = [id_ for id_, row in self._rows.items() if rows.get(id_) != row]
+        await self._stop(changed)
+        # A target that is switched off has nothing on its way.
+        await self._db.write(lambda conn: [outbox.recover(conn, id_) for id_ in changed])
+        for id_, row in rows.items():
+            if id_ not in self._rows:
+                self._start(session, *row)
+
+    def _start(self, session: aiohttp.ClientSession, target: Target, sealed: bytes | None) -> None:
+        self._rows[target.id] = (target, sealed)
+        try:
+            token = None
+            if sealed is not None:
+                token = self._sealer.open(sealed, f"target/{target.id}").decode()
+            tls = tls_of(target)
+        except (ApplianceError, ValueError, OSError) as error:
+            # Nothing but a person can mend it; the other targets are not to suffer.
+            log.warning("nothing can be sent to target %s: %s", target.id, error)
+            self._broken[target.id] = SenderState(error=str(error))
+            return
+        sender = Sender(target, token, tls, self._db, self._clock, session, self._device_id)
+        self._senders[target.id] = sender
+        run = supervise(f"sync to {target.id}", sender.run, self._clock)
+        self._tasks[target.id] = asyncio.create_task(run, name=f"sync-{target.id}")
+
+    async def _stop(self, target_ids: list[str]) -> None:
+        tasks = [task for id_ in target_ids if (task := self._tasks.pop(id_, None)) is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for id_ in target_ids:
+            self._rows.pop(id_, None)
+            self._senders.pop(id_, None)
+            self._broken.pop(id_, None)
+
+
+def _enabled(conn: sqlite3.Connection) -> dict[str, Row]:
+    return {
+        target.id: (target, targets.secret(conn, target.id))
+        for target in targets.list_targets(conn)
+        if target.enabled
+    }

@@ -1,0 +1,222 @@
+"""Every row arrives, once in effect, in order, however the target behaves."""
+
+import hashlib
+import random
+
+import pytest
+
+from appliance.base.clock import rfc3339
+from appliance.store import outbox, targets
+
+
+async def test_a_batch_looks_as_the_contract_says(bench, cloud):
+    ids = bench.owe(3)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 3)
+    headers, body = cloud.requests[0]
+    assert headers["Authorization"] == "Bearer a-token-of-the-test"
+    assert headers["Idempotency-Key"] == hashlib.sha256("\n".join(ids).encode()).hexdigest()
+    assert headers["Content-Type"].startswith("application/json")
+    assert body["device_id"] == "box-1"
+    assert [row["id"] for row in body["batch"]] == ids
+    assert body["batch"][0] == {
+        "id": ids[0],
+        "kind": "event",
+        "created_at": rfc3339(bench.clock.now_ns()),
+        "body": {"n": ids[0]},
+    }
+
+
+async def test_batches_hold_at_most_100_and_go_on_without_a_pause(bench, cloud):
+    ids = bench.owe(250)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 250)
+    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 100, 50]
+    assert cloud.effects == ids
+
+
+async def test_new_rows_wake_the_sender(bench, cloud):
+    bench.start()
+    await bench.until(lambda: bool(bench.sync.states()))
+    (id_,) = bench.owe(1)
+    await bench.until(lambda: cloud.effects == [id_])
+    await bench.until(lambda: bench.sync.states()["cloud"].delivered_ns is not None)
+
+
+async def test_an_empty_answer_acknowledges_all(bench, cloud):
+    cloud.script = ["empty"]
+    bench.owe(5)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 5)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["status:500", "status:503", "status:408", "status:429", "status:302", "lost", "cut", "garbage",
+     "garbage:[]", 'garbage:{"acknowledged": 7}', 'garbage:{"ok": true}', "huge", "none"],
+)  # fmt: skip
+async def test_trouble_keeps_the_batch_and_sends_the_same_again(bench, cloud, trouble):
+    cloud.script = [trouble]
+    ids = bench.owe(3)
+    bench.start()
+    await bench.settled()
+    assert bench.figures().waiting == 3
+    assert bench.sync.states()["cloud"].error
+    bench.owe(1)
+    for _ in range(50):
+        await bench.until(lambda: True)
+    assert len(cloud.requests) == 1, "a wake-up does not shorten the pause"
+    await bench.until(lambda: bench.figures().acknowledged == 4, tick_s=0.05)
+    assert len(cloud.effects) == 4 and set(ids) < set(cloud.effects)
+    if trouble != "none":  # there the rows themselves rest, and newer ones go on
+        assert cloud.effects[:3] == ids
+        first, second = (headers["Idempotency-Key"] for headers, _ in cloud.requests[:2])
+        assert first == second
+
+
+async def test_silence_ends_with_the_timeout(bench, cloud):
+    cloud.script = ["slow"]
+    ids = bench.owe(2)
+    bench.start(timeout_s=0.2)
+    await bench.settled()
+    assert "Timeout" in bench.sync.states()["cloud"].error
+    await bench.until(lambda: bench.figures().acknowledged == 2, tick_s=0.05)
+    assert cloud.effects == ids
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422])
+async def test_other_4xx_park_and_mending_the_target_sends_again(bench, cloud, status):
+    cloud.script = [f"status:{status}"]
+    bench.owe(3)
+    bench.start()
+    await bench.until(lambda: bench.figures().parked == 3)
+    await bench.until(lambda: bench.figures().in_flight == 0)
+    bench.put(url=cloud.url + "?again=1")
+    await bench.until(lambda: bench.figures().acknowledged == 3)
+
+
+async def test_what_was_not_acknowledged_waits_longer_each_time_and_the_rest_goes_on(bench, cloud):
+    cloud.script = ["half"]
+    ids = bench.owe(4)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 2)
+    assert bench.figures().waiting == 2
+    (new,) = bench.owe(1)
+    await bench.until(lambda: new in cloud.effects)
+    assert ids[1] not in cloud.effects
+    await bench.until(lambda: bench.figures().acknowledged == 5, tick_s=0.05)
+    assert sorted(cloud.effects) == sorted([*ids, new])
+
+
+async def test_the_pauses_grow_from_a_second_to_five_minutes_and_start_anew_after_success(bench, cloud):
+    cloud.script = ["status:500"] * 14
+    bench.owe(1)
+    bench.start()
+    pauses = []
+    for number in range(14):
+        await bench.until(lambda n=number: len(cloud.requests) == n + 1)
+        await bench.until(lambda: bench.sync.states()["cloud"].next_attempt_ns != pauses_end(pauses))
+        due_ns = bench.sync.states()["cloud"].next_attempt_ns
+        pauses.append((due_ns, (due_ns - bench.clock.now_ns()) / 1e9))
+        bench.clock.tick(pauses[-1][1] + 0.001)
+    seconds = [pause for _, pause in pauses]
+    for number, pause in enumerate(seconds):
+        wanted = min(300, 2**number)
+        assert 0.8 * wanted <= pause <= min(300, 1.2 * wanted)
+    await bench.until(lambda: bench.figures().acknowledged == 1)
+    cloud.script = ["status:500"]
+    bench.owe(1)
+    await bench.until(lambda: len(cloud.requests) == 16)
+    await bench.settled()
+    due_ns = bench.sync.states()["cloud"].next_attempt_ns
+    assert (due_ns - bench.clock.now_ns()) / 1e9 <= 1.2
+
+
+def pauses_end(pauses) -> int | None:
+    return pauses[-1][0] if pauses else None
+
+
+@pytest.mark.parametrize(
+    ("wish", "least_s", "most_s"), [("120", 120, 120), ("99999", 300, 300), ("-3", 0, 1.2)]
+)
+async def test_retry_after_is_honoured_up_to_five_minutes(bench, cloud, wish, least_s, most_s):
+    cloud.script = [f"status:429,{wish}"]
+    bench.owe(1)
+    bench.start()
+    await bench.settled()
+    pause_s = (bench.sync.states()["cloud"].next_attempt_ns - bench.clock.now_ns()) / 1e9
+    assert least_s <= pause_s <= most_s
+
+
+async def test_a_certificate_of_strangers_is_not_believed(bench, cloud):
+    bench.put(ca=None)
+    bench.owe(1)
+    bench.start()
+    await bench.settled()
+    assert cloud.requests == [] and bench.figures().waiting == 1
+    assert "certificate" in bench.sync.states()["cloud"].error.lower()
+    bench.put()
+    await bench.until(lambda: bench.figures().acknowledged == 1)
+
+
+async def test_a_token_that_cannot_be_opened_stops_one_target_only(bench, cloud):
+    broken = targets.Target("broken", cloud.url, ca=bench.ca)
+    bench.db.write_now(lambda c: targets.put(c, broken, b"sealed with another key than ours"))
+    bench.owe(1)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 1)
+    assert "opened" in bench.sync.states()["broken"].error
+
+
+async def test_a_target_switched_off_is_left_alone_and_goes_on_when_switched_on(bench, cloud):
+    bench.start()
+    await bench.until(lambda: bool(bench.sync.states()))
+    cloud.script = ["slow"]
+    bench.owe(2)
+    await cloud.arrived.wait()
+    bench.put(enabled=False)
+    await bench.until(lambda: bench.figures().waiting == 2 and not bench.sync.states())
+    bench.put()
+    await bench.until(lambda: bench.figures().acknowledged == 2)
+
+
+async def test_a_tombstone_is_delivered_as_such(bench, cloud):
+    (id_,) = bench.owe(1)
+    now_ns = bench.clock.now_ns()
+    bench.db.write_now(lambda c: outbox.entomb(c, now_ns + 1, now_ns, "expired"))
+    bench.start()
+    await bench.until(lambda: bench.figures().tombstoned == 1)
+    row = cloud.bodies[id_]
+    assert (row["kind"], row["body"]) == ("tombstone", {"kind": "event", "reason": "expired"})
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_chaos_loses_nothing_doubles_nothing_and_keeps_the_order(bench, cloud, seed):
+    dice = random.Random(seed)
+    troubles = ["status:500", "lost", "cut", "garbage", "status:429,2", "half", "ok", "empty", "none"]
+    ids: list[str] = []
+    for _ in range(12):
+        ids += bench.owe(dice.randrange(1, 60))
+        cloud.script += dice.choices(troubles, k=2)
+        bench.start()
+        want = dice.randrange(0, 4) + len(cloud.requests)
+        await bench.until(
+            lambda want=want: len(cloud.requests) >= want or bench.figures().acknowledged == bench.made,
+            tick_s=0.2,
+        )
+        await bench.kill()
+        figures = bench.figures()
+        assert figures.owed == len(ids) == figures.acknowledged + figures.waiting + figures.in_flight
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == len(ids), tick_s=0.2)
+    assert sorted(cloud.effects) == sorted(ids), "each id has its effect, and once"
+    sent_first = list(dict.fromkeys(row["id"] for _, body in cloud.requests for row in body["batch"]))
+    assert sent_first == ids, "first deliveries keep the order of the rows"
+
+
+async def test_the_token_is_in_no_log_and_no_error(bench, cloud, caplog):
+    cloud.script = ["status:401", "garbage", "lost"]
+    bench.owe(1)
+    bench.start()
+    await bench.settled()
+    assert "a-token-of-the-test" not in caplog.text + str(bench.sync.states())
