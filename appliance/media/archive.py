@@ -193,6 +193,7 @@ class Archive:
         # Before the databases are read: what moves into them meanwhile is then seen twice, not lost.
         known.open_gap = self._streams.gap(camera_id, stream)
         known.opened = self._index.open_spans(camera_id, stream)
+        await self._db.write(lambda conn: None)  # what streams have offered to the ledger is there now
         camera = await self._db.read(lambda conn: known.load_ledger(conn, camera_id, stream))
         await self._archive_db.read(lambda conn: known.load_index(conn, self._volumes, camera_id, stream))
         if camera is None:

@@ -268,7 +268,7 @@ def scan(path: Path) -> Scan:
 def _scan(view: memoryview, path: Path) -> Scan:
     head: Head | None = None
     footer: Footer | None = None
-    init_end = footer_bytes = whole = 0
+    init_end = footer_bytes = whole = before = 0
     video: list[Sample] = []
     audio: list[AudioRun] = []
     keys: list[Key] = []
@@ -278,31 +278,56 @@ def _scan(view: memoryview, path: Path) -> Scan:
         if item.kind == b"moov":
             init_end = item.offset + item.size
         elif item.kind == b"uuid" and view[body : body + 16] == HEAD.bytes:
-            head = msgspec.json.decode(view[body + 16 : item.offset + item.size], type=Head)
+            head = msgspec.json.decode(bytes(view[body + 16 : item.offset + item.size]), type=Head)
             whole = item.offset + item.size
         elif item.kind == b"uuid" and view[body : body + 16] == FOOTER.bytes:
-            footer = msgspec.json.decode(view[body + 16 : item.offset + item.size], type=Footer)
-            footer_bytes = item.size
+            footer = _decode_footer(bytes(view[body + 16 : item.offset + item.size]))
+            footer_bytes = item.size if footer else 0
             break
         elif item.kind == b"moof" and head is not None:
             pending = item
         elif item.kind == b"mdat" and pending is not None:
-            found = _read_fragment(view, pending, item)
-            if found is None:
+            read = _read_fragment(view, pending, item)
+            if read is None:
                 break
-            if isinstance(found, Sample):
-                if found.is_key:
-                    time_ns = head.anchor_ns + ns_from_90k(found.pts_90k) if head else 0
-                    keys.append(Key(time_ns, pending.offset, found.pts_90k))
-                video.append(found)
+            if isinstance(read, AudioRun):
+                audio.append(read)
             else:
-                audio.append(found)
-            whole, pending = item.offset + item.size, None
+                video.append(read)
+                keys += _key(head, pending, read)
+            before, whole, pending = whole, item.offset + item.size, None
         elif item.kind not in (b"ftyp", b"moov", b"uuid"):
             break
     if head is None:
         raise ApplianceError("data_loss", f"{path.name} has no head", "run `appliance check --repair`")
-    return Scan(head, bytes(view[:init_end]), video, audio, keys, whole, footer, footer_bytes)
+    found = Scan(head, bytes(view[:init_end]), video, audio, keys, whole, footer, footer_bytes)
+    if footer is None and video and _ends_in_zeros(view, whole):
+        return _without_last(found, before, len(view))
+    return found
+
+
+def _without_last(found: Scan, before: int, size: int) -> Scan:
+    """Blocks that were never written may begin inside the last fragment."""
+    if found.audio and found.audio[-1].offset > found.video[-1].offset:
+        # AAC may end in a zero itself: only zeros behind it make it suspect.
+        is_suspect = found.whole_bytes < size
+        return found._replace(audio=found.audio[:-1], whole_bytes=before) if is_suspect else found
+    keys = found.keys[:-1] if found.video[-1].is_key else found.keys
+    return found._replace(video=found.video[:-1], keys=keys, whole_bytes=before)
+
+
+def _key(head: Head | None, moof: boxes.BoxAt, sample: Sample) -> list[Key]:
+    if head is None or not sample.is_key:
+        return []
+    return [Key(head.anchor_ns + ns_from_90k(sample.pts_90k), moof.offset, sample.pts_90k)]
+
+
+def _decode_footer(data: bytes) -> Footer | None:
+    """None where it is torn: what lies before it is whole all the same."""
+    try:
+        return msgspec.json.decode(data, type=Footer)
+    except msgspec.MsgspecError:
+        return None
 
 
 _TRAF = 8 + 16 + 8  # moof header, mfhd, traf header: where the tfhd begins
@@ -310,6 +335,13 @@ _TRAF = 8 + 16 + 8  # moof header, mfhd, traf header: where the tfhd begins
 
 def _read_fragment(view: memoryview, head: boxes.BoxAt, data: boxes.BoxAt) -> Sample | AudioRun | None:
     """Our own moof (``fragmenter``), or None where it or its sample is damaged."""
+    try:
+        return _unpack_fragment(view, head, data)
+    except struct.error:
+        return None  # it points behind the end of the file
+
+
+def _unpack_fragment(view: memoryview, head: boxes.BoxAt, data: boxes.BoxAt) -> Sample | AudioRun | None:
     at = head.offset + _TRAF
     size, kind, _, track = struct.unpack_from(">I4sII", view, at)
     if kind != b"tfhd" or data.offset != head.offset + head.size:
@@ -344,6 +376,14 @@ def _fits(view: memoryview, at: int, size: int) -> bool:
         if length == 0:
             return False
     return at == end
+
+
+def _ends_in_zeros(view: memoryview, whole: int) -> bool:
+    """The last whole fragment ends in a zero, which no NAL unit does (H.264 and H.265, 7.4.1), and
+    what lies behind it is zeros."""
+    if view[whole - 1]:
+        return False
+    return not any(view[at : at + 65536].tobytes().strip(b"\0") for at in range(whole, len(view), 65536))
 
 
 def scan_or_none(path: Path) -> Scan | None:

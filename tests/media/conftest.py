@@ -29,7 +29,7 @@ FPS = 15
 TICKS = 90_000 // FPS
 
 
-@dataclass
+@dataclass(repr=False)
 class Film:
     """Encoded frames: (length-prefixed sample, raw 90 kHz stamp, key frame), in decode order;
     ``md5s`` of the decoded frames, in the order they are shown."""
@@ -286,6 +286,12 @@ def make_sound(folder: Path, codec: str, seconds: int = 8) -> Sound:
                 seconds_in = float(stamp * packet.time_base) + at / rate
                 packets.append((data[at : at + step], max(0, round(seconds_in * 90_000))))
     return Sound(track, packets)
+
+
+@pytest.fixture(scope="session")
+def aac(tmp_path_factory: pytest.TempPathFactory) -> tuple[boxes.AudioParameters, list[bytes]]:
+    made = make_sound(tmp_path_factory.mktemp("tone"), "aac")
+    return made.track.parameters, [data for data, _ in made.packets]
 
 
 @pytest.fixture(params=["aac", "pcm_mulaw"])
