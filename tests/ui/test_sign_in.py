@@ -26,12 +26,10 @@ async def test_a_wrong_password_is_said_with_its_hint(page):
     assert await page.locator("#sign-in button").is_enabled()
 
 
-@pytest.mark.parametrize(
-    "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "/%0aevil"]
-)
-async def test_after_signing_in_nobody_is_led_to_another_site(page, target):
-    await page.goto(f"/login?next={target}")
-    assert await page.evaluate("document.body.dataset.next") in ("/", "/%0aevil")
+async def test_after_signing_in_nobody_is_led_to_another_site(page):
+    for target in ("//evil.example/", "https://evil.example/", "/\\evil.example", "/%0aevil"):
+        await page.goto(f"/login?next={target}")
+        assert await page.evaluate("document.body.dataset.next") == "/", target
 
 
 async def test_a_claim_code_must_be_replaced_before_anything_is_seen(page, box_with):
