@@ -91,10 +91,13 @@ async def serve_clip(request: web.Request, clip: Clip, name: str, start_ns: int)
     response.content_type = "video/mp4"
     response.content_length = length
     await response.prepare(request)
-    if request.method != "HEAD":
-        async for chunk in clip.read(offset, length):
-            await response.write(chunk)
-    await response.write_eof()
+    try:
+        if request.method != "HEAD":
+            async for chunk in clip.read(offset, length):
+                await response.write(chunk)
+        await response.write_eof()
+    except ConnectionResetError:
+        pass  # players let go of a clip as soon as they have what they show
     return response
 
 
