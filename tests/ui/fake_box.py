@@ -89,6 +89,7 @@ class FakeBox:
             settings.save(conn, Settings(site=SiteSettings("Harbour depot", self.args.zone)))
             for role in ("admin", "installer", "operator", "viewer"):
                 users.insert(conn, User(f"u-{role}", role, role, created_ns=now_ns), hashed)
+            users.insert(conn, User("u-part", "limited", "viewer", tuple(ids[:1])), hashed)
             users.insert(conn, User("u-new", "newcomer", "admin", must_change_password=True), hashed)
             for n, (id_, name) in enumerate(zip(ids, NAMES, strict=False)):
                 cameras.insert(

@@ -151,6 +151,8 @@ function startConnection() {
   let timer = 0;
   journal.addEventListener("connection", ({ detail }) => {
     clearTimeout(timer);
+    // A sign-in that ended closes the socket too: then this asks, gets 401, and leads to /login.
+    if (!detail.connected) get("/cameras?limit=1").catch(() => undefined);
     // A restart of the box takes a moment; only what lasts is worth a banner.
     if (detail.connected) banner.hidden = true;
     else timer = setTimeout(() => { banner.hidden = false; }, 1500);
