@@ -1,7 +1,9 @@
 """What every room's tests may use."""
 
+import errno
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,34 @@ def _no_box_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("APPLIANCE_") and name != "APPLIANCE_ASSETS_PATH":
             monkeypatch.delenv(name)
     yield
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB of its own; skips where mounting is refused."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a tmpfs is refused here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def fill_up() -> Callable[[Path], None]:
+    """Write until not one page is free."""
+
+    def fill(folder: Path) -> None:
+        for size in (1 << 20, 4096, 1):
+            with (folder / "footage").open("ab", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+
+    return fill
 
 
 @pytest.fixture(scope="session")

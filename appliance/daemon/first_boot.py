@@ -22,6 +22,7 @@ from appliance.base.redaction import forbid
 from appliance.base.settings import Settings, SiteSettings
 from appliance.daemon.stores import APPLIANCE, Stores, open_appliance
 from appliance.store import audit, settings, users
+from appliance.system import ballast
 
 ADMIN = "admin"
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # 31 signs that nobody mixes up on paper
@@ -43,6 +44,7 @@ def is_box(data_dir: Path) -> bool:
     """True where first boot is done: somebody can sign in."""
     if not (data_dir / APPLIANCE).is_file():
         return False
+    ballast.free(data_dir)  # the first to open a database is the first to need room
     database = open_appliance(data_dir)
     try:
         return database.read_now(users.admin_count) > 0

@@ -9,6 +9,7 @@ from appliance.base.redaction import redact
 from appliance.daemon import first_boot
 from appliance.daemon.stores import Stores
 from appliance.store import audit, settings, users
+from appliance.system import ballast
 
 
 def hashed(password: str) -> str:
@@ -90,3 +91,24 @@ def test_a_path_that_cannot_be_a_folder_is_said_plainly(tmp_path, clock):
     with pytest.raises(ApplianceError) as refused:
         first_boot.initialise(wrong, clock, hashed)
     assert (refused.value.kind, refused.value.field) == ("unavailable", "data_dir")
+
+
+def test_on_a_full_disk_the_ballast_goes_first(small_disk, fill_up, clock):
+    box = config.load({}, data_dir=small_disk / "box")
+    first_boot.initialise(box, clock, hashed)
+    assert ballast.fill(box.data_dir)
+    fill_up(small_disk)
+    assert first_boot.is_box(box.data_dir)
+    assert not (box.data_dir / ballast.NAME).exists()
+    with Stores.open(box) as stores:
+        stores.appliance.write_now(lambda conn: settings.set_value(conn, "k", 1))
+
+
+def test_first_boot_on_a_full_disk_is_said_and_leaves_no_box(small_disk, fill_up, clock):
+    box = config.load({}, data_dir=small_disk / "box")
+    fill_up(small_disk)
+    with pytest.raises(ApplianceError) as refused:
+        first_boot.initialise(box, clock, hashed)
+    assert refused.value.kind in ("exhausted", "unavailable")
+    (small_disk / "footage").unlink()
+    assert first_boot.initialise(box, clock, hashed)

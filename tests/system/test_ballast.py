@@ -1,6 +1,4 @@
 import errno
-import os
-import subprocess
 
 import pytest
 
@@ -51,20 +49,7 @@ def test_a_disk_that_lies_about_its_room_leaves_nothing_behind(tmp_path, room, m
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a tmpfs is refused here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_on_a_real_full_disk_it_makes_room_for_a_database(small_disk):
+def test_on_a_real_full_disk_it_makes_room_for_a_database(small_disk, fill_up):
     from appliance.daemon.stores import open_appliance
 
     assert ballast.fill(small_disk)
@@ -75,12 +60,3 @@ def test_on_a_real_full_disk_it_makes_room_for_a_database(small_disk):
     (small_disk / "more").unlink()
     assert ballast.free(small_disk) > 1_000_000
     open_appliance(small_disk).close()
-
-
-def fill_up(folder) -> None:
-    with (folder / "footage").open("wb") as file:
-        try:
-            while True:
-                os.write(file.fileno(), bytes(65536))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
