@@ -116,7 +116,7 @@ class Bench:
                 outbox.enqueue(conn, targets.enabled_ids(conn), id_, kind, body, self.clock.now_ns())
 
         self.db.write_now(work)
-        self.sync.wake()
+        self.wake()
         return ids
 
     def start(self, timeout_s: float = 5) -> None:
@@ -128,6 +128,9 @@ class Bench:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         self.task = None
+
+    def wake(self) -> None:
+        self.sync.wake()
 
     def figures(self):
         return self.db.read_now(lambda c: outbox.figures(c, "cloud"))

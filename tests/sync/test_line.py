@@ -37,9 +37,9 @@ async def test_from_the_track_to_the_cloud_with_a_cut_link_and_a_restart_between
         bell,
         device_id="box-1",
         records=lambda _: True,
-        on_owed=lambda: bench.sync.wake(),
+        on_owed=bench.wake,
     )
-    desk = Desk(bench.db, bench.clock, bell, on_owed=lambda: bench.sync.wake())
+    desk = Desk(bench.db, bench.clock, bell, on_owed=bench.wake)
     running = asyncio.create_task(intake.run())
     cloud.script = ["lost", "status:503", "half"]
     bench.start()
