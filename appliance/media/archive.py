@@ -39,12 +39,18 @@ class Streams(Protocol):
     def gap(self, camera_id: str, stream: str) -> Gap | None:
         """The gap that is open now; the ledger's row may lag behind it."""
 
+    def unsaved_gaps(self, camera_id: str, stream: str) -> list[Gap]:
+        """Newest states of gaps that the database may not have yet."""
+
 
 class Ledgers:
     """``Streams`` where nothing is recording: the commands beside the daemon."""
 
     def gap(self, camera_id: str, stream: str) -> Gap | None:
         return None
+
+    def unsaved_gaps(self, camera_id: str, stream: str) -> list[Gap]:
+        return []
 
 
 class Archive:
@@ -191,9 +197,9 @@ class Archive:
         now_ns = self._clock.now_ns()
         known = Known(start_ns, max(start_ns, min(end_ns, now_ns)), now_ns)
         # Before the databases are read: what moves into them meanwhile is then seen twice, not lost.
+        known.unsaved = self._streams.unsaved_gaps(camera_id, stream)
         known.open_gap = self._streams.gap(camera_id, stream)
         known.opened = self._index.open_spans(camera_id, stream)
-        await self._db.write(lambda conn: None)  # what streams have offered to the ledger is there now
         camera = await self._db.read(lambda conn: known.load_ledger(conn, camera_id, stream))
         await self._archive_db.read(lambda conn: known.load_index(conn, self._volumes, camera_id, stream))
         if camera is None:

@@ -22,6 +22,7 @@ class Known:
     def __init__(self, start_ns: int, end_ns: int, now_ns: int) -> None:
         self.start_ns, self.end_ns, self.now_ns = start_ns, end_ns, now_ns
         self.open_gap: Gap | None = None
+        self.unsaved: list[Gap] = []
         self.opened: list[OpenSpan] = []
         self.exists_ns: int | None = None
         self._parts: list[Part] = []
@@ -29,13 +30,14 @@ class Known:
         self._locks: list[Lock] = []
 
     def load_ledger(self, conn: sqlite3.Connection, camera_id: str, stream: str) -> Camera | None:
-        self._gaps = gaps.overlapping(conn, camera_id, stream, *self._wide())
+        found = {gap.start_ns: gap for gap in gaps.overlapping(conn, camera_id, stream, *self._wide())}
+        found |= {gap.start_ns: gap for gap in self.unsaved}
         self._locks = locks.overlapping(conn, camera_id, self.start_ns, self.end_ns)
         self._begins(gaps.first_start_ns(conn, camera_id, stream))
         if self.open_gap is not None:
-            self._gaps = [g for g in self._gaps if g.start_ns != self.open_gap.start_ns or g.end_ns]
-            self._gaps.append(self.open_gap)
+            found[self.open_gap.start_ns] = self.open_gap
             self._begins(self.open_gap.start_ns)
+        self._gaps = list(found.values())
         return cameras.get(conn, camera_id)
 
     def load_index(self, conn: sqlite3.Connection, volumes: Volumes, camera_id: str, stream: str) -> None:

@@ -33,6 +33,10 @@ class GapRows:
         self._waiting: dict[tuple[str, str, int, str], Gap] = {}
         self._busy = False
 
+    def waiting(self) -> list[Gap]:
+        """What the database may not have yet."""
+        return list(self._waiting.values())
+
     def save(self, gap: Gap, boot_id: str) -> None:
         """``gap`` is new, or a newer state of one with the same start."""
         self._waiting[gap.camera_id, gap.stream, gap.start_ns, boot_id] = gap
@@ -75,6 +79,10 @@ class StreamLedger:
     def gap(self) -> Gap | None:
         """The open gap, or None while video is recorded."""
         return self._gap
+
+    def unsaved(self) -> list[Gap]:
+        """The newest states of gaps that the database may not have yet."""
+        return self._rows.waiting()
 
     def lost(self, camera_id: str, stream: str, start_ns: int, cause: GapCause) -> None:
         """Recording ended at ``start_ns``."""

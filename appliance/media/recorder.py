@@ -200,6 +200,11 @@ class Recorder:
         for thread in self._threads.values():
             thread.clock_stepped(step_ns)
 
+    def unsaved_gaps(self, camera_id: str, stream: str) -> list[Gap]:
+        """What of the ledger is still on its way to the database."""
+        ledger = self._ledgers.get((camera_id, stream))
+        return ledger.unsaved() if ledger else []
+
     def gap(self, camera_id: str, stream: str) -> Gap | None:
         ledger = self._ledgers.get((camera_id, stream))
         return ledger.gap if ledger else None

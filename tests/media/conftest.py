@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -124,6 +124,10 @@ class Gaps:
         ledger = self.ledgers.get((camera_id, stream))
         return ledger.gap if ledger else None
 
+    def unsaved_gaps(self, camera_id: str, stream: str) -> list[Gap]:
+        ledger = self.ledgers.get((camera_id, stream))
+        return ledger.unsaved() if ledger else []
+
 
 @dataclass
 class Box:
@@ -139,6 +143,7 @@ class Box:
     archive: Archive
     recordings: dict[tuple[str, str], Recording] = field(default_factory=dict)
     segment_s: float = 2.0
+    offer: Callable[..., bool] | None = None
 
     def add_camera(self, camera_id: str = "gate", sub_url: str | None = None) -> Camera:
         camera = Camera(camera_id, camera_id, "rtsp://127.0.0.1/x", sub_url, created_ns=self.clock.now_ns())
@@ -149,7 +154,9 @@ class Box:
         key = (camera_id, stream)
         if key not in self.recordings:
             now_ns = self.clock.now_ns()
-            ledger = StreamLedger(self.db.offer, "boot", Gap(camera_id, stream, now_ns, None, "no_video"))
+            ledger = StreamLedger(
+                self.offer or self.db.offer, "boot", Gap(camera_id, stream, now_ns, None, "no_video")
+            )
             self.gaps.ledgers[key] = ledger
             self.recordings[key] = Recording(
                 camera_id, stream, "boot", self.clock, self.volumes.pick, self.index, ledger, self.segment_s
