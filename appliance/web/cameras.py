@@ -84,7 +84,7 @@ async def add(call: Call) -> web.StreamResponse:
         return camera
 
     camera = await call.box.db.write(work)
-    await call.box.changed("cameras")
+    await call.changed("cameras")
     return answer({"camera": one_json(call.box, camera)}, 201)
 
 
@@ -109,7 +109,7 @@ async def replace(call: Call) -> web.StreamResponse:
         return camera
 
     camera = await call.box.db.write(work)
-    await call.box.changed("cameras")
+    await call.changed("cameras")
     return answer({"camera": one_json(call.box, camera)})
 
 
@@ -122,7 +122,7 @@ async def remove(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"camera/{camera.id}", {"archived": camera.name})
 
     await call.box.db.write(work)
-    await call.box.changed("cameras")
+    await call.changed("cameras")
     return nothing()
 
 

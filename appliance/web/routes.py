@@ -1,5 +1,6 @@
 """What a route is: a row of one table, with its role, its body and its answer."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from appliance.web.access import sees
 from appliance.web.box import BOX, Box
 from appliance.web.errors import denied, not_signed_in
 from appliance.web.sessions import Who
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 API = "/api/v1"
@@ -66,6 +69,14 @@ class Call:
 
     async def body(self, kind: type[T]) -> T:
         return await params.read_body(self.request, kind)
+
+    async def changed(self, noun: str) -> None:
+        """It is stored: let the box apply it. What fails there is a state of the box (a camera that
+        cannot be reached, say), and no reason to tell the person that nothing was saved."""
+        try:
+            await self.box.changed(noun)
+        except Exception:
+            log.exception("a change of %s was stored but not applied", noun)
 
     def must_see(self, camera_id: str, noun: str = "camera", name: str | None = None) -> None:
         """A camera that a person may not see does not exist for them."""

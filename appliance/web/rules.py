@@ -71,7 +71,7 @@ async def add(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"rule/{rule.id}", {"added": rule.name})
 
     await call.box.db.write(work)
-    await call.box.changed("rules")
+    await call.changed("rules")
     return answer({"rule": rule_json(rule)}, 201)
 
 
@@ -89,7 +89,7 @@ async def replace(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"rule/{rule.id}", {"changed": rule.name})
 
     await call.box.db.write(work)
-    await call.box.changed("rules")
+    await call.changed("rules")
     return answer({"rule": rule_json(rule)})
 
 
@@ -102,7 +102,7 @@ async def remove(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"rule/{rule.id}", {"removed": rule.name})
 
     await call.box.db.write(work)
-    await call.box.changed("rules")
+    await call.changed("rules")
     return nothing()
 
 

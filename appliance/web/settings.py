@@ -35,7 +35,7 @@ async def replace(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", "settings", {"changed": changed})
 
     await call.box.db.write(work)
-    await call.box.changed("settings")
+    await call.changed("settings")
     return answer({"settings": body})
 
 

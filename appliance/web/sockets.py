@@ -5,6 +5,7 @@ is told so with a close code instead of being cut off by an unanswered ping.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from aiohttp import WSMsgType, web
 from appliance.base.model import User
 from appliance.web import auth, sessions
 from appliance.web.routes import Call
+
+log = logging.getLogger(__name__)
 
 NORMAL = 1000
 GOING_AWAY = 1001
@@ -40,15 +43,18 @@ class Sockets:
 SOCKETS: web.AppKey[Sockets] = web.AppKey("sockets", Sockets)
 
 
-async def accept(call: Call) -> web.WebSocketResponse:
-    """Check the Origin, then upgrade. Compression would cost more than it saves on video, and a
-    context of 64 kB per viewer."""
-    auth.check_origin(call.request)
-    ws = web.WebSocketResponse(compress=False, max_msg_size=64 * 1024, timeout=PATIENCE_S)
-    if not ws.can_prepare(call.request).ok:
+def check(request: web.Request) -> None:
+    """The page is ours, and it wants a WebSocket; raises 403 or 426."""
+    auth.check_origin(request)
+    if not web.WebSocketResponse().can_prepare(request).ok:
         raise web.HTTPUpgradeRequired(reason="WebSocket only")
-    await ws.prepare(call.request)
-    _tune(call.request)
+
+
+async def accept(request: web.Request) -> web.WebSocketResponse:
+    """Upgrade. Compression would cost more than it saves on video, and a context of 64 kB per viewer."""
+    ws = web.WebSocketResponse(compress=False, max_msg_size=64 * 1024, timeout=PATIENCE_S)
+    await ws.prepare(request)
+    _tune(request)
     return ws
 
 
@@ -88,7 +94,9 @@ def _code(done: set[asyncio.Task[int]]) -> int:
         if error is None:
             codes.append(task.result())
         elif not isinstance(error, ConnectionError):
-            raise error
+            # Upgraded already: there is no status left to say it with, only a close code.
+            log.error("a socket failed: %s", error, exc_info=error)
+            codes.append(FAILED)
     return max(codes, default=NORMAL)
 
 

@@ -95,7 +95,7 @@ async def put(call: Call) -> web.StreamResponse:
         return _row(conn, target)
 
     row = await call.box.db.write(work)
-    await call.box.changed("targets")
+    await call.changed("targets")
     return answer({"target": target_json(*row)})
 
 
@@ -108,7 +108,7 @@ async def remove(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"target/{id_}", {"removed": True})
 
     await call.box.db.write(work)
-    await call.box.changed("targets")
+    await call.changed("targets")
     return nothing()
 
 

@@ -38,9 +38,10 @@ async def ws_events(call: Call) -> web.StreamResponse:
     since = _since(call.request)
     wanted = Wanted(call.user, params.choices_of(call.request, "camera_id"))
     feed = call.request.app[FEED]
+    sockets.check(call.request)
     reader = feed.attach(wanted)  # before the upgrade: what happens from now on is in its queue
     try:
-        ws = await sockets.accept(call)
+        ws = await sockets.accept(call.request)
         sending = _send(call, ws, reader, wanted, since)
         return await sockets.hold(call, ws, sending, _overflow(reader), changed=wanted.changed)
     finally:

@@ -25,17 +25,18 @@ async def ws_live(call: Call) -> web.StreamResponse:
     stream = params.stream_of(call.request)
     camera = await existing(call)
     hub = there(call.box.recorder, "live view").live
-    ws_viewer = hub.open(camera.id, stream)
+    sockets.check(call.request)
+    await watched.viewed(call, f"camera/{camera.id}/live")
+
+    def may(user: User) -> bool:
+        return sees(user, camera.id)
+
+    viewer = hub.open(camera.id, stream)
     try:
-        ws = await sockets.accept(call)
-        await watched.viewed(call, f"camera/{camera.id}/live")
-
-        def may(user: User) -> bool:
-            return sees(user, camera.id)
-
-        return await sockets.hold(call, ws, _send(call, ws, ws_viewer), changed=may)
+        ws = await sockets.accept(call.request)
+        return await sockets.hold(call, ws, _send(call, ws, viewer), changed=may)
     finally:
-        ws_viewer.close()
+        viewer.close()
 
 
 async def _send(call: Call, ws: web.WebSocketResponse, viewer: Viewer) -> int:

@@ -48,7 +48,7 @@ async def add(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"zone/{zone.id}", {"added": zone.name})
 
     await call.box.db.write(work)
-    await call.box.changed("zones")
+    await call.changed("zones")
     return answer({"zone": zone_json(zone)}, 201)
 
 
@@ -70,7 +70,7 @@ async def replace(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"zone/{zone.id}", {"changed": zone.name})
 
     await call.box.db.write(work)
-    await call.box.changed("zones")
+    await call.changed("zones")
     return answer({"zone": zone_json(zone)})
 
 
@@ -84,7 +84,7 @@ async def remove(call: Call) -> web.StreamResponse:
         audit.add(conn, now_ns, call.user, "changed", f"zone/{zone.id}", {"removed": zone.name})
 
     await call.box.db.write(work)
-    await call.box.changed("zones")
+    await call.changed("zones")
     return nothing()
 
 

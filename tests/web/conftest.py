@@ -285,7 +285,9 @@ def _furnish(conn: Any, now_ns: int, hashed: str) -> None:
     users.insert(conn, new, hashed)
     corners = ((0.1, 0.1), (0.9, 0.1), (0.5, 0.9))
     for number, name in enumerate(("gate", "yard")):
-        camera = Camera(id=name, name=name.title(), rtsp_url=f"rtsp://10.0.0.{number + 1}/s", created_ns=number)
+        camera = Camera(
+            id=name, name=name.title(), rtsp_url=f"rtsp://10.0.0.{number + 1}/s", created_ns=number
+        )
         cameras.insert(conn, camera, None)
         zones.insert(conn, Zone(f"zone-{name}", name, f"{name} zone", "polygon", corners))
         rule = Rule(id=f"rule-{name}", name=f"{name} rule", kind="zone_enter", zone_ids=(f"zone-{name}",))
@@ -305,7 +307,9 @@ def event_of(id_: str, camera_id: str, start_ns: int) -> Event:
 
 def stream_init(camera_id: str, run: str = "run-1") -> StreamInit:
     mime = 'video/mp4; codecs="avc1.640028"'
-    return StreamInit(camera_id, "main", run, "h264", mime, b"init " + run.encode(), b"avcC", 640, 360, 10**18)
+    return StreamInit(
+        camera_id, "main", run, "h264", mime, b"init " + run.encode(), b"avcC", 640, 360, 10**18
+    )
 
 
 def fragment(number: int, *, key: bool = False, size: int = 10) -> Fragment:

@@ -60,7 +60,13 @@ async def test_nobody_below_the_role_deletes(site: Any, who: str) -> None:
 
 
 async def test_deletes_do_what_they_say(site: Any) -> None:
-    for path in ("/locks/lock-gate", "/rules/rule-gate", "/zones/zone-gate", "/cameras/gate", "/users/u-viewer"):
+    for path in (
+        "/locks/lock-gate",
+        "/rules/rule-gate",
+        "/zones/zone-gate",
+        "/cameras/gate",
+        "/users/u-viewer",
+    ):
         assert (await site.ask("DELETE", path)).status == 204
         assert (await site.ask("DELETE", path)).status == 404
 
@@ -89,7 +95,11 @@ async def test_a_limited_person_cannot_tell_that_other_cameras_exist(site: Any) 
                 "CameraBody": {"name": "x", "rtsp_url": "rtsp://h/s"},
                 "ZoneBody": {"camera_id": "yard", "name": "x", "kind": "line", "points": [[0, 0], [1, 1]]},
                 "RuleBody": {"name": "x", "kind": "zone_enter", "zone_ids": ["zone-yard"]},
-                "LockBody": {"start_time": "2026-01-20T14:00:00Z", "end_time": "2026-01-20T14:01:00Z", "reason": "x"},
+                "LockBody": {
+                    "start_time": "2026-01-20T14:00:00Z",
+                    "end_time": "2026-01-20T14:01:00Z",
+                    "reason": "x",
+                },
                 "AckBody": {},
                 "ResolveBody": {"resolution": "test"},
             }
@@ -120,7 +130,9 @@ async def test_a_limited_person_adds_nothing_beyond_their_cameras(site: Any) -> 
     assert (await site.ask("POST", "/zones", "limited", json=zone | {"camera_id": "gate"})).status == 201
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e", "a%00b", "GATE", "x" * 64])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e", "a%00b", "GATE", "x" * 64]
+)
 async def test_paths_never_leave_their_noun(site: Any, name: str) -> None:
     headers = await site.bearer("admin")
     base = str(site.client.make_url("/"))
@@ -138,6 +150,8 @@ async def test_paths_never_leave_their_noun(site: Any, name: str) -> None:
 
 async def test_segment_keys_never_leave_the_archive(site: Any) -> None:
     (site.box.data_path / "film.mp4").write_bytes(b"0123456789")
-    found = await site.ask("GET", "/cameras/gate/segments/film.mp4?stream=main", headers={"Range": "bytes=2-4"})
+    found = await site.ask(
+        "GET", "/cameras/gate/segments/film.mp4?stream=main", headers={"Range": "bytes=2-4"}
+    )
     assert (found.status, await found.read(), found.content_type) == (206, b"234", "video/mp4")
     assert (await site.ask("GET", "/cameras/gate/segments/..%2ffilm.mp4")).status == 404

@@ -190,7 +190,9 @@ async def test_expired_sessions_are_forgotten(site: Any) -> None:
     assert await site.db.write(lambda c: sessions.prune(c, 1 << 62)) == 3
 
 
-@pytest.mark.parametrize("value", ["Basic dTpw", "Bearer", "Bearer \udcff", "Bearer " + "x" * 4000, "Negotiate x"])
+@pytest.mark.parametrize(
+    "value", ["Basic dTpw", "Bearer", "Bearer \udcff", "Bearer " + "x" * 4000, "Negotiate x"]
+)
 async def test_odd_authorization_headers_are_401(site: Any, value: str) -> None:
     value = value.encode("utf-8", "surrogateescape").decode("latin-1")
     response = await site.client.get("/api/v1/cameras", headers={"Authorization": value})

@@ -19,7 +19,9 @@ RULE = {"name": "R", "kind": "zone_enter", "zone_ids": ["zone-gate"]}
 USER = {"username": "eve", "password": "a cat in the sunshine", "role": "viewer"}
 
 
-async def refused(site: Any, method: str, path: str, body: Any, field: str | None = None, status: int = 400) -> Any:
+async def refused(
+    site: Any, method: str, path: str, body: Any, field: str | None = None, status: int = 400
+) -> Any:
     response = await site.ask(method, path, json=body)
     error = (await response.json()).get("error", {})
     assert response.status == status, (response.status, error)
@@ -84,7 +86,9 @@ async def test_settings_are_checked(site: Any) -> None:
     assert saved["settings"]["retention"]["days"] == 7 and site.changed == ["settings"]
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"null", b"\xff\xfe", b'{"name":"\\ud800"}', b"[" * 200_000, b"NaN"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"null", b"\xff\xfe", b'{"name":"\\ud800"}', b"[" * 200_000, b"NaN"]
+)
 async def test_what_is_not_json_is_400(site: Any, raw: bytes) -> None:
     response = await site.ask("POST", "/cameras", data=raw, headers={"Content-Type": "application/json"})
     assert response.status == 400 and (await response.json())["error"]["kind"] == "invalid"
@@ -109,7 +113,11 @@ async def test_a_hundred_megabytes_are_refused_and_not_kept(site: Any) -> None:
 
 
 async def test_unknown_addresses_and_methods_have_the_shape_of_errors(site: Any) -> None:
-    for method, path, status in (("GET", "/nothing", 404), ("DELETE", "/cameras", 405), ("POST", "/models", 404)):
+    for method, path, status in (
+        ("GET", "/nothing", 404),
+        ("DELETE", "/cameras", 405),
+        ("POST", "/models", 404),
+    ):
         response = await site.ask(method, path)
         assert response.status == status
         assert set((await response.json())["error"]) >= {"kind", "message", "hint"}
@@ -127,7 +135,12 @@ async def test_sql_in_every_string_is_only_text(site: Any) -> None:
         response = await site.ask("GET", path)
         noun = path[1:].split("?")[0]
         assert response.status == 200 and (await response.json())[noun] == []
-    for path in (f"/events?cursor={SQL}", f"/events?severity={SQL}", f"/audit?cursor={SQL}", f"/events?limit={SQL}"):
+    for path in (
+        f"/events?cursor={SQL}",
+        f"/events?severity={SQL}",
+        f"/audit?cursor={SQL}",
+        f"/events?limit={SQL}",
+    ):
         assert (await site.ask("GET", path)).status == 400
     assert (await site.login(SQL, SQL)).status == 401
     assert (await site.ask("POST", "/users", json=USER | {"username": SQL})).status == 201
@@ -141,7 +154,13 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
-BASES = {"CameraBody": CAMERA, "ZoneBody": ZONE, "RuleBody": RULE, "NewUser": USER, "TargetBody": {"url": "https://h/x"}}
+BASES = {
+    "CameraBody": CAMERA,
+    "ZoneBody": ZONE,
+    "RuleBody": RULE,
+    "NewUser": USER,
+    "TargetBody": {"url": "https://h/x"},
+}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,11 @@ from appliance.base.model import Credentials
 from appliance.store import cameras
 from appliance.web.addresses import read_address
 
-CAMERA = {"name": "Front Gate", "rtsp_url": "rtsp://bob:s%40cret@10.0.0.9:8554/s?ch=1", "sub_url": "rtsp://10.0.0.9:8554/t"}
+CAMERA = {
+    "name": "Front Gate",
+    "rtsp_url": "rtsp://bob:s%40cret@10.0.0.9:8554/s?ch=1",
+    "sub_url": "rtsp://10.0.0.9:8554/t",
+}
 
 
 async def stored(site: Any, id_: str) -> Credentials | None:
@@ -143,7 +147,8 @@ def test_addresses_are_parted(text: str, url: str, credentials: tuple[str, str] 
 @pytest.mark.parametrize(
     "text",
     ["", "gate", "rtsp://", "rtsp:///x", "rtsp://h:0/", "rtsp://h:70000/", "rtsp://h h/", "rtsp://h/\r\nX: y",
-     "javascript:alert(1)", "file:///x.mp4", "sim://a/../b@c", "sim://u:p@a", "sim://a?colour=red", "sim://a?file=x", "rtsp://-h/", "rtsp://ü/", "rtsp://[::1/",
+     "javascript:alert(1)", "file:///x.mp4", "sim://a/../b@c", "sim://u:p@a",
+     "sim://a?colour=red", "sim://a?file=x", "rtsp://-h/", "rtsp://ü/", "rtsp://[::1/",
      "rtsp://a:b@h/?user=c&password=d", "//h/s", "rtsp://" + "h" * 3000],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:

@@ -28,6 +28,7 @@ def test_a_range_is_the_slice(size: int, first: int, last: int | None) -> None:
     else:
         offset, length = wanted_range(header, size) or (-1, -1)
         assert data[offset : offset + length] == data[first : None if last is None else last + 1]
+        assert offset + length <= size
 
 
 @given(st.integers(1, 500), st.integers(1, 600))
@@ -149,6 +150,13 @@ async def test_views_are_noted_once_in_5_minutes_and_exports_too(site: Any) -> N
     found = [(r["action"], r["thing"].split("/2026")[0]) for r in rows if r["username"] == "viewer"]
     assert found.count(("viewed", "event/event-gate")) == 2
     assert found.count(("exported", "camera/gate/main")) == 1
+
+
+async def test_a_view_leaves_its_row_also_when_the_writer_is_busy(site: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(site.db, "offer", lambda work: False)
+    await site.ask("GET", "/events/event-gate/snapshot.jpg", "viewer")
+    rows = (await (await site.ask("GET", "/audit")).json())["audit"]
+    assert ("viewed", "event/event-gate") in [(row["action"], row["thing"]) for row in rows]
 
 
 async def test_event_stills_and_clips(site: Any) -> None:

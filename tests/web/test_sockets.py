@@ -19,6 +19,17 @@ async def settle(condition: Any) -> None:
             await asyncio.sleep(0.001)
 
 
+async def a_minute(site: Any) -> None:
+    """Until a socket waits for its next look at the sign-in; then a minute passes."""
+
+    def waits() -> bool:
+        later_ns = [due_ns - site.clock.monotonic_ns() for due_ns, _, _ in site.clock._sleepers]
+        return any(ns > 30_000_000_000 for ns in later_ns)
+
+    await settle(waits)
+    site.clock.tick(60)
+
+
 async def connect(site: Any, path: str, who: str = "viewer", **headers: str) -> Any:
     return await site.client.ws_connect(path, headers={**await site.bearer(who), **headers})
 
@@ -90,7 +101,9 @@ async def test_camera_filter_and_limits_of_a_person(site: Any) -> None:
     assert await numbers(resumed, 3) == [0, 2, 3]
 
 
-async def test_a_slow_reader_is_closed_with_4008_and_resumes(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_reader_is_closed_with_4008_and_resumes(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feeds, "MOST_WAITING", 5)
     ws = await connect(site, "/ws/events")
     reader = site.client.app[FEED]._readers[0]
@@ -111,7 +124,9 @@ async def ws_drain(site: Any, ws: Any, rows: int) -> int:
     return last
 
 
-async def test_a_peer_that_stops_reading_is_closed_with_4008(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_stops_reading_is_closed_with_4008(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over the wire: the kernel's buffers fill, then the queue, then the close."""
     monkeypatch.setattr(feeds, "MOST_WAITING_BYTES", 500_000)
     ws = await connect(site, "/ws/events")
@@ -131,7 +146,9 @@ async def test_a_peer_that_stops_reading_is_closed_with_4008(site: Any, monkeypa
 
 
 @pytest.mark.parametrize("path", ["/ws/events", "/ws/live/gate"])
-async def test_other_origins_strangers_and_plain_http_are_refused(site: Any, path: str, make_init: Any) -> None:
+async def test_other_origins_strangers_and_plain_http_are_refused(
+    site: Any, path: str, make_init: Any
+) -> None:
     site.live.fan("gate", "main").started(make_init("gate"))
     own = f"http://{site.client.host}:{site.client.port}"
     for origin in ("http://evil.example", "null", own + "1", "https://127.0.0.1"):
@@ -163,8 +180,7 @@ async def test_bad_since_is_400(site: Any) -> None:
 async def test_revocation_closes_open_sockets_within_a_minute(site: Any) -> None:
     ws = await connect(site, "/ws/events")
     await site.db.write(lambda c: sessions.revoke_user(c, "u-viewer"))
-    await settle(lambda: site.clock._sleepers)
-    site.clock.tick(61)
+    await a_minute(site)
     message = await ws.receive(timeout=5)
     assert (message.type, ws.close_code) == (WSMsgType.CLOSE, 4001)
 
@@ -179,20 +195,20 @@ async def test_a_bearer_that_ran_out_does_not_end_a_socket_but_a_lost_camera_doe
     ws = await connect(site, "/ws/live/gate")
     assert (await ws.receive(timeout=5)).type == WSMsgType.TEXT
     for _ in range(20):
-        site.clock.tick(60)
-        await asyncio.sleep(0.002)
+        await a_minute(site)
     assert not ws.closed
     user = await site.db.read(lambda c: users.get(c, "u-viewer"))
     only_yard = msgspec.structs.replace(user, camera_ids=("yard",))
     await site.db.write(lambda c: users.update(c, only_yard))
-    await asyncio.sleep(0.01)
-    site.clock.tick(61)
+    await a_minute(site)
     while (message := await ws.receive(timeout=5)).type == WSMsgType.BINARY:
         pass
     assert (message.type, ws.close_code) == (WSMsgType.CLOSE, 4001)
 
 
-async def test_live_is_init_then_fragments_as_they_were_made(site: Any, make_init: Any, make_fragment: Any) -> None:
+async def test_live_is_init_then_fragments_as_they_were_made(
+    site: Any, make_init: Any, make_fragment: Any
+) -> None:
     fan = site.live.fan("gate", "main")
     fan.started(make_init("gate"))
     early = [make_fragment(0, key=True), make_fragment(1)]
@@ -246,6 +262,45 @@ async def test_a_live_viewer_who_lags_skips_to_a_key_frame_and_holds_nobody(
             jumps += 1
         before = number
     assert jumps >= 1
+
+
+async def test_what_the_socket_has_not_sent_yet_makes_it_skip(
+    site: Any, make_init: Any, make_fragment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appliance.web import ws_live
+
+    fan = site.live.fan("gate", "main")
+    fan.started(make_init("gate"))
+    ws = await connect(site, "/ws/live/gate")
+    await ws.receive_str(timeout=5)
+    await ws.receive_bytes(timeout=5)
+    monkeypatch.setattr(ws_live, "_unsent", lambda transport: ws_live.BEHIND_BYTES + 1)
+    for number in range(3):
+        fan.put(make_fragment(number, key=number == 0))
+    await settle(lambda: fan.viewers[0].skipped == 2)
+    monkeypatch.undo()
+    for number in range(3, 6):
+        fan.put(make_fragment(number, key=number == 5))
+    assert int.from_bytes((await ws.receive_bytes(timeout=5))[4:12], "big") == 5
+
+
+async def test_a_socket_whose_work_fails_is_closed_with_a_code(
+    site: Any, make_init: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fan = site.live.fan("gate", "main")
+    fan.started(make_init("gate"))
+    ws = await connect(site, "/ws/live/gate")
+    await ws.receive_str(timeout=5)
+    await ws.receive_bytes(timeout=5)
+
+    async def broken() -> None:
+        raise RuntimeError("a bug")
+
+    fan.viewers[0].next = broken
+    fan.viewers[0].offer((10**6, make_init("gate", "run-2")))
+    while (message := await ws.receive(timeout=5)).type != WSMsgType.CLOSE:
+        pass
+    assert (message.data, ws.close_code) == (1011, 1011) and "a socket failed" in caplog.text
 
 
 async def test_an_unknown_camera_is_404(site: Any) -> None:
