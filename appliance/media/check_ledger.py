@@ -54,7 +54,7 @@ def broken(seen: Found, known: list[tuple[Gap, str]]) -> list[tuple[int, int]]:
     spans.sort()
     ends = Counter(end_ns for _, end_ns in spans)
     steps = Counter(gap.start_ns for gap, _ in known if gap.cause == "clock_jump")
-    ends[spans[0][0]] += 1  # the first one has nothing before it
+    is_first = True
     found = []
     crashed_ns = min((start_ns for start_ns, _ in at_end), default=FOR_EVER_NS)
     for start_ns, end_ns in spans:
@@ -62,6 +62,8 @@ def broken(seen: Found, known: list[tuple[Gap, str]]) -> list[tuple[int, int]]:
             ends[start_ns] -= 1
         elif steps[start_ns] > 0:
             steps[start_ns] -= 1
+        elif is_first:
+            is_first = False  # the stream's beginning: a pass that was set back lies before it, or none
         else:
             before = max((end for start, end in spans if (start, end) < (start_ns, end_ns)), default=start_ns)
             if before < start_ns and start_ns > crashed_ns:

@@ -85,6 +85,10 @@ class Recording:
             self._failed(fault)
         else:
             self.bytes_written += len(fragment.head) + len(fragment.body)
+            if self.ledger.gap is not None:
+                # Only now: a disk that lets files be made and not be written would fill the ledger.
+                self.fault = None
+                self.ledger.found(writer.head.start_ns)
 
     def end(self, cause: GapCause) -> None:
         """The run is over."""
@@ -128,11 +132,9 @@ class Recording:
             self._lost(start_ns, fault.cause)
             return
         self._sequence += 1
-        self.fault = None
         self._writer, self._volume = writer, volume
         self._index.opened(writer)
         volume.opened(writer)
-        self.ledger.found(start_ns)
 
     def _close(self, end_ns: int) -> None:
         writer, volume = self._writer, self._volume
@@ -155,9 +157,12 @@ class Recording:
         self._report(fault, volume)
         if writer.fault is not None:
             writer.end_ns = writer.durable[1]
-        self.end_ns = writer.end_ns
+        if self.ledger.gap is None:
+            self.end_ns = writer.end_ns
+        if writer.frames == 0:
+            self._index.dropped(writer)
         volume.closed(writer)
-        self._lost(self.end_ns, fault.cause)
+        self._lost(writer.end_ns, fault.cause)
 
     def _lost(self, at_ns: int, cause: GapCause) -> None:
         """A gap begins where recorded time ended; one that is open may get another cause at ``at_ns``."""

@@ -29,7 +29,9 @@ from appliance.store.database import Database
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 10.0
+INTERVAL_S = 10.0  # at most; a small disk that fills fast is looked at more often
+SHORTEST_S = 0.5
+FILL_SHARE = 0.25  # of the time in which the fastest filling volume would be full
 BATCH = 32  # garbage rows per transaction: other writers of appliance.db wait for one batch at most
 EVENTS_KEEP_NS = 3600 * SECOND_NS  # pre-roll and late decisions of a camera that keeps only events
 DAY_NS = 86_400 * SECOND_NS
@@ -128,6 +130,8 @@ class Retention:
         self._space = space
         self._sums: dict[str, _Sum] = {}
         self._failing: set[str] = set()  # volumes whose files could not be unlinked in this sweep
+        self._free: dict[str, tuple[int, int]] = {}  # volume -> (monotonic ns, free bytes) behind a sweep
+        self._pause_s = SHORTEST_S
         self._stop = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -145,7 +149,7 @@ class Retention:
                 pass  # the loop is closed: the box is stopping
 
     async def run(self) -> None:
-        """Sweep every ``INTERVAL_S``, and whenever woken, until cancelled."""
+        """Sweep every ``INTERVAL_S`` or sooner, and whenever woken, until cancelled."""
         self._loop = asyncio.get_running_loop()
         while True:
             await self.run_once()
@@ -168,7 +172,7 @@ class Retention:
 
     async def _pause(self) -> None:
         waits = {
-            asyncio.ensure_future(self._clock.sleep(INTERVAL_S)),
+            asyncio.ensure_future(self._clock.sleep(self._pause_s)),
             asyncio.ensure_future(self._wake.wait()),
         }
         try:
@@ -195,6 +199,7 @@ class Retention:
         self._finish_garbage(usable)
         self._by_age(usable, wanted, known)
         over = self._by_bytes(usable, wanted)
+        self._pause_s = INTERVAL_S
         levels = tuple(self._by_reserve(volume, volume in usable, wanted) for volume in self._volumes.all)
         self.state = self._judge(levels, over)
         return self.state
@@ -245,6 +250,7 @@ class Retention:
         space = self._space(volume.root) if is_there else None
         if space is None:
             return VolumeLevel(volume.id, str(volume.root), 0, 0, 0, "missing")
+        self._note_pace(volume, space)
         reserve = reserve_bytes(space, 1 << 62, wanted)
         if space.free_bytes < reserve:
             reserve = reserve_bytes(space, self._recorded(volume), wanted)
@@ -261,8 +267,20 @@ class Retention:
             space = self._space(volume.root) or space
         if volume.fault == "disk_full" and short <= 0:
             volume.fault = None
+        self._free[volume.id] = (self._clock.monotonic_ns(), space.free_bytes)
         level: Level = "stuck" if stuck else "low" if space.free_bytes < reserve else "ok"
         return VolumeLevel(volume.id, str(volume.root), space.total_bytes, space.free_bytes, reserve, level)
+
+    def _note_pace(self, volume: Volume, space: Space) -> None:
+        """Look again long before the volume can be full."""
+        before = self._free.get(volume.id)
+        if before is None:
+            self._pause_s = SHORTEST_S  # the pace is not known yet
+            return
+        passed_s = max(0.001, (self._clock.monotonic_ns() - before[0]) / SECOND_NS)
+        pace = (before[1] - space.free_bytes) / passed_s
+        if pace > 0:
+            self._pause_s = max(SHORTEST_S, min(self._pause_s, space.free_bytes / pace * FILL_SHARE))
 
     def _free_batches(self, volume_id: str) -> Iterator[list[Segment]]:
         """The oldest footage of a volume that is not locked, batch by batch."""

@@ -1,6 +1,6 @@
 """A recording box in a process of its own, to be killed: cameras are files played in a loop.
 
-    record_box.py DATA SECONDS CAMERAS FILE [--segment S] [--step SECONDS_AT STEP_S] [--retention]
+    record_box.py DATA SECONDS CAMERAS FILE [--segment S] [--step SECONDS_AT STEP_S] [--retention AFTER_S]
 
 It says on stdout, one JSON object per line, unbuffered: ``ready``; ``frame`` for every fragment as
 it arrives, before it is written (camera, time_ns, digest of the sample); ``durable`` (path, bytes)
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from appliance.base.clock import BoxClock, boot_id
+from appliance.base.errors import ApplianceError
 from appliance.base.model import Camera
 from appliance.base.settings import RetentionSettings, Settings
 from appliance.media import recovery
@@ -55,14 +56,8 @@ def listen() -> None:
     def heard(self, fragment: Fragment, duration_90k: int) -> None:
         if fragment.track == 1:
             digest = hashlib.md5(fragment.body, usedforsecurity=False).hexdigest()
-            mono_ns = time.monotonic_ns()
-            say(
-                frame=digest,
-                camera=self._camera_id,
-                time_ns=fragment.time_ns,
-                mono_ns=mono_ns,
-                key=fragment.is_key,
-            )
+            run_id = self._run.run_id if self._run else None
+            say(frame=digest, camera=self._camera_id, run=run_id, mono_ns=time.monotonic_ns())
         put(self, fragment, duration_90k)
 
     def synced(self, writer) -> None:
@@ -103,7 +98,7 @@ async def main(args: argparse.Namespace) -> None:
         clock, boot_id(), db, archive, volumes, index, live, args.segment, lambda camera_id: None, resolve
     )
     recorder = Recorder(ports)
-    recorder.on_change(lambda c, s, st: say(camera=c, state=st.state, error=st.last_error))
+    recorder.on_change(lambda c, s, st: say(of=c, state=st.state, error=st.last_error))
     cams = [
         Camera(
             id=f"cam{n}",
@@ -117,20 +112,28 @@ async def main(args: argparse.Namespace) -> None:
             db.write_now(lambda conn, camera=camera: cameras.insert(conn, camera, None))
     await recorder.apply(cams)
     retention = Retention(db, archive, volumes, clock, on_state=lambda state: say(level=state.level))
-    keeper = asyncio.create_task(retention.run()) if args.retention else None
+    keeper: asyncio.Task[None] | None = None
     db.write_now(lambda conn: recovery.note_alive(conn, clock.now_ns(), boot_id()))
     say(ready=True)
     until = time.monotonic() + args.seconds
     step_at = time.monotonic() + args.step[0] if args.step else float("inf")
+    keep_at = time.monotonic() + args.retention if args.retention is not None else float("inf")
     while time.monotonic() < until:
         await asyncio.sleep(0.2)
+        if time.monotonic() > keep_at:
+            keep_at = float("inf")
+            keeper = asyncio.create_task(retention.run())
         if time.monotonic() > step_at:
             step_at = float("inf")
             clock.extra_ns += int(args.step[1] * 1e9)
             recorder.clock_stepped(int(args.step[1] * 1e9))
             say(stepped=args.step[1])
-        db.offer(lambda conn: recovery.note_alive(conn, clock.now_ns(), boot_id()))
+        try:
+            await db.write(lambda conn: recovery.note_alive(conn, clock.now_ns(), boot_id()))
+        except ApplianceError as error:
+            say(no_note=str(error))
         index.flush()
+        say(alive=True)
     if keeper is not None:
         retention.stop()
         keeper.cancel()
@@ -150,7 +153,8 @@ if __name__ == "__main__":
     parser.add_argument("file")
     parser.add_argument("--segment", type=float, default=3.0)
     parser.add_argument("--step", type=float, nargs=2)
-    parser.add_argument("--retention", action="store_true")
+    parser.add_argument("--retention", type=float)
     parser.add_argument("--reserve", type=int, default=2_000_000)
     parser.add_argument("--volume")
+    listen()
     asyncio.run(main(parser.parse_args()))
