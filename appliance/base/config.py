@@ -7,7 +7,6 @@ is data, edited through the API.
 
 import difflib
 import ipaddress
-import math
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -237,7 +236,7 @@ def _seconds(least: float, most: float) -> Callable[[Any, Path], float]:
             number = float(value)
         except ValueError:
             raise ValueError(f"{str(value)[:60]!r}, not a number") from None
-        if not math.isfinite(number) or not least <= number <= most:
+        if not least <= number <= most:  # not a number is in no range
             raise ValueError(f"{number:g}, outside {least:g} to {most:g}")
         return number
 

@@ -52,6 +52,18 @@ async def test_a_long_good_run_resets_the_pause(clock):
     assert sixth - fifth < 61 + 1.5
 
 
+async def test_a_run_that_simply_ends_resets_the_pause(clock):
+    starts_s = []
+
+    async def run_once() -> None:
+        starts_s.append(clock.monotonic_ns() / SECOND_NS)
+        if len(starts_s) < 5:
+            raise OSError("no answer")
+
+    await run_for(60, run_once, clock)
+    assert starts_s[5] - starts_s[4] < 1.5
+
+
 async def test_a_failure_is_logged_once_and_told_each_time(clock, caplog):
     told = []
 

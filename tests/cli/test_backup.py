@@ -82,6 +82,7 @@ def change(backup, target, edit) -> None:
 PLAIN = tarfile.REGTYPE
 EDITS = {
     "a flipped byte": lambda n, d: [(n, d[:-1] + bytes([d[-1] ^ 1]) if n.endswith(".db") else d, PLAIN)],
+    "a flipped secret": lambda n, d: [(n, d[:-1] + bytes([d[-1] ^ 1]) if n.endswith(".key") else d, PLAIN)],
     "a missing member": lambda n, d: [] if n == "appliance.db" else [(n, d, PLAIN)],
     "no manifest": lambda n, d: [] if n == "backup.json" else [(n, d, PLAIN)],
     "a stranger": lambda n, d: [(n, d, PLAIN), *([("evil.sh", b"x", PLAIN)] if n == "backup.json" else [])],
@@ -97,6 +98,7 @@ def test_a_changed_backup_restores_nothing(appliance, backup, tmp_path, name):
     change(backup, tmp_path / "changed.tar", EDITS[name])
     before = {path for path in tmp_path.rglob("*") if "box" not in path.parts}
     said = appliance("restore", tmp_path / "changed.tar", "--data", tmp_path / "new")
+    assert any(word in said.err for word in ("not a backup", "damaged", "missing")), said.err
     assert said.status in (1, 2)
     assert said.err.startswith("error: ")
     assert not (tmp_path / "new").exists()

@@ -97,7 +97,7 @@ def test_a_wrong_pack_installs_nothing(appliance, box_dir, pack, change, status)
     assert installed(box_dir) == []
 
 
-@pytest.mark.parametrize("name", ["../../out.onnx", "/tmp/aries-out.onnx", "a/b/c.onnx"])
+@pytest.mark.parametrize("name", ["../out.onnx", "../../out.onnx", "/tmp/aries-out.onnx", "a/b/c.onnx"])
 def test_a_zip_with_a_way_out_installs_nothing(appliance, box_dir, tmp_path, name):
     said = appliance(
         "models", "install", "--data", box_dir, zipped(tmp_path, **{"model.toml": b"", name: BODY})
