@@ -184,7 +184,7 @@ class Camera:
         if stream.audio is not None:
             self._packetisers[AUDIO] = _packetiser(audio_payload(stream.audio), stream.audio.rate_hz)
         self._media_ns = {}
-        self._time = CameraClock()
+        self._time = self._time.restarted()
         self._wall_began_ns = self._clock.now_ns()
         self._report_due_ns = {}
         self._task = asyncio.create_task(self._run(), name=f"camera-{self.spec.name}")

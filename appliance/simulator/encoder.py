@@ -149,10 +149,11 @@ def _open(spec: CameraSpec, *, global_header: bool) -> av.VideoCodecContext:
     if spec.codec == "h264":
         options["x264-params"] = "scenecut=0:b-adapt=0:rc-lookahead=0:sync-lookahead=0:sliced-threads=0"
     else:
+        # Look-ahead only with B-frames: one picture of it is already five pictures of delay.
+        order = f":bframes={spec.bframes}:b-adapt=0:rc-lookahead={spec.bframes + 1}" if spec.bframes else ""
         options["x265-params"] = (
-            f"log-level=none:info=0:pools=1:frame-threads=1:scenecut=0:open-gop=0:repeat-headers="
-            f"{int(not global_header)}:bframes={spec.bframes}:b-adapt=0"
-            f":rc-lookahead={spec.bframes + 1}"
+            f"log-level=none:info=0:pools=1:frame-threads=1:scenecut=0:open-gop=0"
+            f":repeat-headers={int(not global_header)}{order}"
         )
     if global_header:
         context.flags |= av.codec.context.Flags.global_header

@@ -30,6 +30,7 @@ from appliance.simulator.sample import (
 
 _CODECS = {"h264": "h264", "hevc": "h265"}
 _LATE_NS = NS
+_SEAM_NS = 1_000_000  # rounding, not an overlap
 
 
 class Film(msgspec.Struct, frozen=True):
@@ -57,11 +58,11 @@ class FileSource:
     async def run(self, sink: Callable[[Sample], None]) -> None:
         film = await self._look()
         began_ns = self._clock.monotonic_ns()
-        offset_ns = 0
+        offset_ns = heard_ns = 0
         while True:
             container = await asyncio.to_thread(_open, self._path)
             try:
-                reel = Reel(container, film, offset_ns)
+                reel = Reel(container, film, offset_ns, heard_ns)
                 for due_ns, sample in reel.samples():
                     wait_ns = began_ns + due_ns - self._clock.monotonic_ns()
                     if wait_ns > 0:
@@ -73,7 +74,7 @@ class FileSource:
                 container.close()
             if not self._loop or reel.end_ns <= offset_ns:
                 return
-            offset_ns = reel.end_ns
+            offset_ns, heard_ns = reel.end_ns, reel.heard_ns
 
     async def _look(self) -> Film:
         if self._film is None:
@@ -82,13 +83,17 @@ class FileSource:
 
 
 class Reel:
-    """One pass over a file. ``end_ns`` is where the next begins, once ``samples`` is through."""
+    """One pass over a file. ``end_ns`` is where the next begins, once ``samples`` is through, and
+    ``heard_ns`` until when there was audio: often longer than the picture, it is cut at the seam."""
 
-    def __init__(self, container: av.container.InputContainer, film: Film, offset_ns: int) -> None:
+    def __init__(
+        self, container: av.container.InputContainer, film: Film, offset_ns: int, heard_ns: int
+    ) -> None:
         self._container = container
         self._film = film
         self._offset_ns = offset_ns
         self.end_ns = offset_ns
+        self.heard_ns = heard_ns
 
     def samples(self) -> Iterator[tuple[int, Sample]]:
         """(when to send it, the sample); both on the media timeline that runs over all passes."""
@@ -116,7 +121,11 @@ class Reel:
                 shift_ns = self._offset_ns - (first_ns if self._offset_ns else base_ns)
                 audio = self._film.format.audio
                 assert audio is not None
-                yield dts_ns + shift_ns, Sample(AUDIO, audio.codec, [bytes(packet)], pts_ns + shift_ns, False)
+                pts_ns += shift_ns
+                if pts_ns + _SEAM_NS < self.heard_ns:
+                    continue
+                self.heard_ns = pts_ns + (packet.duration or 0) * NS * tick.numerator // tick.denominator
+                yield dts_ns + shift_ns, Sample(AUDIO, audio.codec, [bytes(packet)], pts_ns, False)
 
     def _picture(self, data: bytes, is_key: bool, pts_ns: int) -> Sample:
         video = self._film.format.video

@@ -14,10 +14,14 @@ class CameraClock:
     """Media time (real seconds since the source began) to what the camera believes. It runs fast
     or slow by parts per million, and leaps; both only change what comes after."""
 
-    def __init__(self) -> None:
+    def __init__(self, ppm: float = 0.0) -> None:
         self._from_ns = 0
         self._to_ns = 0
-        self._ppm = 0.0
+        self._ppm = ppm
+
+    def restarted(self) -> "CameraClock":
+        """The same crystal, from media time 0."""
+        return CameraClock(self._ppm)
 
     def believed_ns(self, media_ns: int) -> int:
         elapsed_ns = media_ns - self._from_ns
