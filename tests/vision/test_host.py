@@ -29,6 +29,13 @@ async def test_packets_of_a_scene_become_tracks(running, play, scene):
         assert figure.latency_ms < 3000
 
 
+async def test_h265_is_watched_too(running, play, scene):
+    async with running("yard") as (host, heard):
+        play(scene(6.0, 1.0, "libx265"), host.tap("yard"))
+        await heard.until(lambda: len(heard.points) > 5, 10)
+        assert host.figures()["yard"].decode_errors == 0
+
+
 @pytest.mark.parametrize("gop_s", [1.0, 8.0])
 async def test_a_killed_worker_is_replaced_and_tracks_flow_within_3_s(running, play, scene, gop_s):
     async with running("yard") as (host, heard):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 TRY = """
@@ -53,3 +54,36 @@ def test_the_daemons_side_stays_lean():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from appliance.base.clock import BoxClock
+from appliance.base.model import Camera
+from appliance.vision.host import VisionHost
+
+async def main():
+    host = VisionHost(BoxClock(), Path(sys.argv[1]), "motion")
+    await host.apply([Camera("yard", "yard", "rtsp://x/1")])
+    task = asyncio.ensure_future(host.run())
+    while host.state().state != "running":
+        await asyncio.sleep(0.02)
+    print(host.worker_pid, flush=True)
+    await task
+
+asyncio.run(main())
+"""
+
+
+def test_the_worker_never_outlives_a_killed_daemon(tmp_path):
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", DAEMON, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    worker = psutil.Process(int(daemon.stdout.readline()))
+    worker.suspend()  # not even one that cannot hear that its socket closed
+    daemon.kill()
+    daemon.wait()
+    daemon.stdout.close()
+    gone, _ = psutil.wait_procs([worker], timeout=5)
+    assert gone or worker.status() == psutil.STATUS_ZOMBIE

@@ -2,6 +2,9 @@
 
 import asyncio
 import hashlib
+import os
+import signal
+import time
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -92,3 +95,40 @@ async def test_the_whole_line_of_the_worker_sees_them_too(footage, assets, truth
         while not player.done.is_set():
             await asyncio.sleep(0.5)
         check(visits(heard.points, truth["zone"], player.start_ns), truth["person"], truth["tolerance_s"])
+
+
+@pytest.fixture(scope="module")
+def standing(footage, tmp_path_factory):
+    """Eight seconds in which one person stands at the table, remuxed."""
+    path = tmp_path_factory.mktemp("film") / "standing.mp4"
+    with av.open(str(footage)) as source, av.open(str(path), "w") as out:
+        stream = source.streams.video[0]
+        target = out.add_stream_from_template(stream)
+        first = None
+        for packet in source.demux(stream):
+            if packet.dts is None or not 9.0 <= packet.dts * packet.time_base < 17.0:
+                continue
+            first = packet.dts if first is None and packet.is_keyframe else first
+            if first is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, target
+                out.mux(packet)
+    return path
+
+
+async def test_an_identity_survives_the_death_of_the_worker(standing, assets, running, play):
+    async with running("hall", choice="deimv2-femto", asset_dirs=(assets,)) as (host, heard):
+        play(standing, host.tap("hall"), "hall")
+        await heard.until(lambda: len(heard.points) > 3, 20)
+        if host.state().detector != "deimv2-femto":
+            pytest.skip(host.state().reason)
+        before = {point.track_id for point in heard.points if point.class_name == "person"}
+        os.kill(host.worker_pid, signal.SIGKILL)
+        killed = time.monotonic()
+        seen = lambda: [  # noqa: E731
+            point
+            for point, at in zip(heard.points, heard.at, strict=True)
+            if at > killed + 0.1 and point.class_name == "person"
+        ]
+        await heard.until(seen, 6)
+        assert {point.track_id for point in seen()} == before
+        assert [point.phase for point in heard.points if point.track_id in before].count("start") == 1
