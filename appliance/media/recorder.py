@@ -5,11 +5,13 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from appliance.base.clock import Clock
 from appliance.base.errors import not_found
 from appliance.base.model import Camera, CameraStatus, Credentials, Gap
 from appliance.media import recovery
+from appliance.media.certificate import Pinned
 from appliance.media.fragment import Tap
 from appliance.media.index import Index
 from appliance.media.ledger import StreamLedger
@@ -30,7 +32,8 @@ StatusListener = Callable[[str, str, CameraStatus], None]
 @dataclass(frozen=True)
 class RecorderPorts:
     """What the recorder needs of the box. ``resolve`` turns ``sim://`` URLs into real ones;
-    ``credentials`` opens a camera's sealed password."""
+    ``credentials`` opens a camera's sealed password; ``pin`` and ``keep_pin`` know and
+    store the certificate that an ``rtsps`` camera showed first."""
 
     clock: Clock
     boot_id: str
@@ -42,6 +45,8 @@ class RecorderPorts:
     segment_s: float
     credentials: Callable[[str], Credentials | None]
     resolve: Callable[[str], Awaitable[str]]
+    pin: Callable[[str], str | None] = lambda camera_id: None  # called in the stream's thread
+    keep_pin: Callable[[str, str], None] = lambda camera_id, pin: None  # the same; must not wait
 
 
 class Recorder:
@@ -114,10 +119,18 @@ class Recorder:
             recording.end_ns = ledger.gap.start_ns if ledger.gap.cause != "clock_jump" else 0
         thread = StreamThread(
             spec, ports.clock, recording, ports.live.fan(*key), lambda: self._taps.get(key, ()),
-            self._thread_changed, delay_s,
+            self._thread_changed, delay_s, self._pinned(spec),
         )  # fmt: skip
         self._threads[key] = thread
         thread.start()
+
+    def _pinned(self, spec: StreamSpec) -> Pinned | None:
+        """One pin per camera: a sub stream on another host than main's is not held to it."""
+        camera = self._cameras.get(spec.camera_id)
+        if camera is None or urlsplit(camera.rtsp_url).hostname != urlsplit(spec.url).hostname:
+            return None
+        pin, keep, camera_id = self._ports.pin, self._ports.keep_pin, spec.camera_id
+        return Pinned(lambda: pin(camera_id), lambda shown: keep(camera_id, shown))
 
     async def _ledger(self, key: Key, *, disabled: bool) -> StreamLedger:
         if key not in self._ledgers:

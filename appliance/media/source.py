@@ -6,7 +6,7 @@ passwords: none leaves this file.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
@@ -19,10 +19,12 @@ from av.video.stream import VideoStream
 from appliance.base.errors import ApplianceError, Kind, invalid
 from appliance.base.model import Credentials, GapCause
 from appliance.media import h26x
+from appliance.media.certificate import Pinned, check
 from appliance.media.fragment import TIMESCALE
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 4.0
+RTSPS_PORT = 322
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "1", "fpsprobesize": "0"}
 USER_KEYS = ("user", "username")
 PASSWORD_KEYS = ("password", "pwd")
@@ -60,6 +62,7 @@ class Source:
         if name not in ("h264", "hevc"):
             raise SourceFault("no_video", f"the camera sends {name}; set it to H.264 or H.265")
         self.codec: h26x.Codec = "h264" if name == "h264" else "hevc"
+        self.on_packet: Callable[[av.Packet[Any]], None] | None = None  # the probe looks at side data
         self.audio: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
         self._annex_b = self._is_annex_b()
         rate = self._video.guessed_rate or self._video.average_rate
@@ -93,6 +96,8 @@ class Source:
                         continue
                     pts = stamp * base.numerator * TIMESCALE // base.denominator + shift
                     is_video = packet.stream_index == self._video.index
+                    if self.on_packet is not None:
+                        self.on_packet(packet)
                     if is_video:
                         last_end = max(last_end, pts + TIMESCALE // 15)
                     if self._paced:
@@ -121,9 +126,25 @@ class Source:
         self._container.close()
 
 
-def connect(url: str, credentials: Credentials | None, *, open_timeout_s: float = OPEN_TIMEOUT_S) -> Source:
-    """Open ``url``; blocks up to ``open_timeout_s``. Raises ``SourceFault``."""
+def connect(
+    url: str,
+    credentials: Credentials | None,
+    *,
+    open_timeout_s: float = OPEN_TIMEOUT_S,
+    pinned: Pinned | None = None,
+) -> Source:
+    """Open ``url``; blocks up to ``open_timeout_s``. Raises ``SourceFault``.
+
+    ``pinned``: the certificate that an ``rtsps`` camera showed first, and where to keep it.
+    """
     parts = urlsplit(url)
+    if parts.scheme == "rtsps" and pinned is not None:
+        try:
+            check(parts.hostname or "", parts.port or RTSPS_PORT, pinned, open_timeout_s)
+        except PermissionError as error:
+            raise SourceFault("auth_failed", str(error)) from None
+        except (OSError, ValueError) as error:
+            raise fault_from(error, "the camera does not answer") from None
     paced = parts.scheme in ("file", "http", "https")
     loop = parts.scheme == "file" and parse_qs(parts.query).get("loop") == ["1"]
     target = parts.path if parts.scheme == "file" else with_credentials(url, credentials)

@@ -16,6 +16,7 @@ from appliance.base.model import CameraState, CameraStatus, Credentials, GapCaus
 from appliance.base.supervision import BackOff
 from appliance.media import boxes, h26x
 from appliance.media.audio import AudioTrack, open_audio
+from appliance.media.certificate import Pinned
 from appliance.media.fragment import TIMESCALE, Fragment, StreamInit, Tap
 from appliance.media.fragmenter import Fragmenter, Timeline
 from appliance.media.live import StreamFan
@@ -76,6 +77,7 @@ class StreamThread:
         taps: Callable[[], tuple[Tap, ...]],
         on_status: Callable[[str, str, CameraStatus], None],
         delay_s: float = 0.0,
+        pinned: Pinned | None = None,
     ) -> None:
         self.spec = spec
         self._clock = clock
@@ -85,6 +87,7 @@ class StreamThread:
         self._taps: tuple[Tap, ...] = (fan,)
         self._on_status = on_status
         self._delay_s = delay_s
+        self._pinned = pinned
         self._stop = threading.Event()
         self._stop_cause: GapCause = "restart"
         self._run: _Run | None = None
@@ -143,7 +146,7 @@ class StreamThread:
 
     def _run_once(self) -> None:
         """One connection, from connect to its end (always a ``SourceFault``, or a stop)."""
-        source = connect(self.spec.url, self.spec.credentials)
+        source = connect(self.spec.url, self.spec.credentials, pinned=self._pinned)
         self._reconnects += 1
         try:
             opened_ns = key_ns = video_ns = self._clock.monotonic_ns()
