@@ -45,6 +45,8 @@ class BoxProcess:
 
     async def stop(self) -> None:
         assert self._process.stdin
+        if self._process.returncode is not None:
+            return
         self._process.stdin.close()
         await asyncio.wait_for(self._process.wait(), 10)
 

@@ -27,6 +27,18 @@ async def test_a_critical_alert_appears_rings_and_is_acknowledged_with_a_key(pag
     assert await tile.get_attribute("data-alarm") is None
 
 
+async def test_what_happened_while_the_line_was_cut_is_not_missed_nor_twice(page, box, sign_in, until):
+    await sign_in(page)
+    await page.locator("#events li").first.wait_for()
+    cut = "import('/static/journal.js').then(m => { m.journal.socket.close(); })"
+    await until(page, "import('/static/journal.js').then(m => m.journal.connected)")
+    await page.evaluate(cut)
+    ids = [(await box.order(do="event", camera="yard", severity="info"))["id"] for _ in range(3)]
+    for event in ids:
+        await page.locator(f'#events [data-event-id="{event}"]').wait_for()
+        assert await page.locator(f'#events [data-event-id="{event}"]').count() == 1
+
+
 async def test_a_viewer_sees_alerts_and_cannot_acknowledge(page, box, sign_in):
     await sign_in(page, "viewer")
     await page.locator(".card.alert").first.wait_for()

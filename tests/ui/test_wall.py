@@ -85,6 +85,26 @@ async def test_a_camera_that_falls_silent_is_unmistakable_and_comes_back(page, b
     assert "dead" not in (await tile.get_attribute("class")).split()
 
 
+async def test_without_the_box_the_screen_admits_that_it_is_blind(page, box_with, sign_in, until):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, at=own)
+    await until(page, every_tile(3))
+    await own.stop()
+    await page.locator("#connection").wait_for(state="visible")
+    await page.locator(".tile [data-picture=stale]").wait_for()
+    words = await page.locator(".tile .over").inner_text()
+    assert "No picture since" in words and "No connection to the box" in words
+
+
+async def test_a_decoder_that_fails_again_and_again_makes_room_for_the_other(page, sign_in, until):
+    await page.add_init_script(
+        "VideoDecoder.prototype.decode = function () { throw new Error('a driver that lies'); }"
+    )
+    await sign_in(page)
+    await until(page, "Object.values(wallFigures()).some(f => f.frames > 3)")
+    assert await page.locator(".tile video").count() >= 1
+
+
 async def test_arrows_walk_the_wall_and_enter_opens(page, sign_in):
     await sign_in(page)
     await page.locator(".tile").first.wait_for()

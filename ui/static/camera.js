@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { journal } from "./journal.js";
+import { news } from "./live/news.js";
 import { LivePicture } from "./live/picture.js";
 import { moment } from "./time.js";
 import { Timeline } from "./timeline.js";
@@ -13,22 +14,15 @@ const id = page.dataset.camera;
 const host = document.querySelector("#live");
 const replay = document.querySelector("#replay");
 const corner = document.querySelector("#corner");
-const DEAD = new Set(["offline", "auth_failed"]);
 
 let status = { state: page.dataset.state, since: page.dataset.since, last_packet_at: page.dataset.last };
 let picture = null;
 let playing = null; // {start: ms of the piece's first frame, end: ms asked for} while recordings play
 
 function showNews() {
-  const kind = host.dataset.picture;
-  const seen = picture?.frames ? picture.lastFrameTime : Date.parse(status.last_packet_at) || null;
-  let news = ["", ""];
-  if (status.state === "disabled") news = ["Switched off", "This camera is switched off in the settings."];
-  else if (kind === "unplayable") news = ["Cannot be shown here", picture.reason];
-  else if (kind === "waiting") news = ["Connecting…", ""];
-  else if (kind === "stale") news = [seen ? `No picture since ${moment(seen)}` : "No picture yet", DEAD.has(status.state) ? `${STATES[status.state]} since ${moment(Date.parse(status.since))}` : "The camera sends nothing"];
-  host.querySelector(".over-title").textContent = news[0];
-  host.querySelector(".over-text").textContent = news[1];
+  const [title, text] = news(picture, host.dataset.picture, status);
+  host.querySelector(".over-title").textContent = title;
+  host.querySelector(".over-text").textContent = text;
 }
 
 function showStatus() {
@@ -118,6 +112,7 @@ journal.addEventListener("camera", ({ detail: { data, camera_id: other } }) => {
 });
 setInterval(poll, 5000);
 setInterval(() => {
+  if (host.dataset.picture === "stale") showNews();
   const age = picture?.ageMs ?? null;
   const text = playing ? `Recording ${moment(playing.start + replay.currentTime * 1000)}`
     : age === null ? "" : host.dataset.picture === "live" ? `Live · ${(age / 1000).toFixed(1)} s` : "";

@@ -2,9 +2,10 @@
 
 import { get } from "./api.js";
 import { journal } from "./journal.js";
+import { isDead, news } from "./live/news.js";
 import { LivePicture } from "./live/picture.js";
 import { alertsChanged, openAlerts } from "./shell.js";
-import { moment, span } from "./time.js";
+import { span } from "./time.js";
 import { STATES } from "./words.js";
 
 const grid = document.querySelector("#tiles");
@@ -12,7 +13,6 @@ const tiles = new Map(); // camera id -> Tile
 const OPEN_STAGGER_MS = 40;
 const LATE_MS = 1000;
 const CAPTION_PX = 30;
-const DEAD = new Set(["offline", "auth_failed"]);
 
 class Tile {
   constructor(element) {
@@ -22,9 +22,7 @@ class Tile {
     this.ageText = element.querySelector(".age");
     this.stateMark = element.querySelector(".caption .state");
     this.name = element.querySelector(".name").textContent;
-    this.state = element.dataset.state;
-    this.since = Date.parse(element.dataset.since);
-    this.last = Date.parse(element.dataset.last) || null;
+    this.known = { state: element.dataset.state, since: element.dataset.since, last_packet_at: element.dataset.last };
     this.picture = new LivePicture(this.host, this.id, "sub");
     this.host.addEventListener("picturestate", () => this.show());
   }
@@ -34,10 +32,12 @@ class Tile {
     this.show();
   }
 
+  get state() {
+    return this.known.state;
+  }
+
   status(status) {
-    this.state = status.state;
-    this.since = Date.parse(status.since);
-    this.last = Date.parse(status.last_packet_at) || this.last;
+    this.known = { ...status, last_packet_at: status.last_packet_at ?? this.known.last_packet_at };
     this.show();
   }
 
@@ -47,26 +47,17 @@ class Tile {
     stateMark.dataset.state = this.state;
     stateMark.querySelector("span").textContent = STATES[this.state] ?? this.state;
     const picture = this.host.dataset.picture;
-    const broken = DEAD.has(this.state);
     if (this.state === "disabled") this.host.dataset.picture = "waiting";
-    element.classList.toggle("dead", broken || picture === "stale");
-    const [title, text] = this.#news(picture);
+    element.classList.toggle("dead", isDead(this.state) || picture === "stale");
+    const [title, text] = news(this.picture, picture, this.known);
     element.querySelector(".over-title").textContent = title;
     element.querySelector(".over-text").textContent = text;
-    element.setAttribute("aria-label", [this.name, STATES[this.state], picture === "live" ? "" : title, text].filter(Boolean).join(", "));
-  }
-
-  #news(picture) {
-    if (this.state === "disabled") return ["Switched off", ""];
-    if (picture === "unplayable") return ["Cannot be shown here", this.picture.reason];
-    if (picture === "waiting") return ["Connecting…", ""];
-    if (picture !== "stale") return ["", ""];
-    const seen = this.picture.frames ? this.picture.lastFrameTime : this.last;
-    const title = seen ? `No picture since ${moment(seen)}` : "No picture yet";
-    return [title, DEAD.has(this.state) ? `${STATES[this.state]} since ${moment(this.since)}` : "The camera sends nothing"];
+    const label = [this.name, STATES[this.state], picture === "live" ? "" : title, text].filter(Boolean).join(", ");
+    if (label !== element.getAttribute("aria-label")) element.setAttribute("aria-label", label);
   }
 
   tick() {
+    if (this.host.dataset.picture === "stale") this.show(); // the reason may change: the box may be gone too
     const age = this.picture.ageMs;
     const live = this.host.dataset.picture === "live";
     this.element.toggleAttribute("data-late", live && age > LATE_MS);
@@ -125,7 +116,7 @@ function summarise() {
   const count = { all: tiles.size, bad: 0, recording: 0 };
   for (const tile of tiles.values()) {
     if (tile.state === "recording") count.recording += 1;
-    if (DEAD.has(tile.state)) count.bad += 1;
+    if (isDead(tile.state)) count.bad += 1;
   }
   const line = document.querySelector("#summary");
   const parts = [`${count.all} ${count.all === 1 ? "camera" : "cameras"}`, `${count.recording} recording`];

@@ -21,6 +21,10 @@ export class Feed {
     this.closed = true;
   }
 
+  get connected() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
   open() {
     if (!this.closed) return;
     this.closed = false;

@@ -14,11 +14,13 @@ import { WallTime } from "./wall_time.js";
 export const STALE_AFTER_MS = 3000;
 const HIDDEN_CLOSE_MS = 30_000;
 
-/** ?player=mse or ?player=webcodecs forces one path, for tests and for comparing. */
-export function chosenPlayer() {
+const MOST_FAILURES = 3; // of a decoder that said it could, before the other path is tried
+
+/** The ways to play, best first. ?player=mse or ?player=webcodecs leaves one, for tests and comparing. */
+function players() {
   const forced = new URLSearchParams(location.search).get("player");
-  if (forced === "mse") return MsePlayer;
-  return "VideoDecoder" in window ? CodecsPlayer : MsePlayer;
+  const all = { webcodecs: CodecsPlayer, mse: MsePlayer };
+  return forced in all ? [all[forced]] : [CodecsPlayer, MsePlayer];
 }
 
 export class LivePicture {
@@ -42,6 +44,7 @@ export class LivePicture {
     this.reason = "";
     this.codec = "";
     this.refused = new Set();
+    this.failures = new Map(); // player class -> how often it failed in a row
     this.backlog = null;
     this.feed = new Feed(cameraId, stream, {
       onInit: (header, init) => this.#begin(header, init),
@@ -87,10 +90,9 @@ export class LivePicture {
     const codec = /codecs="([^"]+)"/.exec(header.mime)?.[1] ?? "";
     this.backlog = []; // fragments that come while support is asked for
     const backlog = this.backlog;
-    const Player = chosenPlayer();
-    const able = await Player.supports(codec);
+    const Player = await this.#able(codec);
     if (backlog !== this.backlog) return; // a newer init overtook this one
-    if (!able) {
+    if (!Player) {
       this.backlog = null;
       this.#refuse(header.stream, codec);
       return;
@@ -99,7 +101,9 @@ export class LivePicture {
     this.codec = codec;
     this.stream = header.stream;
     this.wallTime.restart(Date.parse(header.start_time));
-    if (!this.player) {
+    if (!(this.player instanceof Player)) {
+      this.player?.close();
+      this.player?.element.remove();
       this.player = new Player({
         onShown: (pts) => this.#shown(pts),
         onFailed: (error) => this.#failed(error),
@@ -114,6 +118,13 @@ export class LivePicture {
     }
     this.backlog = null;
     for (const fragment of backlog) this.#push(fragment);
+  }
+
+  async #able(codec) {
+    for (const Player of players()) {
+      if ((this.failures.get(Player) ?? 0) < MOST_FAILURES && (await Player.supports(codec))) return Player;
+    }
+    return null;
   }
 
   #push(fragment) {
@@ -136,6 +147,7 @@ export class LivePicture {
     this.lastShownAt = now;
     this.lastFrameTime = time;
     this.frames += 1;
+    if (this.failures.size && this.frames % 100 === 0) this.failures.clear();
     this.player.element.dispatchEvent(new CustomEvent("frameshown", {
       bubbles: true,
       detail: { camera: this.cameraId, stream: this.stream, time_ms: time, shown_at_ms: now },
@@ -145,6 +157,7 @@ export class LivePicture {
 
   #failed(error) {
     console.warn(`${this.cameraId}: ${error.message}`);
+    if (this.player) this.failures.set(this.player.constructor, (this.failures.get(this.player.constructor) ?? 0) + 1);
     this.player?.close();
     this.player?.element.remove();
     this.player = null;
@@ -161,8 +174,9 @@ export class LivePicture {
       this.feed.restart(other);
       return;
     }
-    const name = /^(hvc1|hev1)/.test(codec) ? "H.265" : codec;
-    this.reason = `This camera sends ${name}, which this browser cannot show. Set its second stream to H.264.`;
+    this.reason = /^(hvc1|hev1)/.test(codec)
+      ? "This camera sends H.265, which this browser cannot show. Set its second stream to H.264."
+      : `This browser cannot show this camera's video (${codec || "unknown format"}). Load the page again, or use another browser.`;
     this.feed.close();
     this.tick();
   }

@@ -1,0 +1,30 @@
+// What stands over a picture that is not alive: since when, and whose fault it is as far as we know.
+
+import { moment } from "../time.js";
+import { STATES } from "../words.js";
+
+const DEAD = new Set(["offline", "auth_failed"]);
+
+export const isDead = (state) => DEAD.has(state);
+
+/**
+ * @param {import("./picture.js").LivePicture|null} picture
+ * @param {string} kind  the host's data-picture: waiting, live, stale or unplayable
+ * @param {{state:string, since:string, last_packet_at:string|null}} status  as the API has it
+ * @returns {[string, string]} title and text; empty for a living picture
+ */
+export function news(picture, kind, status) {
+  if (status.state === "disabled") return ["Switched off", "It can be switched on in the settings"];
+  if (kind === "unplayable") return ["Cannot be shown here", picture.reason];
+  if (kind === "waiting") return ["Connecting…", ""];
+  if (kind !== "stale") return ["", ""];
+  const seen = picture?.frames ? picture.lastFrameTime : Date.parse(status.last_packet_at) || null;
+  return [seen ? `No picture since ${moment(seen)}` : "No picture yet", why(picture, status)];
+}
+
+function why(picture, { state, since }) {
+  if (!picture?.feed.connected) return "No connection to the box";
+  if (DEAD.has(state)) return `${STATES[state]} since ${moment(Date.parse(since))}`;
+  if (state === "connecting") return "The box is connecting to the camera";
+  return "The camera sends nothing";
+}
