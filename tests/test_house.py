@@ -212,6 +212,13 @@ def test_the_rooms_of_the_daemon_do_not_load_what_only_children_need():
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+def test_a_detector_s_library_reports_to_nobody_and_leaves_nothing_at_home(tmp_path):
+    program = "import appliance.vision.detectors.onnx"
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_every_room_has_its_tests():
     for folder in sorted((ROOT / "appliance").iterdir()):
         if (folder / "__init__.py").is_file():

@@ -17,3 +17,9 @@ Non-goals: no rules, no events, no alerts; no decoding for people to watch.
 Read next: ``host`` (the daemon's side), ``messages`` (what travels), ``worker`` (the child),
 ``decode`` -> ``gate`` -> ``schedule`` -> ``detectors`` -> ``track`` (one frame's way).
 """
+
+import os
+
+# onnxruntime's wheels keep a device id in the home folder and report usage as soon as they are
+# imported. A box that is offline first reports to nobody, so this stands before any import of it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
