@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from appliance.system.figures import Gauges
 from appliance.web import (
@@ -93,7 +93,8 @@ async def _timed(request: web.Request, handler: Handler) -> web.StreamResponse:
         route = "none" if resource is None else resource.canonical
         if not route.startswith("/ws/"):  # they last as long as people watch
             seconds = time.perf_counter() - began
-            request.app[BOX].metrics.answered(request.method, route, status, seconds)
+            method = request.method if request.method in hdrs.METH_ALL else "other"
+            request.app[BOX].metrics.answered(method, route, status, seconds)
 
 
 async def _start(app: web.Application) -> None:

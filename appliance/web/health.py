@@ -19,7 +19,7 @@ from appliance.web.box import Box
 from appliance.web.cameras import status_of
 from appliance.web.routes import API, Call, Route, answer
 from appliance.web.shapes import HealthAnswer, StatusAnswer
-from appliance.web.targets import Row, all_rows, target_json
+from appliance.web.targets import Row, all_rows, sync_json
 
 
 async def live(call: Call) -> web.StreamResponse:
@@ -55,7 +55,7 @@ async def system_status(call: Call) -> web.StreamResponse:
     box, user = call.box, call.user
 
     def look(conn: sqlite3.Connection) -> tuple[list[Camera], Settings, list[Row], int]:
-        targets = all_rows(conn) if user.role == "admin" else []
+        targets = all_rows(conn)
         return cameras.list_cameras(conn), settings.load(conn), targets, alerts.active_count(conn)
 
     found, site, targets, active = await box.db.read(look)
@@ -76,7 +76,7 @@ async def system_status(call: Call) -> web.StreamResponse:
                 if sees(user, camera_id)
             ],
             "detector": _detector(box),
-            "sync": [target_json(*row) for row in targets],
+            "sync": [sync_json(target, figures) for target, _, figures in targets],
             "alerts_active": active,
         }
     )

@@ -1,5 +1,6 @@
 """What is recorded: spans and gaps, clips, HLS over the same files; spans locked by people."""
 
+import math
 import sqlite3
 from typing import Annotated, Any
 
@@ -91,7 +92,7 @@ async def lock(call: Call) -> web.StreamResponse:
     await call.box.db.write(
         lambda conn: audit.add(conn, now_ns, user, "changed", f"camera/{camera.id}", detail)
     )
-    return answer({"lock": _lock_json(made), "ring_days_remaining": round(days, 2)}, 201)
+    return answer({"lock": _lock_json(made), "ring_days_remaining": _days(days)}, 201)
 
 
 async def unlock(call: Call) -> web.StreamResponse:
@@ -126,6 +127,11 @@ def _span_json(span: Span) -> dict[str, Any]:
         "locked": span.locked,
         "time_unsure": span.time_unsure,
     }
+
+
+def _days(days: float) -> float | None:
+    """None where nothing would push out what is recorded."""
+    return round(days, 2) if math.isfinite(days) else None
 
 
 def _lock_json(lock: Lock) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """/metrics: what the box is doing now, with the names of the contract."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 
@@ -27,7 +28,7 @@ async def metrics(call: Call) -> web.StreamResponse:
     found = [*_streams(call.box), *_analysis(call.box), *await _stored(call.box)]
     found += await _machine(call.box, call.request.app[GAUGES])
     return web.Response(
-        body=call.box.metrics.text(found),
+        body=await asyncio.to_thread(call.box.metrics.text, found),
         headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
     )
 
@@ -76,7 +77,8 @@ async def _stored(box: Box) -> list[Metric]:
 
 
 async def _machine(box: Box, gauges: Gauges) -> list[Metric]:
-    process = gauges.process()
+    # psutil walks all of /proc to find our children
+    process = await asyncio.to_thread(gauges.process)
     return [
         gauge(
             "edge_disk_free_bytes",

@@ -291,10 +291,11 @@ class AlertsAnswer(msgspec.Struct):
 
 
 class LockAnswer(msgspec.Struct):
-    """``ring_days_remaining``: days of recording the ring still holds with this span kept."""
+    """``ring_days_remaining``: days of recording the ring still holds with this span kept; null:
+    the disk is so large that only age ends it."""
 
     lock: Lock
-    ring_days_remaining: float
+    ring_days_remaining: float | None
 
 
 class TargetAnswer(msgspec.Struct):
@@ -315,6 +316,18 @@ class AuditAnswer(msgspec.Struct):
     total: int
 
 
+class SyncFigures(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    enabled: bool
+    owed: int
+    acknowledged: int
+    tombstoned: int
+    waiting: int
+    in_flight: int
+    parked: int
+    oldest: str | None
+
+
 class StatusAnswer(msgspec.Struct):
     """The box at a glance."""
 
@@ -327,5 +340,5 @@ class StatusAnswer(msgspec.Struct):
     cameras: dict[str, int]
     streams: list[dict[str, Any]]
     detector: dict[str, Any] | None
-    sync: list[Target]
+    sync: list[SyncFigures]
     alerts_active: int

@@ -34,12 +34,19 @@ class TargetBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict[str, Any]:
     return {
-        "id": target.id,
         "kind": target.kind,
         "url": target.url,
         "ca": target.ca,
-        "enabled": target.enabled,
         "has_token": has_token,
+        **sync_json(target, figures),
+    }
+
+
+def sync_json(target: Target, figures: TargetFigures) -> dict[str, Any]:
+    """What everybody may know: how far it is, not where it goes."""
+    return {
+        "id": target.id,
+        "enabled": target.enabled,
         "owed": figures.owed,
         "acknowledged": figures.acknowledged,
         "tombstoned": figures.tombstoned,

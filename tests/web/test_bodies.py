@@ -191,3 +191,54 @@ async def test_no_body_whatever_is_a_500(site: Any, route: Any) -> None:
         assert response.status < 500, (body, await response.text())
         if response.status >= 400:
             assert "Traceback" not in await response.text()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_no_query_whatever_is_a_500(site: Any, method: str) -> None:
+    import asyncio
+
+    text = st.text(max_size=20) | st.sampled_from(
+        [
+            "2026-01-20T14:00:00Z",
+            "0001-01-01T00:00:00Z",
+            "-1",
+            "1e400",
+            "nan",
+            "main",
+            "a.b",
+            "MTAuYQ",
+            "9" * 25,
+        ]
+    )
+    queries: list[dict[str, str]] = []
+
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def collect(data: st.DataObject) -> None:
+        names = [
+            "limit",
+            "cursor",
+            "start_time",
+            "end_time",
+            "stream",
+            "time",
+            "box",
+            "min_confidence",
+            "camera_id",
+        ]
+        queries.append(
+            data.draw(st.dictionaries(st.sampled_from([*names, "severity", "status"]), text, max_size=4))
+        )
+
+    await asyncio.get_running_loop().run_in_executor(None, collect)
+    for route in ROUTES:
+        if route.method != "GET" or route.path.startswith("/ws/"):
+            continue
+        path = plain_path(route.path).removeprefix("/api/v1")
+        noun = path.split("/")[1]
+        path = path.replace("{key}", "x").replace(
+            "{id}", "gate" if noun == "cameras" else f"{noun[:-1]}-gate"
+        )
+        for query in queries:
+            response = await site.ask(method, path, params=query)
+            assert response.status < 500, (path, query, await response.text())

@@ -162,6 +162,32 @@ async def test_every_answer_carries_the_security_headers(site: Any) -> None:
         assert "aiohttp" not in response.headers["Server"]
 
 
+async def test_over_tls_cookies_are_secure_and_hsts_is_on(site: Any, tmp_path: Any) -> None:
+    from aiohttp.test_utils import TestClient, TestServer
+
+    from appliance.base.clock import BoxClock
+    from appliance.system import tls
+    from appliance.web.app import make_app
+
+    server = TestServer(make_app(site.box), scheme="https", host="127.0.0.1")
+    await server.start_server(ssl=tls.own(tmp_path / "secrets", BoxClock()).context)
+    async with TestClient(server) as client:
+        body = {"username": "viewer", "password": "a horse in the rain"}
+        response = await client.post("/api/v1/auth/login", json=body, ssl=False)
+        assert response.status == 200
+        assert all("Secure" in cookie for cookie in response.headers.getall("Set-Cookie"))
+        assert response.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+async def test_a_viewer_sees_how_far_sync_is_but_not_where_it_goes(site: Any) -> None:
+    await site.ask("PUT", "/targets/cloud", json={"url": "https://cloud.example/in", "token": "x"})
+    response = await site.ask("GET", "/system/status", "viewer")
+    body = await response.json()
+    assert [target["id"] for target in body["sync"]] == ["cloud"]
+    assert "cloud.example" not in await response.text()
+    assert body["cameras"] == {"total": 2, "recording": 2} and body["detector"]["state"] == "running"
+
+
 async def test_static_files_are_validated_by_etag_and_stay_inside(site: Any) -> None:
     from appliance.web.pages_view import ui_path
 
