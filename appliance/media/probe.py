@@ -55,6 +55,7 @@ def probe(
     try:
         source = connect(url, credentials, open_timeout_s=min(OPEN_TIMEOUT_S, timeout_s), pinned=pinned)
         try:
+            source.hurry()
             look = _Look(source, clock)
             look.watch(until_ns)
             return look.report()

@@ -68,6 +68,10 @@ class Source:
         rate = self._video.guessed_rate or self._video.average_rate
         self.fps: float | None = float(rate) if rate and 0.2 < rate < 240 else None
 
+    def hurry(self) -> None:
+        """Give a file's packets as fast as they can be read."""
+        self._paced = False
+
     def parameter_sets(self) -> list[bytes]:
         """What the SDP or the file's header says; may be empty or wrong."""
         extradata = self._video.codec_context.extradata
@@ -83,7 +87,7 @@ class Source:
     def packets(self) -> Iterator[RawPacket]:
         """Until the connection ends, which is always a ``SourceFault``."""
         streams = [self._video] if self.audio is None else [self._video, self.audio]
-        shift, last_end = 0, 0
+        shift, last_end, origin = 0, 0, None
         began = time.monotonic()
         try:
             while True:
@@ -98,15 +102,17 @@ class Source:
                     is_video = packet.stream_index == self._video.index
                     if self.on_packet is not None:
                         self.on_packet(packet)
+                    if origin is None:
+                        origin = pts
                     if is_video:
                         last_end = max(last_end, pts + TIMESCALE // 15)
                     if self._paced:
-                        self._pace(packet.dts, base.numerator, base.denominator, shift, began)
+                        self._pace(packet.dts, base.numerator, base.denominator, shift - origin, began)
                     yield RawPacket(is_video, self._prefixed(packet, is_video), pts, packet.is_keyframe)
                 if not self._loop:
                     raise SourceFault("no_video", "the camera ended the stream")
                 self._container.seek(0)
-                shift = last_end
+                shift = last_end - (origin or 0)
         except av.error.FFmpegError as error:
             raise fault_from(error, "the camera stopped sending") from error
 
@@ -151,9 +157,12 @@ def connect(
     options = RTSP_OPTIONS if parts.scheme in ("rtsp", "rtsps") else {}
     if parts.scheme == "rtsps":
         options = options | {"tls_verify": "0"}  # cameras sign themselves; the pin is checked instead
+    began = time.monotonic()
     try:
         container = av.open(target, options=options, timeout=(open_timeout_s, READ_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if time.monotonic() - began > 0.9 * open_timeout_s:  # libav calls an interrupted read invalid
+            raise SourceFault("camera_offline", "the camera does not answer: no data in time") from None
         raise fault_from(error, "the camera does not answer") from None
     try:
         if paced and "mpegts" in container.format.name:

@@ -1,6 +1,7 @@
 """A camera without a network: real encoders, the recorder's own fragmenter, real files."""
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -318,3 +319,85 @@ def long_box(box: Box) -> tuple[Box, int, int]:
     box.play(Film("h264", film.sets, film.parameters, samples, []))
     box.settle()
     return box, start_ns, box.clock.now_ns()
+
+
+def film_file(folder: Path, film: Film) -> Path:
+    """The film as a plain fragmented MP4, by our own fragmenter."""
+    fragmenter = Fragmenter(film.parameters.reorder, TICKS)
+    path = folder / "film.mp4"
+    with path.open("wb") as out:
+        out.write(boxes.init_segment(film.parameters))
+        for data, raw, is_key in film.samples:
+            fragment = fragmenter.video(data, raw + 90_000, 0, is_key)
+            out.write(fragment.head + fragment.body)
+    return path
+
+
+GST_CAMERA = Path(__file__).parents[1] / "foreign" / "gst_camera.py"
+
+
+@pytest.fixture(scope="session")
+def has_gst() -> None:
+    python = Path("/usr/bin/python3")
+    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if not python.exists() or subprocess.run([python, "-c", code], capture_output=True).returncode:
+        pytest.skip(
+            "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
+        )
+
+
+@pytest.fixture
+def gst_camera(has_gst: None, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """``gst_camera(film, "--user", "u", ...)`` starts a foreign camera and gives host:port."""
+    children: list[subprocess.Popen[str]] = []
+
+    def start(film: Film, *options: str) -> str:
+        codec = "h264" if film.codec == "h264" else "h265"
+        command = [
+            "/usr/bin/python3",
+            str(GST_CAMERA),
+            str(film_file(tmp_path, film)),
+            "--codec",
+            codec,
+            *options,
+        ]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        children.append(child)
+        assert child.stdout is not None
+        return f"127.0.0.1:{json.loads(child.stdout.readline())['port']}"
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+@pytest.fixture
+def write_film() -> Callable[[Path, Film], Path]:
+    return film_file
+
+
+@pytest.fixture
+def make() -> Callable[..., Film]:
+    return make_film
+
+
+@pytest.fixture
+def tone_file(tmp_path: Path, film: Film) -> Path:
+    """A film with AAC, muxed by ffmpeg."""
+    make_sound(tmp_path, "aac")
+    out = tmp_path / "both.mp4"
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        film_file(tmp_path, film),
+        "-i",
+        tmp_path / "tone.mp4",
+        "-c",
+        "copy",
+    ]
+    subprocess.run([*command, "-shortest", out], check=True, capture_output=True)
+    return out
