@@ -39,6 +39,18 @@ async def test_what_happened_while_the_line_was_cut_is_not_missed_nor_twice(page
         assert await page.locator(f'#events [data-event-id="{event}"]').count() == 1
 
 
+async def test_the_first_alert_of_a_quiet_box_is_counted(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, at=own)
+    assert "Nothing waits for you" in await page.locator("#open-none").inner_text()
+    assert not await page.locator(".rail .count").is_visible()
+    await page.locator("#events-none", has_text="No events yet").wait_for()
+    await own.order(do="event", camera="front-gate", severity="warning")
+    await page.locator(".rail .count").wait_for(state="visible")
+    assert (await page.locator("[data-open-alerts]").inner_text()) == "1"
+    assert not await page.evaluate("document.body.classList.contains('ringing')")  # only critical ones ring
+
+
 async def test_a_viewer_sees_alerts_and_cannot_acknowledge(page, box, sign_in):
     await sign_in(page, "viewer")
     await page.locator(".card.alert").first.wait_for()

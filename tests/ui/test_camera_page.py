@@ -31,6 +31,16 @@ async def test_a_click_on_the_strip_plays_from_there_and_leads_back_to_live(page
     await page.locator("#live[data-picture=live]").wait_for()
 
 
+async def test_the_strip_shows_the_last_hour_alone(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    await page.locator('#spans [data-state="recorded"]').first.wait_for()
+    await page.click("#zoom")
+    await until(page, "document.querySelector('#strip').getAttribute('aria-valuemax') === '3600'")
+    gap = "document.querySelector('#spans [data-state=gap]').style.width"
+    await until(page, f"parseFloat({gap}) > 15")  # ten minutes of an hour
+    assert await page.locator("#gaps summary").inner_text() == "1 gap this hour"
+
+
 async def test_the_strip_is_a_slider_for_keys_and_readers(page, sign_in, until):
     await sign_in(page, then="/cameras/front-gate")
     await page.locator('#spans [data-state="recorded"]').first.wait_for()

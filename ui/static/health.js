@@ -50,10 +50,11 @@ function showStatus(status) {
   const cameras = Object.entries(status.cameras ?? {}).map(([state, count]) => `${count} ${state.replaceAll("_", " ")}`);
   if (cameras.length) add("Cameras", cameras.join(", "));
   for (const disk of status.disks ?? []) {
-    if (!disk.total_bytes) continue;
+    const path = element("span", "fine mono", disk.path ?? "");
+    if (!disk.total_bytes) { add("Disk", disk.error ?? "not there", element("br", ""), path); continue; }
     const meter = element("div", "meter", element("i", ""));
     meter.firstChild.style.width = `${(100 * (disk.total_bytes - disk.free_bytes)) / disk.total_bytes}%`;
-    add("Disk", `${gb(disk.free_bytes)} free of ${gb(disk.total_bytes)}`, meter);
+    add("Disk", `${gb(disk.free_bytes)} free of ${gb(disk.total_bytes)}`, meter, path);
   }
   for (const target of status.sync ?? []) add("Sync", `${target.waiting} waiting, ${target.parked} parked, ${target.acknowledged} delivered`);
   if (status.time_unsure) add("Clock", "not synchronised yet");

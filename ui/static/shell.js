@@ -77,7 +77,7 @@ function changed(alert = null) {
   const count = open.size;
   for (const badge of document.querySelectorAll("[data-open-alerts]")) {
     badge.textContent = count > 99 ? "99+" : String(count);
-    badge.hidden = count === 0;
+    badge.closest(".count").hidden = count === 0;
   }
   document.title = count ? `(${count}) ${plainTitle}` : plainTitle;
   alertsChanged.dispatchEvent(new CustomEvent("change", { detail: { alert } }));

@@ -7,7 +7,8 @@ import { CAUSES } from "./words.js";
 
 const CALM = new Set(["disabled", "schedule", "expired"]); // nobody wanted or expects footage there
 const AGAIN_MS = 15_000;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 export class Timeline {
   constructor(cameraId, { onPick }) {
@@ -16,6 +17,8 @@ export class Timeline {
     this.strip = document.querySelector("#strip");
     this.input = document.querySelector("#day");
     this.under = document.querySelector("#under");
+    this.zoomButton = document.querySelector("#zoom");
+    this.zoomed = null; // true: the day's newest hour; null: not yet chosen
     this.spans = [];
     this.recordedEnd = boxNow();
     this.cursorAt = 0; // ms, where the keyboard stands
@@ -23,7 +26,8 @@ export class Timeline {
   }
 
   async start() {
-    this.input.addEventListener("change", () => this.load());
+    this.input.addEventListener("change", () => { this.zoomed = false; this.load(); });
+    this.zoomButton.addEventListener("click", () => { this.zoomed = !this.zoomed; this.load(); });
     document.querySelector("#day-back").addEventListener("click", () => this.#turn(-1));
     document.querySelector("#day-on").addEventListener("click", () => this.#turn(1));
     this.strip.addEventListener("click", ({ clientX }) => this.#pick(this.#timeAt(clientX)));
@@ -40,16 +44,22 @@ export class Timeline {
   }
 
   async goTo(ms) {
-    if (isoDay(ms) === this.input.value) return;
+    if (this.from <= ms && ms < this.to) return;
     this.input.value = isoDay(ms);
+    this.zoomed = false;
     await this.load();
   }
 
   async load() {
     if (!this.input.value) return;
     const mine = (this.request += 1);
-    this.from = fromSite(this.input.value);
-    this.to = fromSite(isoDay(this.from + 1.25 * DAY_MS));
+    this.day = fromSite(this.input.value);
+    this.to = fromSite(isoDay(this.day + 1.25 * DAY_MS));
+    if (this.zoomed) this.to = Math.min(this.to, boxNow());
+    this.from = this.zoomed ? this.to - HOUR_MS : this.day;
+    this.input.max = isoDay(boxNow()); // midnight passes while guards watch
+    this.strip.setAttribute("aria-valuemax", Math.round((this.to - this.from) / 1000));
+    this.zoomButton.textContent = this.zoomed ? "Whole day" : this.isToday ? "Last hour" : "Its last hour";
     const interval = `start_time=${new Date(this.from).toISOString()}&end_time=${new Date(this.to).toISOString()}`;
     this.#drawHours();
     try {
@@ -60,6 +70,12 @@ export class Timeline {
       if (mine !== this.request) return;
       this.spans = recordings.spans.map((one) => ({ ...one, from: Date.parse(one.start), to: Date.parse(one.end) }));
       this.recordedEnd = Math.min(boxNow(), this.to, Date.parse(recordings.end) || this.to);
+      if (this.zoomed === null) {
+        // A camera that was added just now has nothing that could be seen on a whole day.
+        const first = this.spans.find((one) => one.state === "recorded");
+        this.zoomed = Boolean(first && this.isToday && first.from > boxNow() - HOUR_MS);
+        if (this.zoomed) { await this.load(); return; }
+      }
       this.#draw(events);
       this.#summarise();
     } catch (error) {
@@ -78,10 +94,11 @@ export class Timeline {
   }
 
   #turn(days) {
-    const noon = this.from + DAY_MS / 2;
+    const noon = this.day + DAY_MS / 2;
     const wanted = isoDay(noon + days * DAY_MS);
     if (wanted > this.input.max && this.input.max && wanted > isoDay(boxNow())) return;
     this.input.value = wanted;
+    this.zoomed = false;
     this.load();
   }
 
@@ -96,11 +113,13 @@ export class Timeline {
 
   #drawHours() {
     const hours = document.querySelector("#hours");
-    const every = this.strip.clientWidth < 560 ? 6 : this.strip.clientWidth < 900 ? 3 : 2;
+    const wide = this.strip.clientWidth;
+    const every = this.zoomed ? (wide < 560 ? 15 : 5) : 60 * (wide < 560 ? 6 : wide < 900 ? 3 : 2); // minutes
     const marks = [];
-    for (let ms = this.from; ms < this.to; ms += 3_600_000) {
+    const step = this.zoomed ? 60_000 : HOUR_MS / 4; // some zones are off by quarters of an hour
+    for (let ms = Math.ceil(this.from / step) * step; ms < this.to; ms += step) {
       const label = clock(ms).slice(0, 5);
-      if (Number(label.slice(0, 2)) % every) continue;
+      if ((Number(label.slice(0, 2)) * 60 + Number(label.slice(3))) % every) continue;
       const mark = document.createElement("span");
       mark.textContent = label;
       mark.style.left = this.#share(ms);
@@ -130,7 +149,7 @@ export class Timeline {
     const gaps = this.spans.filter((one) => one.state === "gap" && !CALM.has(one.cause));
     const list = document.querySelector("#gaps");
     list.hidden = gaps.length === 0;
-    list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} this day`;
+    list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} this ${this.zoomed ? "hour" : "day"}`;
     document.querySelector("#gap-list").replaceChildren(...gaps.slice(-200).map((one) => {
       const line = document.createElement("li");
       const why = Object.assign(document.createElement("span"), { textContent: `${CAUSES[one.cause] ?? one.cause}, ${span(one.to - one.from)}` });
@@ -143,7 +162,7 @@ export class Timeline {
     const sum = (wanted) => this.spans.filter(wanted).reduce((total, one) => total + one.to - one.from, 0);
     const recorded = sum((one) => one.state === "recorded");
     const missing = sum((one) => one.state === "gap" && !CALM.has(one.cause));
-    if (!recorded) { this.say("Nothing is recorded on this day."); return; }
+    if (!recorded) { this.say(`Nothing is recorded ${this.zoomed ? "in this hour" : "on this day"}.`); return; }
     this.say(`${span(recorded)} recorded${missing ? `, ${span(missing)} missing` : ", no gap"}. Click the strip to play from there.`);
   }
 
@@ -175,7 +194,8 @@ export class Timeline {
   }
 
   #key(press) {
-    const steps = { ArrowLeft: -60_000, ArrowRight: 60_000, PageUp: 3_600_000, PageDown: -3_600_000 };
+    const small = this.zoomed ? 5000 : 60_000;
+    const steps = { ArrowLeft: -small, ArrowRight: small, PageUp: 3_600_000, PageDown: -3_600_000 };
     const step = steps[press.key] * (press.shiftKey ? 10 : 1);
     if (step) this.#point((this.cursorAt || this.recordedEnd) + step);
     else if (press.key === "Enter" || press.key === " ") this.#pick(this.cursorAt);
