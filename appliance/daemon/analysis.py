@@ -48,6 +48,7 @@ class Analysis:
         self._clock, self._stores, self._archive = clock, stores, archive
         self._db = stores.appliance
         self._device_id = device_id
+        self._detector = detector
         self._taps: dict[str, str] = {}  # camera -> the stream its tap hangs on
         self._recording: frozenset[str] = frozenset()
         self._streams: dict[str, str] = {}
@@ -111,6 +112,12 @@ class Analysis:
         site = (await self._db.read(settings.load)).site
         found = await self._db.read(rules.list_rules)
         self.intake.replace(found, await self._db.read(zones.list_zones), site.time_zone)
+
+    async def use(self, detector: str) -> None:
+        """Another detector, if it is another."""
+        if detector != self._detector:
+            self._detector = detector
+            await self.vision.use(detector)
 
     async def reload_targets(self) -> None:
         self.sync.reload()

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001  # packet threads wait for the GIL at most so long (measured: p99 of 64 threads)
 PROBE_S = 8.0
 READY_POLL_S = 0.05
+DETECTOR_KEY = "detector"  # in the settings table; `appliance models activate` writes it
 DETECTOR_NS = 3 * SECOND_NS
 STATED = ("offline", "auth_failed", "disabled")
 
@@ -121,6 +122,8 @@ class Box:
                 self.clock, self._boot_id, self.db, self.stores.archive, self.volumes, self.index,
                 LiveHub(asyncio.get_running_loop()), self.config.segment_s, self._credentials,
                 self._simulators.resolve,
+                self._pin,
+                self._keep_pin,
             )
         )  # fmt: skip
         self._stack.push_async_callback(self.recorder.close)
@@ -142,6 +145,12 @@ class Box:
         self.health.add(self.analysis.findings)
         self.recorder.on_change(self._camera_changed)
         await self._apply_analysis()
+
+    async def _chosen_detector(self) -> str:
+        """The command line's choice, else the one that a person activated."""
+        if self._detector != "auto":
+            return self._detector
+        return str(await self.db.read(lambda c: settings_rows.get_value(c, DETECTOR_KEY)) or "auto")
 
     async def _start_web(self) -> None:
         box = WebBox(
@@ -199,6 +208,7 @@ class Box:
         """A command beside us wrote to the database."""
         await self.changed("cameras")
         await self.changed("targets")
+        await self.analysis.use(await self._chosen_detector())
 
     async def _apply_analysis(self) -> None:
         await self.analysis.apply(self._cameras, self.recorder)
@@ -225,6 +235,13 @@ class Box:
         found = msgspec.msgpack.decode(plain, type=Credentials)
         forbid(found.password)
         return found
+
+    def _pin(self, camera_id: str) -> str | None:
+        """Called in the stream's thread."""
+        return self.db.read_now(lambda conn: camera_rows.tls_pin(conn, camera_id))
+
+    def _keep_pin(self, camera_id: str, pin: str) -> None:
+        self.db.offer(lambda conn: camera_rows.set_tls_pin(conn, camera_id, pin))
 
     async def _probe(self, url: str, credentials: Credentials | None) -> ProbeReport:
         real = await self._simulators.resolve(url)
