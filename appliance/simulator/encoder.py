@@ -40,12 +40,37 @@ class Encoder:
         self.planes = tuple(_view(plane) for plane in self._frame.planes)
 
     def encode(self, pts_ns: int, key: bool) -> list[Sample]:
+        # av keeps no reference to the picture: the encoders copy it before encode returns
         self._frame.pts = pts_ns
         self._frame.pict_type = PictureType.I if key else PictureType.NONE
         return [
             Sample(VIDEO, self._codec, split_annex_b(bytes(packet)), packet.pts or 0, packet.is_keyframe)
             for packet in self._context.encode(self._frame)
         ]
+
+
+class Studio:
+    """What one run draws with. Used by one thread at a time, and by no other run: the picture that is
+    being drawn when a run is cancelled is finished in its thread, beside the next run's first."""
+
+    def __init__(self) -> None:
+        self._made: tuple[CameraSpec, Scene, Encoder] | None = None
+
+    def picture(self, spec: CameraSpec, pts_ns: int, scene_s: float, stamp: Stamp, key: bool) -> list[Sample]:
+        """Draw and encode one. ``stamp.counter`` is the whole number, not yet modulo 65536."""
+        if self._made is None or self._made[0] is not spec:
+            self._made = spec, Scene(spec.width, spec.height, spec.seed), Encoder(spec)
+            key = True
+        _, scene, encoder = self._made
+        y, u, v = encoder.planes
+        scene.draw(y, u, v, scene_s)
+        if spec.stamp:
+            draw_stamp(y, u, v, stamp)
+        samples = encoder.encode(pts_ns, key)
+        if spec.sei and spec.bframes == 0:  # with B-frames the picture that comes out is not this one
+            for sample in samples:
+                _number(sample, stamp)
+        return samples
 
 
 class SceneSource:
@@ -56,7 +81,6 @@ class SceneSource:
         self._spec = spec
         self._clock = clock
         self._scene_began_ns = scene_began_ns
-        self._drawn: tuple[CameraSpec, Scene, Encoder] | None = None
         self._key_wanted = True
         self.counter = 0
 
@@ -77,18 +101,15 @@ class SceneSource:
 
     async def run(self, sink: Callable[[Sample], None]) -> None:
         began_ns = self._clock.monotonic_ns()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._run_video(sink, began_ns))
-                tone = make_tone(self._spec.audio)
-                if tone is not None:
-                    tasks.create_task(run_tone(tone, self._clock, began_ns, sink))
-        finally:
-            self._drawn = None
-            self._key_wanted = True
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_video(sink, began_ns))
+            tone = make_tone(self._spec.audio)
+            if tone is not None:
+                tasks.create_task(run_tone(tone, self._clock, began_ns, sink))
 
     async def _run_video(self, sink: Callable[[Sample], None], began_ns: int) -> None:
         loop = asyncio.get_running_loop()
+        studio = Studio()
         number = 0
         while True:
             pts_ns = round(number * NS / self._spec.fps)
@@ -98,32 +119,22 @@ class SceneSource:
             elif wait_ns < -_LATE_NS:
                 number += int(-wait_ns * self._spec.fps / NS)
                 continue
-            for sample in await loop.run_in_executor(None, self._picture, pts_ns, began_ns):
+            scene_s = (began_ns + pts_ns - self._scene_began_ns()) / NS
+            stamp = Stamp(self._clock.now_ns() // MS_NS, self.counter)
+            key, self._key_wanted = self._key_wanted, False
+            samples = await loop.run_in_executor(
+                None, studio.picture, self._spec, pts_ns, scene_s, stamp, key
+            )
+            self.counter += 1  # here, not in the thread: a picture nobody was sent has no number
+            for sample in samples:
                 sink(sample)
             number += 1
 
-    def _picture(self, pts_ns: int, began_ns: int) -> list[Sample]:
-        """Draw and encode one; in a thread, of which there is only one at a time per source."""
-        spec = self._spec
-        if self._drawn is None or self._drawn[0] is not spec:
-            self._drawn = spec, Scene(spec.width, spec.height, spec.seed), Encoder(spec)
-            self._key_wanted = True
-        _, scene, encoder = self._drawn
-        key, self._key_wanted = self._key_wanted, False
-        y, u, v = encoder.planes
-        scene.draw(y, u, v, (began_ns + pts_ns - self._scene_began_ns()) / NS)
-        time_ms = self._clock.now_ns() // MS_NS
-        if spec.stamp:
-            draw_stamp(y, u, v, Stamp(time_ms, self.counter & 0xFFFF))
-        samples = encoder.encode(pts_ns, key)
-        if spec.sei and spec.bframes == 0:  # with B-frames the picture that comes out is not this one
-            for sample in samples:
-                at = next(
-                    (n for n, unit in enumerate(sample.units) if not is_parameter_set(spec.codec, unit)), 0
-                )
-                sample.units.insert(at, sei_unit(spec.codec, time_ms, self.counter))
-        self.counter += 1
-        return samples
+
+def _number(sample: Sample, stamp: Stamp) -> None:
+    units = sample.units
+    at = next((n for n, unit in enumerate(units) if not is_parameter_set(sample.codec, unit)), 0)
+    units.insert(at, sei_unit(sample.codec, stamp.time_ms, stamp.counter))
 
 
 def _view(plane: av.video.plane.VideoPlane) -> Plane:

@@ -1,8 +1,12 @@
+import asyncio
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.base.clock import BoxClock
 from appliance.simulator.encoder import SceneSource
+from appliance.simulator.sample import Sample
 from appliance.simulator.sei import read_sei, sei_unit
 from appliance.simulator.spec import parse_spec
 
@@ -19,13 +23,21 @@ def test_other_units_are_none_of_ours() -> None:
     assert read_sei(sei_unit("h264", 1, 2)[:20]) is None
 
 
-def test_every_picture_of_a_scene_is_numbered() -> None:
-    clock = BoxClock()
-    for codec in ("h264", "h265"):
-        source = SceneSource(parse_spec(f"x?size=128x64&sei=1&codec={codec}"), clock, lambda: 0)
-        numbers = []
-        for n in range(20):
-            for sample in source._picture(n * 66_666_667, 0):
-                (found,) = [read for unit in sample.units if (read := read_sei(unit))]
-                numbers.append(found[1])
-        assert numbers == list(range(20))
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+async def test_every_picture_of_a_scene_is_numbered_over_all_runs(eager_clock: Any, codec: str) -> None:
+    source = SceneSource(parse_spec(f"x?size=128x64&sei=1&codec={codec}"), eager_clock, lambda: 0)
+    numbers: list[int] = []
+    keys: list[bool] = []
+
+    def sink(sample: Sample) -> None:
+        (found,) = [read for unit in sample.units if (read := read_sei(unit))]
+        numbers.append(found[1])
+        keys.append(sample.is_key)
+        if len(numbers) % 5 == 0:
+            run.cancel()
+
+    for _ in range(8):  # stopped and started at once, as a client that reconnects does it
+        run = asyncio.create_task(source.run(sink))
+        await asyncio.gather(run, return_exceptions=True)
+    assert numbers == list(range(40))
+    assert [number for number, key in zip(numbers, keys, strict=True) if key] == list(range(0, 40, 5))
