@@ -151,9 +151,16 @@ class Retention:
     async def run(self) -> None:
         """Sweep every ``INTERVAL_S`` or sooner, and whenever woken, until cancelled."""
         self._loop = asyncio.get_running_loop()
-        while True:
-            await self.run_once()
-            await self._pause()
+        self._stop.clear()
+        try:
+            while True:
+                try:
+                    await self.run_once()
+                except (ApplianceError, OSError) as error:
+                    log.error("retention: a sweep failed: %s", error)
+                await self._pause()
+        finally:
+            self.stop()
 
     async def run_once(self) -> RetentionState:
         """One sweep, in a thread; then ``on_state`` where the level has changed."""

@@ -212,6 +212,13 @@ def _create(root: Path, head: Head) -> tuple[Path, list[Path], int]:
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             except FileExistsError:
                 continue
+            except FileNotFoundError:
+                # Retention has just taken out the empty folder; or the disk is gone, and this says so.
+                if not root.is_dir():
+                    raise
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                touched = [folder, *folder.parents][: len(folder.relative_to(root).parts) + 1]
+                continue
             return path, touched, descriptor
     except OSError as error:
         raise fault_from(error) from error

@@ -225,7 +225,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
     archive_db = Database.open(tmp_path / "archive.db", "archive", synchronous="NORMAL")
     device = db.write_now(lambda conn: settings.ensure_device_id(conn, clock.now_ns()))
     index = Index(archive_db)
-    volumes = open_volumes([tmp_path / "recordings"], db, device, clock, 0.05, index.closed)
+    volumes = open_volumes([tmp_path / "recordings"], db, device, clock, 0.05, index.closed, index.dropped)
     volumes.start()
     gaps = Gaps()
     archive = Archive(db, archive_db, volumes, index, clock, gaps)
