@@ -4,10 +4,11 @@
 
 import { readFragment, readInit } from "./boxes.js";
 
-const SLACK_S = 0.13; // a new frame waits this long for its turn: the jitter of a LAN and of two busy cores
-const MOST_SLACK_S = 0.5; // grown to, while the browser drops frames
-const OFF_S = 0.06; // how far off the wanted distance may be before the speed changes,
-const ON_S = 0.01; // and how close it is brought: each change of speed may cost a frame, so few of them
+const SLACK_S = 0.11; // a new frame waits this long for its turn: the jitter of a LAN and of two busy cores
+const MOST_SLACK_S = 0.3; // grown to, while the browser drops frames
+const OFF_S = 0.04; // how far off the wanted distance may be before the speed changes,
+const ON_S = 0.008; // and how close it is brought: each change of speed may cost a frame, so few of them
+const SETTLE_MS = 4000; // after a start nobody counts frames yet: come close quickly
 const JUMP_AT_S = 2.0; // further behind than this, seek; counted as skipped
 const KEEP_S = 8; // behind the play head, in the source buffer
 const MOST_WAITING = 300; // fragments not yet appended
@@ -145,9 +146,11 @@ export class MsePlayer {
     this.#learnSlack();
     const off = this.lag - this.slack - this.duration;
     const away = Math.abs(off);
+    const settling = performance.now() - this.startedAt < SETTLE_MS;
     let rate = element.playbackRate;
     if (away < ON_S || (rate > 1 && off < 0) || (rate < 1 && off > 0)) rate = 1;
     else if (off > 0.5) rate = 1.4;
+    else if (settling) rate = off > 0 ? 1.1 : 0.9;
     else if (away > OFF_S && rate === 1) rate = off > 0 ? 1.05 : 0.95;
     if (element.playbackRate !== rate) element.playbackRate = rate;
     if (element.paused && document.visibilityState === "visible") element.play().catch(() => undefined);
@@ -157,9 +160,9 @@ export class MsePlayer {
   #learnSlack() {
     if (document.visibilityState !== "visible") return;
     const dropped = this.element.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
-    const settled = performance.now() - this.startedAt > 4000; // the first seek drops what lies before it
+    const settled = performance.now() - this.startedAt > SETTLE_MS; // the first seek drops what lies before it
     if (dropped > this.dropped && settled) this.slack = Math.min(MOST_SLACK_S, this.slack + 0.02);
-    else this.slack = Math.max(SLACK_S, this.slack - 0.0002); // back within minutes, at 5 looks a second
+    else this.slack = Math.max(SLACK_S, this.slack - 0.0004); // 2 ms a second
     this.dropped = dropped;
   }
 
