@@ -31,6 +31,7 @@ LOOKS = 3  # a violation counts when it is there each time
 PAUSE_S = 1.5  # longer than a row takes from a closed file to the index
 
 Progress = Callable[[int], None]
+Stream = tuple[str, str]
 
 
 def check(
@@ -51,19 +52,23 @@ def check(
     roots, found = _roots(db, volume_paths)
     found += _garbage(db, roots)
     files = FileCheck(quick=quick, progress=progress)
-    for camera_id, stream in _streams(db, archive, roots):
-        seen = look_at(db, archive, roots, files, camera_id, stream)
-        faults = _of_stream(db, seen)
-        for _ in range(LOOKS - 1):
-            if not faults:
-                break
+    suspects: dict[Stream, list[Violation]] = {}
+    for key in _streams(db, archive, roots):
+        suspects[key] = _of_stream(db, look_at(db, archive, roots, files, *key))
+        files.keep(bool(suspects[key]))
+    for _ in range(LOOKS - 1):
+        suspects = {key: faults for key, faults in suspects.items() if faults}
+        if suspects:
             threading.Event().wait(PAUSE_S)
-            seen = look_at(db, archive, roots, files, camera_id, stream)
-            still = {fault.same for fault in _of_stream(db, seen)}
-            faults = [fault for fault in faults if fault.same in still]
+        for key, faults in suspects.items():
+            still = {fault.same for fault in _of_stream(db, look_at(db, archive, roots, files, *key))}
+            suspects[key] = [fault for fault in faults if fault.same in still]
+    for key, faults in suspects.items():
         if faults and repair:
-            faults = check_repair.mend_stream(db, archive, roots, files, seen, faults)
-        found += faults
+            seen = look_at(db, archive, roots, files, *key)
+            found += check_repair.mend_stream(db, archive, roots, files, seen, faults)
+        else:
+            found += faults
     return sorted(found, key=lambda fault: (fault.rule, fault.stream or "", fault.path or ""))
 
 

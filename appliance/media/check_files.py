@@ -61,6 +61,7 @@ class FileCheck:
         self._quick = quick
         self._progress = progress
         self._seen: dict[Path, tuple[tuple[int, int], FileReport]] = {}
+        self._recent: list[Path] = []
         self.count = 0
 
     def report(self, path: Path, volume_id: str, relative: str) -> FileReport:
@@ -72,10 +73,19 @@ class FileCheck:
             return known[1]
         made = self._read(path, volume_id, relative, stat.st_size)
         self._seen[path] = (key, made)
+        self._recent.append(path)
         self.count += 1
         if self._progress is not None:
             self._progress(self.count)
         return made
+
+    def keep(self, is_suspect: bool) -> None:
+        """What was read since the last call is remembered only where it is looked at again: a ring has
+        a million files."""
+        if not is_suspect:
+            for path in self._recent:
+                self._seen.pop(path, None)
+        self._recent.clear()
 
     def _read(self, path: Path, volume_id: str, relative: str, size: int) -> FileReport:
         try:
