@@ -5,8 +5,10 @@ carry on what is known; recovery from the last observation after OC-SORT (J. Cao
 section 4.3); boxes are buffered by an amount that grows with the time since a track was seen (C-BIoU,
 F. Yang et al., 2023), because at 1 to 5 frames a second plain overlap is often nil.
 
-Our own rule: nothing leaves without moving. A track that stood still and whose place shows no motion
-ages thirty times slower, so that a person at a table outlives the frames the detector misses.
+Our own rules. Nothing leaves without moving: a track that stood still and whose place shows no motion
+ages thirty times slower, so that a person at a table outlives the frames the detector misses. And what
+never moved must convince: furniture that a model half takes for something is no track until its score
+says so, time and again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +25,10 @@ from appliance.vision.match import FORBIDDEN, Columns, Matrix, assign, covered, 
 MEMORY_S = 2.5  # unseen for so long, a track ends
 STILL_AGEING = 1 / 30  # of that, where its place shows no motion
 SURE = 0.7  # score at which one frame is enough
-CONFIRM_HITS = 2
+CONFIRM_HITS = 2  # for what moved
+CONFIRM_SHIFT = 0.25  # of its longer side: so far from where it was first seen
+CONFIRM_STILL_HITS, CONFIRM_STILL_SCORE = 10, 0.6  # for what stands where it was first seen
+YOUNG_HITS = 4  # tracks below it are looked at in every frame
 TENTATIVE_S = 1.2  # unseen for so long, an unconfirmed one is forgotten
 STILL_S = 3.0
 STILL_REACH = 0.12  # of its longer side: what it may wander and still stand
@@ -43,7 +48,7 @@ _KINDS = {
 KIND = {name: kind for kind, names in _KINDS.items() for name in names}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
     """``box`` is the last observation; ``velocity`` in picture widths per second, per corner."""
 
@@ -68,6 +73,19 @@ class Track:
 
     def stationary(self) -> bool:
         return self.time_ns - self.still_since_ns >= STILL_S * 1e9
+
+    def convincing(self, score: float) -> bool:
+        """``score`` is that of the newest observation."""
+        if score >= SURE:
+            return True
+        first = _corners(self.first.bbox)
+        # Both edges of a side, the same way: what is covered or uncovered in passing moves only one.
+        edges = self.box - first
+        same_way = edges[:2] * edges[2:] > 0
+        shift = float((np.minimum(np.abs(edges[:2]), np.abs(edges[2:])) * same_way).max())
+        if shift > CONFIRM_SHIFT * float((first[2:] - first[:2]).max()):
+            return self.hits >= CONFIRM_HITS
+        return self.hits >= CONFIRM_STILL_HITS and self.score >= CONFIRM_STILL_SCORE
 
     def predicted(self, time_ns: int) -> Columns:
         seconds = min(COAST_S, max(0.0, (time_ns - self.time_ns) / 1e9))
@@ -95,7 +113,8 @@ class Tracker:
 
     @property
     def unsure(self) -> bool:
-        return any(not track.confirmed for track in self._tracks)
+        """Some are so new that the next frame will tell what they are."""
+        return any(not track.confirmed and track.hits < YOUNG_HITS for track in self._tracks)
 
     def seed(self, points: Iterable[TrackPoint]) -> None:
         """Take over tracks that another worker had begun: they wait to be seen again."""
@@ -223,7 +242,7 @@ class Tracker:
         track.hits += 1
         points = []
         if not track.confirmed:
-            if track.hits < CONFIRM_HITS:
+            if not track.convincing(score):
                 return []
             points.append(self._confirm(track))
         return [*points, self._point(track, "update")]

@@ -76,11 +76,22 @@ def test_a_walk_is_one_track(ids):
     assert points[0].phase == "start" and points[0].time_ns == 10**18
 
 
-def test_one_weak_box_is_no_track_and_two_are(ids):
+def test_one_weak_box_is_no_track_and_two_that_moved_are(ids):
     assert walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], []]) == []
-    points = walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], [person(0.3, score=0.5)]])
+    points = walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], [person(0.42, score=0.5)]])
     assert [p.phase for p in points] == ["start", "update"]
     assert points[0].time_ns < points[1].time_ns
+
+
+def test_furniture_that_half_looks_like_something_is_no_track(ids):
+    tracker = Tracker("yard", ids, 0.4)
+    assert walk(tracker, [[(0.5, 0.6, 0.63, 0.77, 0.55, 2)]] * 100, motion=STILL) == []
+    assert not tracker.unsure  # and it does not cost a look in every frame
+
+
+def test_who_stands_there_from_the_beginning_is_a_track_in_time(ids):
+    points = walk(Tracker("yard", ids, 0.4), [[person(0.5, score=0.65)]] * 12, motion=STILL)
+    assert points[0].phase == "start"
 
 
 def test_a_sure_box_starts_at_once(ids):
@@ -183,3 +194,10 @@ def test_iou_of_known_boxes():
     a = np.array([[0, 0, 2, 2]], np.float32)
     b = np.array([[1, 1, 3, 3], [0, 0, 2, 2], [5, 5, 6, 6]], np.float32)
     assert np.allclose(iou(a, b), [[1 / 7, 1, 0]])
+
+
+def test_tentative_tracks_are_forgotten_one_by_one(ids):
+    """Several at once, of which some are seen again."""
+    weak = [person(0.1, score=0.5), person(0.4, score=0.5), person(0.7, score=0.5)]
+    frames = [weak, [], [weak[1]], [], [], [], [], [], [], []]
+    assert walk(Tracker("yard", ids, 0.4), frames) == []
