@@ -2,14 +2,16 @@
 """An RTSP camera that is not ours: gst-rtsp-server, run with Debian's Python (which has ``gi``).
 
     gst_camera.py FILE [--mounts N] [--fps F] [--codec h264|h265] [--user U --password P]
-                  [--certificate PEM] [--frames N]
+                  [--certificate PEM] [--frames N] [--once]
 
 Serves the access units of FILE (an MP4) in a loop at /cam0, /cam1 ... over TCP, and prints one JSON
-line: {"port": N}. ``--frames``: the stream ends after so many. Uses nothing of the project.
+line: {"port": N}. ``--frames``: the stream ends after so many; with ``--once`` the camera is not there
+any more then. Uses nothing of the project.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 
 import gi
 
@@ -36,9 +38,16 @@ def access_units(path: str, codec: str) -> list[tuple[bytes, int, int]]:
 
 
 class Camera(GstRtspServer.RTSPMediaFactory):
-    def __init__(self, units: list[tuple[bytes, int, int]], codec: str, fps: float, frames: int) -> None:
+    def __init__(
+        self,
+        units: list[tuple[bytes, int, int]],
+        codec: str,
+        fps: float,
+        frames: int,
+        gone: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
-        self._units, self._fps, self._frames = units, fps, frames
+        self._units, self._fps, self._frames, self._gone = units, fps, frames, gone
         self.set_shared(True)
         self.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
         caps = f"video/x-{codec},stream-format=byte-stream,alignment=au"
@@ -52,11 +61,19 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         frame_ns = Gst.SECOND / self._fps
         length_ns = int(len(self._units) * frame_ns)
         first_dts = min(dts for _, _, dts in self._units)
-        sent = 0
+        sent, began_us = 0, GLib.get_monotonic_time()
 
         def push() -> bool:
+            # By the clock and not by intervals, whose rounding would make a camera of 15.15 fps.
+            while sent * 1_000_000 <= (GLib.get_monotonic_time() - began_us) * self._fps:
+                if not push_one():
+                    return False
+            return True
+
+        def push_one() -> bool:
             nonlocal sent
             if self._frames and sent >= self._frames:
+                self._gone()
                 source.emit("end-of-stream")
                 return False
             loop, number = divmod(sent, len(self._units))
@@ -68,7 +85,7 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             sent += 1
             return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
 
-        GLib.timeout_add(int(1000 / self._fps), push)
+        GLib.timeout_add(max(1, int(250 / self._fps)), push)
 
 
 def guard(server: GstRtspServer.RTSPServer, mounts: list[Camera], options: argparse.Namespace) -> None:
@@ -106,15 +123,24 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--certificate")
     parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--once", action="store_true")
     options = parser.parse_args()
     Gst.init(None)
     units = access_units(options.file, options.codec)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service("0")
-    cameras = [Camera(units, options.codec, options.fps, options.frames) for _ in range(options.mounts)]
+    mounts = server.get_mount_points()
+
+    def leave(number: int) -> Callable[[], None]:
+        return lambda: mounts.remove_factory(f"/cam{number}") if options.once else None
+
+    cameras = [
+        Camera(units, options.codec, options.fps, options.frames, leave(number))
+        for number in range(options.mounts)
+    ]
     for number, camera in enumerate(cameras):
-        server.get_mount_points().add_factory(f"/cam{number}", camera)
+        mounts.add_factory(f"/cam{number}", camera)
     guard(server, cameras, options)
     server.attach(None)
     print(json.dumps({"port": server.get_bound_port()}), flush=True)

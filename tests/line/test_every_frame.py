@@ -1,0 +1,100 @@
+"""Cameras that are not ours, every frame numbered by its content: all of them are in the files, once."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import av
+import pytest
+
+FPS = 15
+FILM_S = 20
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory) -> Path:
+    """1080p15, a key frame every second, no two access units alike."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    moving = f"testsrc2=size=1920x1080:rate={FPS}:duration={FILM_S}"
+    code = ["-c:v", "libx264", "-preset", "ultrafast", "-g", str(FPS), "-keyint_min", str(FPS)]
+    code += ["-sc_threshold", "0", "-bf", "0", "-b:v", "1500k", "-maxrate", "1500k", "-bufsize", "1500k"]
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", moving, *code, "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def digests(film, tools) -> list[str]:
+    """Of the film's pictures, in order."""
+    with av.open(str(film)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    found = [tools.slices("h264", tools.split(packet)) for packet in packets]
+    assert len(set(found)) == len(found) == FPS * FILM_S
+    return found
+
+
+def first_run(box, tools, digests, camera_id) -> list[int]:
+    """Numbers in the film of the pictures of the camera's first run, as the files have them."""
+    number_of = {digest: number for number, digest in enumerate(digests)}
+    (_, samples), *later = box.samples(camera_id).items()
+    assert not later, f"{camera_id}: {1 + len(later)} runs where one was to be"
+    return [number_of[tools.slices("h264", tools.split(sample))] for sample in samples]
+
+
+async def settled(box, tools, camera_id: str) -> list[dict]:
+    """The ledger once the silence behind the last frame shows in it."""
+
+    async def look():
+        spans = await box.spans(camera_id)
+        return spans if spans[-1]["state"] == "gap" else None
+
+    return await tools.until(look, 10)
+
+
+async def record_all(box, gst, film, digests, tools, mounts: int, frames: int) -> list[int]:
+    """``mounts`` cameras send ``frames`` each and are gone; how many frames each left in the files."""
+    options = ("--mounts", str(mounts), "--fps", str(FPS), "--frames", str(frames), "--once")
+    async with gst(film, *options) as address:
+        await box.start("--detector", "motion")
+        ids = [await box.add_camera(f"cam{n}", f"rtsp://{address}/cam{n}") for n in range(mounts)]
+        for camera_id in ids:
+            await box.in_state(camera_id, "recording", 20)
+        for camera_id in ids:
+            await box.in_state(camera_id, "offline", frames / FPS + 30)
+        spans = {camera_id: await settled(box, tools, camera_id) for camera_id in ids}
+    assert (await box.stop())[0] == 0
+    counts = []
+    for camera_id in ids:
+        states = [(span["state"], span["cause"]) for span in spans[camera_id]]
+        assert [state for state, _ in states] == ["gap", "recorded", "gap"], states
+        numbers = first_run(box, tools, digests, camera_id)
+        assert numbers[0] % FPS == 0, "it begins with a key frame"
+        first = numbers[0]
+        assert numbers == [n % len(digests) for n in range(first, first + len(numbers))]
+        assert first + len(numbers) == frames if frames <= len(digests) else True
+        assert (numbers[-1] + 1) % len(digests) == frames % len(digests), "the last frame sent is there"
+        assert first <= 3 * FPS, "it begins soon"
+        counts.append(len(numbers))
+        span = spans[camera_id][1]
+        long_s = tools.seconds(span["end"]) - tools.seconds(span["start"])
+        assert long_s == pytest.approx(len(numbers) / FPS, rel=0.01, abs=0.2)
+    checked = box.check()
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    paths = [path for camera_id in ids for path, _ in box.segments(camera_id)]
+    said = [await asyncio.to_thread(tools.complaints, path) for path in paths]
+    assert not any(said), [text[:300] for text in said if text]
+    return counts
+
+
+async def test_every_frame_is_in_the_files_once(box, gst, film, digests, tools):
+    counts = await record_all(box, gst, film, digests, tools, mounts=2, frames=5 * FPS)
+    assert min(counts) >= 2 * FPS
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+async def test_eight_cameras_for_ten_minutes(box, gst, film, digests, tools):
+    frames = 600 * FPS
+    counts = await record_all(box, gst, film, digests, tools, mounts=8, frames=frames)
+    assert min(counts) >= frames - 3 * FPS
+    print(f"8 cameras: {counts} frames of {frames} each, from the first key frame on, once and in order")
