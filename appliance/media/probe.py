@@ -130,6 +130,8 @@ class _Look:
         )  # fmt: skip
 
     def _fps(self) -> float | None:
+        if len(self._keys) > 1:  # one whole GOP, whatever the order of its frames
+            return round((len(self._stamps) - 1) * TIMESCALE / (self._keys[1] - self._keys[0]), 2)
         stamps = sorted(self._stamps)
         if len(stamps) < 3 or stamps[-1] == stamps[0]:
             return self._source.fps

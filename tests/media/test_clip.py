@@ -254,6 +254,27 @@ async def test_a_drifting_crystal_never_turns_time_back(box, tmp_path, film, dec
     assert shown[-1][0] == pytest.approx(119 / 15, abs=0.02)
 
 
+def test_a_correction_larger_than_a_frame_is_spread() -> None:
+    """60 s segments may move by 300 ms: the frames keep half their distance until it is made up."""
+    from array import array
+
+    from appliance.media.clip import _VideoTables
+    from appliance.media.layout import Layout
+
+    def layout(first: int) -> Layout:
+        decodes = array("q", range(first * 6000, (first + 15) * 6000, 6000))
+        return Layout(
+            array("Q", range(15)), array("I", [9] * 15), decodes, decodes, array("I", [6000] * 15), [0]
+        )
+
+    tables, shifts = _VideoTables(), []
+    for number in range(12):
+        ideal = 0 if number == 0 else -27_000
+        shifts.append(tables.add(layout(number * 15), 0, 15, ideal, number > 0))
+    assert shifts == [max(-27_000, -3000 * number) for number in range(12)]
+    assert {value for _, value in tables._steps.runs} == {6000, 3000}
+
+
 async def test_it_is_progressive(box, tmp_path, film) -> None:
     box.add_camera()
     began_ns = box.clock.now_ns()

@@ -125,6 +125,8 @@ async def test_keys_are_looked_up_never_followed(box, film) -> None:
         "..",
         "../../etc/passwd",
         keys[0] + "A",
+        keys[0] + "!",
+        keys[0] + "\n",
         keys[0][:-4],
         "a" * 500,
         made("a/b/c"),

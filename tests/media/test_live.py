@@ -111,7 +111,11 @@ async def test_a_gop_without_end_does_not_fill_the_memory() -> None:
     for number in range(1, 200):
         fan.put(picture(number, 1000, 200_000))
     assert sum(len(item.body) for _, item in fan._gop[0]) <= 17_000_000
-    assert await taken(hub.open("gate", "main")) == [INIT]  # no key frame, nothing to begin with
+    viewer = hub.open("gate", "main")
+    assert await taken(viewer) == [INIT]  # no key frame, nothing to begin with
+    fan.put(picture(200, 1000))
+    fan.put(picture(1000, 1000))
+    assert await taken(viewer) == [1000]
 
 
 async def test_sub_falls_back_and_removal_ends() -> None:
