@@ -88,6 +88,7 @@ async def test_people_are_added_by_an_admin_only(page, sign_in):
     await page.check("#user-form [value=operator]")
     await page.click("#user-form [type=submit]")
     await page.locator("#users", has_text="night-guard").wait_for()
+    await page.wait_for_load_state("load")  # the page loads again after adding; then its script listens
     delete = page.locator("#users li", has_text="night-guard").locator("[data-delete]")
     await delete.click()
     await delete.click()

@@ -3,9 +3,10 @@
 
 const AGAIN_MS = 8000;
 const KEY = "aries.sound";
+const RINGING_KEY = "aries.ringing"; // of this tab: going to another page does not silence an alarm
 
 let context = null;
-let ringing = new Set();
+const ringing = new Set();
 let timer = 0;
 const changed = new EventTarget();
 
@@ -24,6 +25,7 @@ export const sound = {
 /** Rings for this alert until `quiet(id)`. */
 export function ring(id) {
   ringing.add(id);
+  remember();
   if (!timer) {
     chime();
     timer = setInterval(chime, AGAIN_MS);
@@ -33,11 +35,22 @@ export function ring(id) {
 
 export function quiet(id) {
   if (!ringing.delete(id)) return;
+  remember();
   if (ringing.size === 0) {
     clearInterval(timer);
     timer = 0;
   }
   say();
+}
+
+/** What rang on the page before, and is still in `open`, rings on. */
+export function ringOn(open) {
+  for (const id of JSON.parse(sessionStorage.getItem(RINGING_KEY) ?? "[]")) if (open.has(id)) ring(id);
+  remember();
+}
+
+function remember() {
+  sessionStorage.setItem(RINGING_KEY, JSON.stringify([...ringing]));
 }
 
 function say() {

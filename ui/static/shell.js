@@ -2,7 +2,7 @@
 // connection's state, and announcements for those who listen instead of look.
 
 import { call, get, post, Refusal } from "./api.js";
-import { quiet, ring, sound, tryUnasked } from "./alarm.js";
+import { quiet, ring, ringOn, sound, tryUnasked } from "./alarm.js";
 import { journal } from "./journal.js";
 import { boxNow, clock, day, fillTimes, syncClock } from "./time.js";
 import { cameraName } from "./words.js";
@@ -166,6 +166,7 @@ async function startAlerts() {
   try {
     const { alerts } = await get("/alerts?status=new&limit=200");
     for (const alert of alerts) open.set(alert.id, alert);
+    ringOn(open);
     changed();
   } catch (error) {
     if (error.status !== 404) complain(error);

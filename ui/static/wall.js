@@ -77,7 +77,9 @@ function layOut() {
     grid.toggleAttribute("data-narrow", count > 6);
     return;
   }
-  const high = Math.max(220, innerHeight - grid.getBoundingClientRect().top - scrollY - 16);
+  // Where the column stands below, leave it a third of the first look.
+  const share = innerWidth <= 1100 ? 0.66 : 1;
+  const high = Math.max(220, innerHeight * share - grid.getBoundingClientRect().top - scrollY - 16);
   let best = { width: 0, columns: 1 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
