@@ -258,7 +258,7 @@ def test_a_correction_larger_than_a_frame_is_spread() -> None:
     """60 s segments may move by 300 ms: the frames keep half their distance until it is made up."""
     from array import array
 
-    from appliance.media.clip import _VideoTables
+    from appliance.media.clip_tables import VideoTables
     from appliance.media.layout import Layout
 
     def layout(first: int) -> Layout:
@@ -267,7 +267,7 @@ def test_a_correction_larger_than_a_frame_is_spread() -> None:
             array("Q", range(15)), array("I", [9] * 15), decodes, decodes, array("I", [6000] * 15), [0]
         )
 
-    tables, shifts = _VideoTables(), []
+    tables, shifts = VideoTables(), []
     for number in range(12):
         ideal = 0 if number == 0 else -27_000
         shifts.append(tables.add(layout(number * 15), 0, 15, ideal, number > 0))
