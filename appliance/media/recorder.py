@@ -88,6 +88,7 @@ class Recorder:
             for number, key in enumerate(new):
                 await self._start_stream(wanted[key], number * STAGGER_S)
             for key in set(changed) - set(wanted):
+                self._ledgers[key].lost(*key, now_ns, "disabled")  # also where it was offline
                 if key[0] not in self._cameras:
                     self.live.remove(*key)
             await self._note_disabled(cameras)
@@ -228,6 +229,8 @@ class Recorder:
             thread.stop("restart")
         await self._join(list(self._threads))
         await asyncio.to_thread(self._ports.volumes.stop)
+        for ledger in self._ledgers.values():
+            ledger.flush()
 
         def alive(conn: sqlite3.Connection) -> None:
             recovery.note_alive(conn, self._ports.clock.now_ns(), self._ports.boot_id)

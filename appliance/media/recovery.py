@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import sqlite3
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from appliance.store.database import Database
 log = logging.getLogger(__name__)
 
 HOUR_NS = 3600 * SECOND_NS
+MANY = 500  # rows looked up at once: a few hours of one stream
 SEAMS = 8  # segments of a stream that a crash may have left unfinished, generously
 QUARANTINE = ".quarantine"
 ALIVE_KEY = "alive_ns"
@@ -41,6 +43,8 @@ class Recovered(NamedTuple):
 def recover(db: Database, archive: Database, volumes: Volumes) -> Recovered:
     """Make R1, R3 and R5 hold. Volumes that are not there are left alone."""
     usable = [volume for volume in volumes.all if volume.usable() is None]
+    for volume in volumes.all:
+        volume.awaits_recovery = volume not in usable
     gone = replay_garbage(db, archive, usable)
     forget_expired(db, archive, usable)
     alive_ns, _ = db.read_now(_last_life)
@@ -137,19 +141,70 @@ def forget_expired(db: Database, archive: Database, usable: list[Volume]) -> int
     return len(back)
 
 
-def mend_newest(archive: Database, volume: Volume, alive_ns: int = 0) -> tuple[list[Segment], int]:
+def recover_late(db: Database, archive: Database, volume: Volume) -> list[Segment]:
+    """``recover`` for a volume that came back while the box runs: what it held before the start.
+
+    A stream whose gap from before the start is still open has to wait: its end is the recorder's.
+    """
+    replay_garbage(db, archive, [volume])
+    before_ns = volume.began_ns - SECOND_NS
+    waiting = {
+        (gap.camera_id, gap.stream)
+        for gap, _ in db.read_now(gaps.open_gaps)
+        if gap.start_ns < before_ns and gap.cause != "disabled"
+    }
+    rows, _ = mend_newest(archive, volume, before_ns=before_ns, skip=waiting)
+
+    def fit(conn: sqlite3.Connection) -> None:
+        for row in rows:
+            _cut_out(conn, row)
+
+    if rows:
+        db.write_now(fit)
+    volume.awaits_recovery = bool(waiting)
+    return rows
+
+
+def _cut_out(conn: sqlite3.Connection, row: Segment) -> None:
+    """The ledger said that nothing was recorded: the disk that knew better was away."""
+    for gap, boot in gaps.with_boots(conn, row.camera_id, row.stream):
+        if gap.end_ns is None or gap.end_ns <= row.start_ns or gap.start_ns >= row.end_ns:
+            continue
+        gaps.put(
+            conn,
+            Gap(gap.camera_id, gap.stream, gap.start_ns, max(gap.start_ns, row.start_ns), gap.cause),
+            boot,
+        )
+        gaps.put(conn, Gap(gap.camera_id, gap.stream, row.end_ns, gap.end_ns, gap.cause), boot)
+
+
+def mend_newest(
+    archive: Database,
+    volume: Volume,
+    alive_ns: int = 0,
+    before_ns: int | None = None,
+    skip: Collection[tuple[str, str]] = (),
+) -> tuple[list[Segment], int]:
     """Index the files behind the newest row of each stream; how many held nothing.
 
     Only the last hours are walked: a month of 32 cameras is millions of files. ``alive_ns`` is the
-    last sign of life: behind a backward step of the clock it is older than the newest row.
+    last sign of life: behind a backward step of the clock it is older than the newest row. With
+    ``before_ns`` files that were touched later are left alone: somebody writes them.
     """
     made: list[Segment] = []
     lost = 0
     for stream_dir in stream_dirs(volume.root):
-        paths = _candidates(archive, stream_dir, alive_ns)
+        key = (stream_dir.parent.name, stream_dir.name)
+        if key in skip:
+            continue
+        alive_or_last_ns = alive_ns if before_ns is None else _last_on(archive, volume, *key)
+        paths = _candidates(archive, stream_dir, alive_or_last_ns)
+        known = _newest_paths(archive, volume.id, *key)
         for number, path in enumerate(paths):
             relative = str(path.relative_to(volume.root))
-            if _indexed(archive, volume.id, relative):
+            if relative in known or _indexed(archive, volume.id, relative):
+                continue
+            if before_ns is not None and path.stat().st_mtime_ns >= before_ns:
                 continue
             try:
                 row = mend(path, volume.id, relative, not_after_ns=_next_start(path, paths[number + 1 :]))
@@ -196,6 +251,17 @@ def quarantine(root: Path, path: Path) -> Path:
     fsync_dir(folder)
     fsync_dir(path.parent)
     return folder / name
+
+
+def _newest_paths(archive: Database, volume_id: str, camera_id: str, stream: str) -> set[str]:
+    newest = archive.read_now(lambda conn: segments.newest(conn, camera_id, stream, MANY))
+    return {row.path for row in newest if row.volume_id == volume_id}
+
+
+def _last_on(archive: Database, volume: Volume, camera_id: str, stream: str) -> int:
+    """Where a stream's rows on one volume end; 1 where there are none: all hours are walked."""
+    rows = archive.read_now(lambda conn: segments.of_stream(conn, camera_id, stream))
+    return max((row.end_ns for row in rows if row.volume_id == volume.id), default=1)
 
 
 def _indexed(archive: Database, volume_id: str, relative: str) -> bool:
@@ -273,7 +339,8 @@ def settle(
     ``blame`` (the last bytes of a segment, or a row, were lost).
     """
     newest = archive.read_now(lambda conn: segments.newest(conn, camera_id, stream, SEAMS))
-    known = db.read_now(lambda conn: gaps.with_boots(conn, camera_id, stream))
+    since_ns = min((row.start_ns for row in newest), default=0)
+    known = db.read_now(lambda conn: gaps.with_boots(conn, camera_id, stream, since_ns))
     left = next((gap for gap, _ in known if gap.end_ns is None and gap.cause == "disabled"), None)
     if left is not None and not any(row.start_ns >= left.start_ns for row in newest):
         return Past(left.start_ns, left)

@@ -202,6 +202,10 @@ class Retention:
         """Delete what must go, in small batches; blocks. Returns the new state."""
         self._failing.clear()
         usable = [volume for volume in self._volumes.all if volume.usable() is None]
+        for volume in usable:
+            if volume.awaits_recovery:
+                found = recovery.recover_late(self._db, self._archive, volume)
+                log.info("volume %s came back with %d segments", volume.root, len(found))
         wanted, known = self._db.read_now(_wishes)
         self._finish_garbage(usable)
         self._by_age(usable, wanted, known)

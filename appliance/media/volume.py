@@ -89,6 +89,8 @@ class Volume:
         self._open: dict[SegmentWriter, None] = {}
         self._stopping = False
         self.last_sync_ns = clock.monotonic_ns()
+        self.began_ns = clock.now_ns()
+        self.awaits_recovery = False  # it was not there when the box started
         self.fault: GapCause | None = None
         self._fault_ns = 0
         self.on_full: Callable[[], None] = lambda: None  # retention; must not wait
@@ -139,10 +141,13 @@ class Volume:
     def _run(self) -> None:
         while not self._stopping:
             began_ns = self._clock.monotonic_ns()
-            self._drain(self._tick_s)
-            for writer in list(self._open):
-                self._sync(writer)
-            self._mend_later()
+            try:
+                self._drain(self._tick_s)
+                for writer in list(self._open):
+                    self._sync(writer)
+                self._mend_later()
+            except Exception:  # one file that nobody foresaw must not leave all others without syncs
+                log.exception("volume %s", self.root.name)
             self.last_sync_ns = self._clock.monotonic_ns()
             passed_s = (self.last_sync_ns - began_ns) / 1e9
             if passed_s > self._tick_s * 4:
@@ -217,7 +222,8 @@ class Volume:
         durable, the rest is a gap (R3, R4).
         """
         good_bytes, good_ns = writer.durable
-        end_ns = writer.end_ns if writer.fault is None else good_ns
+        # A new anchor may let the next segment begin a little before this one's last frame ends.
+        end_ns = writer.end_ns if writer.fault is None else min(good_ns, writer.end_ns)
         try:
             fault = self.usable()
             if fault is not None:

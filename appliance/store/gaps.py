@@ -55,11 +55,14 @@ def of_stream(conn: sqlite3.Connection, camera_id: str, stream: str) -> list[Gap
     return _gaps(rows)
 
 
-def with_boots(conn: sqlite3.Connection, camera_id: str, stream: str) -> list[tuple[Gap, str]]:
-    """All gaps of a stream with the boot each began in, by start."""
+def with_boots(
+    conn: sqlite3.Connection, camera_id: str, stream: str, since_ns: int = 0
+) -> list[tuple[Gap, str]]:
+    """Gaps of a stream that reach behind ``since_ns``, with the boot each began in, by start."""
     rows = conn.execute(
-        f"SELECT {_COLUMNS}, boot_id FROM gaps WHERE camera_id=? AND stream=? ORDER BY start_ns",
-        (camera_id, stream),
+        f"SELECT {_COLUMNS}, boot_id FROM gaps WHERE camera_id=? AND stream=?"
+        " AND (end_ns IS NULL OR end_ns>?) ORDER BY start_ns",
+        (camera_id, stream, since_ns),
     )
     return [(Gap(*tuple(row)[:5]), row["boot_id"]) for row in rows]
 

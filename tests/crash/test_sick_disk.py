@@ -12,6 +12,7 @@ def span_of(bench, cause: str, camera: str = "cam0"):
     return [gap for gap in bench.gaps(camera) if gap.cause == cause]
 
 
+@pytest.mark.long  # in one process: tests/media/test_volume.py
 def test_a_failed_sync_is_a_gap_and_recording_goes_on(bench, film, strace):
     inject = ["-e", "inject=fdatasync:error=EIO:when=30"]
     box = bench.start(film, CAMERAS, 9, "--segment", "2", before=[*strace, *inject])
@@ -47,7 +48,7 @@ def test_the_nth_sync_fails_or_kills(bench, film, strace, number):
 )
 def test_a_slow_disk_costs_no_frame(bench, film, strace, delay_ms):
     before = [*strace, "-e", f"inject=fdatasync:delay_enter={delay_ms * 1000}"]
-    box = bench.start(film, 3, 4, "--segment", "2", before=before)
+    box = bench.start(film, 3, 3, "--segment", "1", before=before)
     box.recording(3)
     assert box.finish() == 0, box.errors
     assert bench.lost_s(box) == 0
@@ -59,9 +60,9 @@ def test_a_slow_disk_costs_no_frame(bench, film, strace, delay_ms):
 
 
 def test_a_full_disk_is_a_gap_until_retention_makes_room(bench, fat_film, tmpfs):
-    bench.volume = tmpfs(16)
-    more = ("--volume", str(bench.volume), "--segment", "1", "--retention", "9")
-    box = bench.start(fat_film, 3, 18, *more)
+    bench.volume = tmpfs(6)
+    more = ("--volume", str(bench.volume), "--segment", "1", "--retention", "4.5")
+    box = bench.start(fat_film, 3, 9, *more)
     box.wait_for(lambda line: "full" in (line.get("error") or ""))
     box.wait_for(lambda line: line.get("state") == "recording", start=len(box.said))
     full = len(box.said)
@@ -74,6 +75,7 @@ def test_a_full_disk_is_a_gap_until_retention_makes_room(bench, fat_film, tmpfs)
     assert gaps and all(gap.end_ns is not None for gap in gaps)
 
 
+@pytest.mark.long
 def test_retention_keeps_a_small_disk_from_ever_being_full(bench, fat_film, tmpfs):
     bench.volume = tmpfs(24)
     more = ("--volume", str(bench.volume), "--segment", "1", "--retention", "0")
@@ -97,9 +99,9 @@ def test_a_missing_disk_gets_nothing_written_in_its_place(bench, film, tmp_path)
     bench.volume.rmdir()
     away.rename(bench.volume)
     box.wait_for(lambda line: line.get("state") == "recording", start=len(box.said))
-    box.run_for(3.5)
-    assert bench.check() == []
+    box.run_for(2.5)
     box.kill()
+    assert bench.check() == []
     box = bench.start(film, 2, 0.5)
     box.recording(2)
     box.finish()
@@ -110,7 +112,7 @@ def test_a_missing_disk_gets_nothing_written_in_its_place(bench, film, tmp_path)
 
 def test_a_disk_that_takes_no_writes_is_a_disk_error(bench, film, strace):
     fail = ["-e", "trace=writev", "-e", "inject=writev:error=EROFS:when=30..33"]
-    box = bench.start(film, 2, 8, "--segment", "1", before=[*strace, *fail])
+    box = bench.start(film, 2, 6, "--segment", "1", before=[*strace, *fail])
     box.wait_for(lambda line: "does not take writes" in (line.get("error") or ""))
     box.wait_for(lambda line: line.get("state") == "recording", start=len(box.said))
     assert box.finish() == 0, box.errors

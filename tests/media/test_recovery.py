@@ -310,3 +310,29 @@ def test_seams_close_whatever_was_lost(parts, is_open):
         reached = max(reached, end)
     for start, end in footage:
         assert not any(s < end and start < e for s, e in laid), "a gap lies over footage"
+
+
+def test_a_volume_that_comes_back_late_brings_its_footage_with_it(crashed):
+    """The disk was away when the box started: its torn segment lay under a gap until now."""
+    volume, root = crashed.volumes.all[0], root_of(crashed)
+    for path in (crashed.last, *crashed.last.parent.glob("*.mp4")):
+        os.utime(path, ns=(crashed.clock.now_ns(), crashed.clock.now_ns()))
+    away = root.with_name("away")
+    root.rename(away)
+    crashed.clock.tick(60)
+    volume.began_ns = crashed.clock.now_ns()
+    gap = start_again(crashed)
+    assert volume.awaits_recovery and gap.start_ns == rows_of(crashed)[-1].end_ns
+    away.rename(root)
+    assert recovery.recover_late(crashed.db, crashed.archive_db, volume) == []  # the gap is the recorder's
+    assert volume.awaits_recovery
+    crashed.clock.tick(5)
+    ended = Gap(*KEY, gap.start_ns, crashed.clock.now_ns(), gap.cause)
+    crashed.db.write_now(lambda conn: gaps.put(conn, ended, "boot"))
+    being_written = crashed.last.with_name("20990101T000000.000Z.mp4")
+    being_written.write_bytes(b"")
+    found = recovery.recover_late(crashed.db, crashed.archive_db, volume)
+    assert len(found) == 1 and not volume.awaits_recovery and being_written.exists()
+    being_written.unlink()
+    assert gaps_of(crashed)[-1] == Gap(*KEY, found[0].end_ns, ended.end_ns, "restart")
+    assert_tiles(crashed)

@@ -79,6 +79,22 @@ def test_a_sync_that_fails_behind_the_last_write_leaves_a_gap_of_what_it_took(bo
     assert clean(box)
 
 
+def test_a_failed_sync_of_a_segment_that_a_new_anchor_cuts_short(box, film, failing):
+    """The next segment begins some microseconds before the last frame of this one ends."""
+    box.segment_s = 1.9
+    box.play(film, frames=30, end=None)
+    writer = box.recordings["gate", "main"]._writer
+    whole = writer.progress
+    while writer.durable != whole:
+        box.clock.tick(1)
+        threading.Event().wait(0.01)
+    failing(1)
+    box.clock.set_ns(writer.end_ns - 5_000)
+    box.play(film, start=30)
+    box.settle()
+    assert clean(box)
+
+
 def test_nothing_durable_leaves_no_file_and_a_gap(box, film, failing):
     box.clock.tick(1)
     failing(1)
