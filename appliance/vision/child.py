@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
@@ -38,6 +39,16 @@ async def start_worker(control_fd: int) -> Process:
         pass_fds=(control_fd,),
         env=environment(),
     )
+
+
+def kill(process: Process) -> None:
+    """SIGKILL. Not by ``Process.kill``: that polls first, takes the exit status from asyncio's own
+    watcher and leaves it guessing (CPython's subprocess.Popen.send_signal)."""
+    if process.returncode is None:
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it ended by itself
 
 
 async def start_still() -> Process:

@@ -18,7 +18,7 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
-from appliance.vision.child import start_still
+from appliance.vision.child import kill, start_still
 from appliance.vision.feed import Feed
 from appliance.vision.messages import Watch
 from appliance.vision.session import Session
@@ -154,9 +154,8 @@ class VisionHost:
             except TimeoutError:
                 raise ApplianceError("unavailable", "the still took too long", "try again") from None
             finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+                kill(process)
+                await process.wait()
         if not jpeg:
             log.info("no still: %s", errors.decode(errors="replace").strip()[-300:])
             raise ApplianceError("not_found", "that picture cannot be decoded", "choose another moment")

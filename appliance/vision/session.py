@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box, TrackPoint
-from appliance.vision.child import start_worker
+from appliance.vision.child import kill, start_worker
 from appliance.vision.feed import Feed
 from appliance.vision.messages import (
     Beat,
@@ -148,11 +147,7 @@ class Session:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            if self._process.returncode is None:
-                try:
-                    self._process.send_signal(signal.SIGKILL)  # it has nothing to put away
-                except ProcessLookupError:
-                    pass
+            kill(self._process)  # it has nothing to put away
             await self._process.wait()
 
     # -- what the worker says ---------------------------------------------------------------
