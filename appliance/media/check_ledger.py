@@ -8,7 +8,8 @@ from appliance.base.clock import rfc3339
 from appliance.base.model import Gap, GapCause
 from appliance.media.check_files import Found
 from appliance.media.check_words import Violation
-from appliance.media.recovery import SEAMS, find_seams
+from appliance.media.recovery import SEAMS
+from appliance.media.seams import find_seams
 from appliance.store import gaps
 from appliance.store.database import Database
 

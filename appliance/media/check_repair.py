@@ -13,7 +13,8 @@ from appliance.media import check_ledger
 from appliance.media.check_files import FileCheck, Found, look_at
 from appliance.media.check_words import Violation
 from appliance.media.mend import mend, quick_row
-from appliance.media.recovery import find_seams, hour_dirs, quarantine, stream_dirs
+from appliance.media.recovery import hour_dirs, quarantine, stream_dirs
+from appliance.media.seams import find_seams
 from appliance.media.volume import read_identity
 from appliance.store import gaps, garbage, segments
 from appliance.store.database import Database

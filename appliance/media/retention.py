@@ -13,9 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -24,8 +22,19 @@ from appliance.base.settings import RetentionSettings
 from appliance.media import recovery
 from appliance.media.volume import Volume
 from appliance.media.volumes import Volumes
+from appliance.media.watermark import (
+    WORSE,
+    Level,
+    RetentionState,
+    Space,
+    VolumeLevel,
+    reserve_bytes,
+    space_of,
+)
 from appliance.store import cameras, gaps, garbage, locks, segments, settings
 from appliance.store.database import Database
+
+__all__ = ["Retention", "RetentionState", "VolumeLevel", "Space", "keep_ns", "reserve_bytes", "space_of"]
 
 log = logging.getLogger(__name__)
 
@@ -35,66 +44,7 @@ FILL_SHARE = 0.25  # of the time in which the fastest filling volume would be fu
 BATCH = 32  # garbage rows per transaction: other writers of appliance.db wait for one batch at most
 EVENTS_KEEP_NS = 3600 * SECOND_NS  # pre-roll and late decisions of a camera that keeps only events
 DAY_NS = 86_400 * SECOND_NS
-TOTAL_SHARE = 0.2  # of a small volume, no more than this is kept free ...
-OFFER_SHARE = 0.5  # ... and of what footage and free space share, no more than this
 SUM_SHARE = 200  # adding up a volume's rows may take 1/200 of the time
-
-Level = Literal["ok", "low", "missing", "stuck"]
-_WORSE: tuple[Level, ...] = ("ok", "low", "missing", "stuck")
-
-
-class Space(NamedTuple):
-    """Of the file system under a volume; ``free_bytes`` is what we may use of it."""
-
-    total_bytes: int
-    free_bytes: int
-
-
-class VolumeLevel(msgspec.Struct, frozen=True):
-    """The watermark of one volume. ``low``: below the reserve, footage is being deleted;
-    ``stuck``: below it, and nothing more may go."""
-
-    volume_id: str
-    root: str
-    total_bytes: int
-    free_bytes: int
-    reserve_bytes: int
-    level: Level
-
-
-class RetentionState(msgspec.Struct, frozen=True):
-    """``level`` is the worst of all volumes. ``stuck`` calls for a critical alert (R6); ``detail``
-    and ``hint`` are for people. ``deleted_*`` count since the start."""
-
-    level: Level
-    since_ns: int
-    volumes: tuple[VolumeLevel, ...] = ()
-    detail: str = ""
-    hint: str = ""
-    deleted_segments: int = 0
-    deleted_bytes: int = 0
-
-
-def space_of(root: Path) -> Space | None:
-    """None where the volume is not there."""
-    try:
-        found = os.statvfs(root)
-    except OSError:
-        return None
-    return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
-
-
-def reserve_bytes(space: Space, recorded_bytes: int, wanted: RetentionSettings) -> int:
-    """How much of a volume is to stay free.
-
-    The larger of ``reserve_percent`` and ``reserve_bytes``; but at most a fifth of the volume (2 GB
-    are nothing of 4 TB, and all of a small card), and at most half of what recordings and free
-    space are together: where others have filled the disk, the ring shrinks with what is left, and
-    is not thrown away for a reserve that it cannot bring back.
-    """
-    full = max(int(space.total_bytes * wanted.reserve_percent / 100), wanted.reserve_bytes)
-    offer = int((space.free_bytes + recorded_bytes) * OFFER_SHARE)
-    return min(full, int(space.total_bytes * TOTAL_SHARE), offer)
 
 
 class _Sum(NamedTuple):
@@ -370,7 +320,7 @@ class Retention:
             self._sums[volume_id] = known._replace(bytes_=known.bytes_ - gone_bytes)
 
     def _judge(self, levels: tuple[VolumeLevel, ...], over_bytes: int) -> RetentionState:
-        level: Level = max((one.level for one in levels), key=_WORSE.index, default="ok")
+        level: Level = max((one.level for one in levels), key=WORSE.index, default="ok")
         detail = "; ".join(
             f"{one.root}: {one.free_bytes // 1_000_000} MB free, {one.reserve_bytes // 1_000_000} MB wanted"
             if one.level != "missing"

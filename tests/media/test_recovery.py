@@ -12,7 +12,8 @@ from appliance.base.clock import SECOND_NS
 from appliance.base.model import Gap
 from appliance.media import recovery
 from appliance.media.check import check
-from appliance.media.recovery import QUARANTINE, find_seams, recover, resume
+from appliance.media.recovery import QUARANTINE, recover, resume
+from appliance.media.seams import find_seams
 from appliance.media.segment import scan
 from appliance.store import gaps, garbage, segments
 
