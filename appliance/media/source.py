@@ -21,6 +21,7 @@ from appliance.base.model import Credentials, GapCause
 from appliance.media import h26x
 from appliance.media.certificate import Pinned, check
 from appliance.media.fragment import TIMESCALE
+from appliance.media.fragmenter import MAX_REORDER
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 4.0
@@ -88,6 +89,7 @@ class Source:
         """Until the connection ends, which is always a ``SourceFault``."""
         streams = [self._video] if self.audio is None else [self._video, self.audio]
         shift, last_end, origin = 0, 0, None
+        unstamped: av.Packet[Any] | None = None
         began = time.monotonic()
         try:
             while True:
@@ -96,10 +98,17 @@ class Source:
                         continue
                     stamp = packet.pts if packet.pts is not None else packet.dts
                     base = packet.time_base
+                    is_video = packet.stream_index == self._video.index
                     if stamp is None or base is None:
+                        if is_video and origin is None:
+                            unstamped = packet
                         continue
                     pts = stamp * base.numerator * TIMESCALE // base.denominator + shift
-                    is_video = packet.stream_index == self._video.index
+                    if is_video and unstamped is not None:
+                        first, unstamped = unstamped, None
+                        yield RawPacket(
+                            True, self._prefixed(first, True), self._before(pts), first.is_keyframe
+                        )
                     if self.on_packet is not None:
                         self.on_packet(packet)
                     if origin is None:
@@ -115,6 +124,13 @@ class Source:
                 shift = last_end - (origin or 0)
         except av.error.FFmpegError as error:
             raise fault_from(error, "the camera stopped sending") from error
+
+    def _before(self, next_90k: int) -> int:
+        """When the first picture of an RTSP session is shown, which libav does not say though it is
+        the key frame everybody waits for: times count from it, unless the camera's clock report came
+        first and they count from that."""
+        step_90k = int(TIMESCALE / (self.fps or 15.0))
+        return 0 if 0 < next_90k <= (MAX_REORDER + 1) * step_90k else next_90k - step_90k
 
     def _prefixed(self, packet: "av.Packet[Any]", is_video: bool) -> bytearray:
         data = bytearray(memoryview(packet))
