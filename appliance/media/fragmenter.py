@@ -52,8 +52,9 @@ class Timeline:
         self._newest_90k = LEAD_IN_90K
         self._newest_arrival_ns = arrival_ns
         self.anchor_ns = max(arrival_ns, not_before_ns) - ns_from_90k(LEAD_IN_90K)
-        self._floor_ns = not_before_ns
         self._least_delay_ns: int | None = None
+        self._usual_delay_ns: int | None = None  # the least of the segment before
+        self.lag_ns = 0  # how much later than the quickest the newest frame came
         self.jumps = 0
 
     def place(self, raw_90k: int, arrival_ns: int) -> int:
@@ -64,13 +65,17 @@ class Timeline:
             self._shift += self._newest_90k + max(passed, 1) - pts
             pts = raw_90k + self._shift
             self.jumps += 1
-            self._least_delay_ns = None
+            self._least_delay_ns = self._usual_delay_ns = None
         if pts >= self._newest_90k:
             self._newest_90k = pts
             self._newest_arrival_ns = arrival_ns
         delay_ns = arrival_ns - ns_from_90k(pts)
         if self._least_delay_ns is None or delay_ns < self._least_delay_ns:
             self._least_delay_ns = delay_ns
+        least_ns = self._least_delay_ns
+        if self._usual_delay_ns is not None:
+            least_ns = min(least_ns, self._usual_delay_ns)
+        self.lag_ns = delay_ns - least_ns
         return pts
 
     def wall_ns(self, pts_90k: int) -> int:
@@ -83,7 +88,7 @@ class Timeline:
             return
         most_ns = length_ns // 200
         self.anchor_ns += max(-most_ns, min(most_ns, self._least_delay_ns - self.anchor_ns))
-        self._least_delay_ns = None
+        self._usual_delay_ns, self._least_delay_ns = self._least_delay_ns, None
 
 
 class Fragmenter:

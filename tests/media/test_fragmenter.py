@@ -126,3 +126,15 @@ async def test_what_lies_in_a_file_is_found_again(box, film_b) -> None:
             data = path.read_bytes()
             found += [data[o : o + s] for o, s in zip(layout.offsets, layout.sizes, strict=True)]
     assert found == [sample for sample, _, _ in film_b.samples]
+
+
+def test_lag_is_against_the_quickest_frame_also_over_a_new_anchor() -> None:
+    """What tells a resting stream that it has read the newest frame."""
+    line = Timeline(0, 1_000_000_000)
+    for number in range(1, 30):  # the first second comes 400 ms late, as a server's backlog does
+        late_ns = 400_000_000 if number < 15 else 0
+        line.place(number * 6000, 1_000_000_000 - 400_000_000 + ns_from_90k(number * 6000) + late_ns)
+    assert line.lag_ns == 0
+    line.anchor_again(2_000_000_000)
+    line.place(30 * 6000, 600_000_000 + ns_from_90k(30 * 6000) + 150_000_000)
+    assert line.lag_ns == 150_000_000
