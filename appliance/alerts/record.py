@@ -54,6 +54,32 @@ def record(
     return Recorded(tuple(began), newest)
 
 
+def record_of_box(conn: sqlite3.Connection, type_: str, metadata: Json, now_ns: int, device_id: str) -> int:
+    """A critical event and alert about the box itself, such as ``storage_full``: no camera, no rule.
+    ``metadata`` holds ``detail`` and ``hint`` for people. The journal position."""
+    event = Event(
+        id=uuid7(now_ns),
+        device_id=device_id,
+        camera_id="",
+        rule_id=None,
+        type=type_,
+        severity="critical",
+        start_ns=now_ns,
+        end_ns=now_ns,
+        confidence=1.0,
+        class_name="",
+        track_id=None,
+        bbox=None,
+        zone_id=None,
+        created_ns=now_ns,
+        metadata=metadata,
+    )
+    owed_to = targets.enabled_ids(conn)
+    events.insert(conn, event)
+    publish_event(conn, event, now_ns, owed_to, is_new=True)
+    return _raise(conn, event, now_ns, owed_to)
+
+
 def alerts_held_back(conn: sqlite3.Connection, event: Event, cooldown_s: float) -> bool:
     """A rule's cooldown is per camera, which holds back the same track's alerts too."""
     assert event.rule_id is not None

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sqlite3
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -9,6 +11,7 @@ from appliance.alerts.bell import JournalBell
 from appliance.alerts.desk import Desk
 from appliance.alerts.expiry import expire_events
 from appliance.alerts.intake import Intake
+from appliance.alerts.record import record_of_box
 from appliance.alerts.stills import Stills
 from appliance.alerts.track_archive import TrackArchive
 from appliance.base.clock import Clock
@@ -136,8 +139,18 @@ class Analysis:
 
     def tell(self, type_: JournalType, camera_id: str | None, now_ns: int, data: dict[str, Any]) -> None:
         """One line of the journal: what guards' screens show next. Never waits."""
+        self._submit(lambda conn: journal.append(conn, type_, camera_id, now_ns, data))
+
+    def alarm(self, type_: str, metadata: dict[str, Any]) -> None:
+        """A critical alert about the box itself. Never waits."""
+        now_ns = self._clock.now_ns()
+        self._submit(lambda conn: record_of_box(conn, type_, metadata, now_ns, self._device_id))
+        self.sync.wake()
+
+    def _submit(self, work: Callable[[sqlite3.Connection], int]) -> None:
+        """``work`` answers with a journal position, which is rung when it is committed."""
         loop = asyncio.get_running_loop()
-        future = self._db.submit(lambda conn: journal.append(conn, type_, camera_id, now_ns, data))
+        future = self._db.submit(work)
 
         def ring() -> None:
             if not future.cancelled() and future.exception() is None:

@@ -223,6 +223,8 @@ class Box:
     def _retention_changed(self, state: RetentionState) -> None:
         data = {"what": "storage", "level": state.level, "detail": state.detail, "hint": state.hint}
         self.analysis.tell("system", None, self.clock.now_ns(), data)
+        if state.level == "stuck":  # R6: locks leave no room; somebody must decide
+            self.analysis.alarm("storage_full", {"detail": state.detail, "hint": state.hint})
 
     # -- what parts ask for -------------------------------------------------------------------
 
