@@ -15,6 +15,7 @@ Codec = Literal["h264", "hevc"]
 
 H264_SPS, H264_PPS = 7, 8
 HEVC_VPS, HEVC_SPS, HEVC_PPS = 32, 33, 34
+_HEVC_SLICES = {*range(10), *range(16, 22)}  # ITU-T H.265, table 7-1: what is not reserved
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
 
@@ -88,6 +89,20 @@ def split_length_prefixed(data: bytes | bytearray | memoryview) -> list[bytes]:
         units.append(bytes(data[at + 4 : at + 4 + length]))
         at += 4 + length
     return units
+
+
+def has_slice(codec: Codec, data: bytes | bytearray) -> bool:
+    """Whether a sample holds a piece of a picture: slices of a camera's profiles (no data partitions),
+    so that H.265 under the name of H.264 has none, and the other way round."""
+    at, size = 0, len(data)
+    while at + 4 < size:
+        if codec == "h264":
+            if data[at + 4] & 0x1F in (1, 5):
+                return True
+        elif (data[at + 4] >> 1) & 0x3F in _HEVC_SLICES and data[at + 5 : at + 6] > b"\0":
+            return True
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def parameter_sets(codec: Codec, units: list[bytes]) -> list[bytes]:

@@ -25,6 +25,8 @@ from appliance.media.fragmenter import MAX_REORDER
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 4.0
+MOST_EMPTY = 4  # packets in a row without a picture
+NOTHING_SENT = "the camera stopped sending: no data in time"
 RTSPS_PORT = 322
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "1", "fpsprobesize": "0"}
 USER_KEYS = ("user", "username")
@@ -65,6 +67,7 @@ class Source:
         self.codec: h26x.Codec = "h264" if name == "h264" else "hevc"
         self.on_packet: Callable[[av.Packet[Any]], None] | None = None  # the probe looks at side data
         self.audio: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
+        self._streams = [self._video] if self.audio is None else [self._video, self.audio]
         self._annex_b = self._is_annex_b()
         rate = self._video.guessed_rate or self._video.average_rate
         self.fps: float | None = float(rate) if rate and 0.2 < rate < 240 else None
@@ -87,43 +90,61 @@ class Source:
 
     def packets(self) -> Iterator[RawPacket]:
         """Until the connection ends, which is always a ``SourceFault``."""
-        streams = [self._video] if self.audio is None else [self._video, self.audio]
-        shift, last_end, origin = 0, 0, None
-        unstamped: av.Packet[Any] | None = None
+        shift, last_end, origin, empty = 0, 0, None, 0
         began = time.monotonic()
         try:
             while True:
-                for packet in self._container.demux(streams):
-                    if packet.size == 0:
-                        continue
-                    stamp = packet.pts if packet.pts is not None else packet.dts
-                    base = packet.time_base
-                    is_video = packet.stream_index == self._video.index
-                    if stamp is None or base is None:
-                        if is_video and origin is None:
-                            unstamped = packet
-                        continue
-                    pts = stamp * base.numerator * TIMESCALE // base.denominator + shift
-                    if is_video and unstamped is not None:
-                        first, unstamped = unstamped, None
-                        yield RawPacket(
-                            True, self._prefixed(first, True), self._before(pts), first.is_keyframe
-                        )
-                    if self.on_packet is not None:
-                        self.on_packet(packet)
+                for packet, is_video, stamp_90k in self._demuxed():
+                    pts = stamp_90k + shift
                     if origin is None:
                         origin = pts
                     if is_video:
                         last_end = max(last_end, pts + TIMESCALE // 15)
                     if self._paced:
-                        self._pace(packet.dts, base.numerator, base.denominator, shift - origin, began)
-                    yield RawPacket(is_video, self._prefixed(packet, is_video), pts, packet.is_keyframe)
+                        self._pace(packet, shift - origin, began)
+                    data = self._prefixed(packet, is_video)
+                    if is_video and not h26x.has_slice(self.codec, data):
+                        empty += 1  # parameter sets under a time of their own, or another codec
+                        if empty > MOST_EMPTY:
+                            raise SourceFault("no_video", "the camera sends another codec than it announced")
+                        continue
+                    empty = 0 if is_video else empty
+                    yield RawPacket(is_video, data, pts, packet.is_keyframe)
                 if not self._loop:
                     raise SourceFault("no_video", "the camera ended the stream")
                 self._container.seek(0)
                 shift = last_end - (origin or 0)
+        except (av.error.ExitError, av.error.TimeoutError) as error:  # it answers, so it is not offline
+            raise SourceFault("no_video", NOTHING_SENT) from error
         except av.error.FFmpegError as error:
             raise fault_from(error, "the camera stopped sending") from error
+
+    def _demuxed(self) -> Iterator[tuple["av.Packet[Any]", bool, int]]:
+        """(packet, whether video, its time) of one pass over the streams."""
+        unstamped: av.Packet[Any] | None = None
+        begun = False
+        asked = time.monotonic()
+        for packet in self._container.demux(*self._streams):
+            # libav's parser holds the last picture until another comes, or until the read timed out: then
+            # the silence is as old as the timeout, and the next read would wait for a second one.
+            is_flushed = time.monotonic() - asked > 0.95 * READ_TIMEOUT_S and not self._paced
+            is_video = packet.stream_index == self._video.index
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            base = packet.time_base
+            if packet.size and (stamp is None or base is None):
+                unstamped = packet if is_video and not begun else unstamped
+            elif packet.size and stamp is not None and base is not None:
+                pts = stamp * base.numerator * TIMESCALE // base.denominator
+                if self.on_packet is not None:
+                    self.on_packet(packet)
+                if is_video and unstamped is not None:
+                    yield unstamped, True, self._before(pts)
+                    unstamped = None
+                begun = begun or is_video
+                yield packet, is_video, pts
+            if is_flushed:
+                raise SourceFault("no_video", NOTHING_SENT)
+            asked = time.monotonic()
 
     def _before(self, next_90k: int) -> int:
         """When the first picture of an RTSP session is shown, which libav does not say though it is
@@ -136,10 +157,11 @@ class Source:
         data = bytearray(memoryview(packet))
         return h26x.to_length_prefixed(data) if is_video and self._annex_b else data
 
-    def _pace(self, dts: int | None, numerator: int, denominator: int, shift: int, began: float) -> None:
-        if dts is None:
+    def _pace(self, packet: "av.Packet[Any]", shift: int, began: float) -> None:
+        base = packet.time_base
+        if packet.dts is None or base is None:
             return
-        due = began + dts * numerator / denominator + shift / TIMESCALE
+        due = began + packet.dts * base.numerator / base.denominator + shift / TIMESCALE
         wait = due - time.monotonic()
         if wait > 0:
             time.sleep(min(wait, READ_TIMEOUT_S))
