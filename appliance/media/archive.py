@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
-from appliance.base.clock import SECOND_NS, Clock, rfc3339
+from appliance.base.clock import MS_NS, SECOND_NS, Clock, rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.base.model import Gap, Lock
@@ -103,7 +103,7 @@ class Archive:
 
     def _lay_out(self, camera_id: str, known: Known, end_ns: int) -> ClipFile:
         builder = Builder(known.start_ns, end_ns)
-        for piece in known.pieces():
+        for piece in _without_sliver(known.pieces()):
             builder.add(piece)
         builder.check()
         lost = [self._lost(piece) for piece in builder.damaged]
@@ -231,3 +231,11 @@ def _bytes(known: Known) -> int:
         length_ns = max(1, piece.part.end_ns - piece.part.start_ns)
         total += piece.part.bytes_ * (piece.end_ns - piece.start_ns) // length_ns
     return total
+
+
+def _without_sliver(pieces: list[Piece]) -> list[Piece]:
+    """We say times in milliseconds, rounded down: from the split point that ``conflict`` named, up to one
+    of the part before it is still inside, and is not what was asked for."""
+    if len(pieces) > 1 and pieces[0].part.init_sha256 != pieces[1].part.init_sha256:
+        return pieces[1:] if pieces[0].end_ns - pieces[0].start_ns < MS_NS else pieces
+    return pieces

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,11 @@ API = "/api/v1"
 def seconds(text: str) -> float:
     """RFC 3339 -> seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def iso(moment: float) -> str:
+    """Seconds since 1970 -> as the box writes times."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def until(
@@ -259,9 +264,7 @@ class RunningBox:
 
     async def spans(self, camera_id: str, stream: str = "main") -> list[dict[str, Any]]:
         """Everything since the camera was added: without the gap before it existed."""
-        query = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2126-01-01T00:00:00Z"}
-        query["start_time"] = datetime.fromtimestamp(time.time() - 3600).astimezone().isoformat()
-        query["end_time"] = datetime.fromtimestamp(time.time() + 3600).astimezone().isoformat()
+        query = {"start_time": iso(time.time() - 3600), "end_time": iso(time.time() + 60)}
         found = await self.get(f"/cameras/{camera_id}/recordings", stream=stream, **query)
         spans: list[dict[str, Any]] = found["spans"]
         return spans[1:] if spans and spans[0]["cause"] == "disabled" else spans
@@ -350,7 +353,7 @@ def tools() -> type:
     class Tools:
         pass
 
-    for function in (until, seconds, slices, split, complaints, probed):
+    for function in (until, seconds, iso, slices, split, complaints, probed):
         setattr(Tools, function.__name__, staticmethod(function))
     return Tools
 
