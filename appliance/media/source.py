@@ -121,9 +121,9 @@ class Source:
 
     def _demuxed(self) -> Iterator[tuple["av.Packet[Any]", bool, int]]:
         """(packet, whether video, its time) of one pass over the streams."""
-        unstamped: av.Packet[Any] | None = None
-        begun = False
+        shift: int | None = None  # known with the second picture
         asked = time.monotonic()
+        begun = False
         for packet in self._container.demux(*self._streams):
             # libav's parser holds the last picture until another comes, or until the read timed out: then
             # the silence is as old as the timeout, and the next read would wait for a second one.
@@ -131,27 +131,27 @@ class Source:
             is_video = packet.stream_index == self._video.index
             stamp = packet.pts if packet.pts is not None else packet.dts
             base = packet.time_base
-            if packet.size and (stamp is None or base is None):
-                unstamped = packet if is_video and not begun else unstamped
-            elif packet.size and stamp is not None and base is not None:
+            if packet.size and stamp is not None and base is not None:
                 pts = stamp * base.numerator * TIMESCALE // base.denominator
+                if is_video and shift is None:
+                    shift = self._shift(pts) if begun else 0
                 if self.on_packet is not None:
                     self.on_packet(packet)
-                if is_video and unstamped is not None:
-                    yield unstamped, True, self._before(pts)
-                    unstamped = None
                 begun = begun or is_video
-                yield packet, is_video, pts
+                yield packet, is_video, pts + (shift or 0)
+            elif packet.size and is_video and not begun:
+                begun = True
+                yield packet, True, 0
             if is_flushed:
                 raise SourceFault("no_video", NOTHING_SENT)
             asked = time.monotonic()
 
-    def _before(self, next_90k: int) -> int:
-        """When the first picture of an RTSP session is shown, which libav does not say though it is
-        the key frame everybody waits for: times count from it, unless the camera's clock report came
-        first and they count from that."""
+    def _shift(self, second_90k: int) -> int:
+        """libav does not say when the first picture of an RTSP session is shown, though it is the key
+        frame everybody waits for: we call that 0, and so does libav, unless the camera's clock report
+        came first. ``second_90k``: what it says of the second, in decoding order."""
         step_90k = int(TIMESCALE / (self.fps or 15.0))
-        return 0 if 0 < next_90k <= (MAX_REORDER + 1) * step_90k else next_90k - step_90k
+        return 0 if 0 < second_90k <= (MAX_REORDER + 1) * step_90k else step_90k - second_90k
 
     def _prefixed(self, packet: "av.Packet[Any]", is_video: bool) -> bytearray:
         data = bytearray(memoryview(packet))

@@ -146,7 +146,7 @@ async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
     assert all_there(box, tools, belt, watched.camera_id) >= 5
     assert box.check().returncode == 0
     print(
-        f"blind for {blind_s:.2f} s after a kill, {hung_s:.2f} s after SIGSTOP, {misled_s:.2f} s after garbage"
+        f"blind: {blind_s:.2f} s after a kill, {hung_s:.2f} s after SIGSTOP, {misled_s:.2f} s after garbage"
     )
     assert (blind_s <= SOON_S, hung_s <= SOON_AFTER_HANGING_S, misled_s <= SOON_S) == (True, True, True), (
         blind_s,
