@@ -76,3 +76,13 @@ def shared_data() -> Path:
         if (folder / "footage").is_dir() and (folder / "models").is_dir():
             return folder
     pytest.skip("no folder with footage/ and models/ in APPLIANCE_ASSETS_PATH, none at ../shared/data")
+
+
+@pytest.fixture(scope="session")
+def has_gst() -> None:
+    python = Path("/usr/bin/python3")
+    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if not python.exists() or subprocess.run([python, "-c", code], capture_output=True).returncode:
+        pytest.skip(
+            "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
+        )

@@ -11,7 +11,7 @@ from appliance.media.check_words import RuleName, Violation
 from appliance.media.fragmenter import ns_from_90k
 from appliance.media.mend import UNREADABLE_BYTES, hash_of, read_head, row_of_parts
 from appliance.media.recovery import hour_dirs
-from appliance.media.segment import Scan, scan
+from appliance.media.scan import Scan, scan
 from appliance.store import garbage, locks, segments
 from appliance.store.database import Database
 

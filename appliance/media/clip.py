@@ -26,7 +26,7 @@ from appliance.media.footage import Opened, Piece, opened_part
 from appliance.media.fragment import AUDIO_TRACK, TIMESCALE, VIDEO_TRACK
 from appliance.media.fragmenter import ns_from_90k
 from appliance.media.layout import Init, Layout, damaged, key_before, parse_init, read_layout
-from appliance.media.segment import AudioRun
+from appliance.media.scan import AudioRun
 from appliance.media.span import Span
 
 PIECE_BYTES = 256 * 1024

@@ -10,7 +10,7 @@ from appliance.base.errors import ApplianceError
 from appliance.media import boxes
 from appliance.media.fragment import TIMESCALE
 from appliance.media.layout import Init, Layout
-from appliance.media.segment import AudioRun
+from appliance.media.scan import AudioRun
 
 LONGEST_STILL_90K = 2**31 - 1  # players read a sample's duration as a signed number
 

@@ -17,7 +17,8 @@ from appliance.base.errors import ApplianceError
 from appliance.media import boxes, h26x
 from appliance.media.boxes import AudioParameters
 from appliance.media.fragment import AUDIO_TRACK, VIDEO_TRACK
-from appliance.media.segment import FOOTER, HEAD, AudioRun, Footer, Head, Key
+from appliance.media.scan import AudioRun
+from appliance.media.segment import FOOTER, HEAD, Footer, Head, Key
 
 _START_BYTES = 16_384  # ftyp, moov and head: under 3 kB in practice
 _FOOTER_BYTES = 262_144  # of a 60 s segment: 3 kB

@@ -15,7 +15,8 @@ from appliance.base.errors import ApplianceError
 from appliance.base.model import Segment
 from appliance.media import boxes
 from appliance.media.fragmenter import ns_from_90k
-from appliance.media.segment import FOOTER, HEAD, Footer, Head, Scan, row_of, scan, scan_or_none
+from appliance.media.scan import Scan, scan, scan_or_none
+from appliance.media.segment import FOOTER, HEAD, Footer, Head, row_of
 
 ENDS_BYTES = 64_000  # head and footer lie within so much of a file's ends
 UNREADABLE_BYTES = 64_000  # a file without a head that is larger was footage once

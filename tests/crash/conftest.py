@@ -20,7 +20,7 @@ import pytest
 from appliance.base.model import Gap
 from appliance.media.check import Violation, check
 from appliance.media.recovery import hour_dirs, stream_dirs
-from appliance.media.segment import scan
+from appliance.media.scan import scan
 from appliance.store import gaps
 from appliance.store.database import Database
 

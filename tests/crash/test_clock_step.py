@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.media.segment import scan
+from appliance.media.scan import scan
 
 
 @pytest.mark.parametrize(

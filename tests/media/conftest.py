@@ -336,16 +336,6 @@ def film_file(folder: Path, film: Film) -> Path:
 GST_CAMERA = Path(__file__).parents[1] / "foreign" / "gst_camera.py"
 
 
-@pytest.fixture(scope="session")
-def has_gst() -> None:
-    python = Path("/usr/bin/python3")
-    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    if not python.exists() or subprocess.run([python, "-c", code], capture_output=True).returncode:
-        pytest.skip(
-            "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
-        )
-
-
 @pytest.fixture
 def gst_camera(has_gst: None, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """``gst_camera(film, "--user", "u", ...)`` starts a foreign camera and gives host:port."""

@@ -13,7 +13,7 @@ from appliance.base.model import Gap, Lock
 from appliance.media import check as subject
 from appliance.media.check import check, open_archive
 from appliance.media.recovery import QUARANTINE
-from appliance.media.segment import scan
+from appliance.media.scan import scan
 from appliance.store import gaps, garbage, locks, segments
 from appliance.store.database import Database
 

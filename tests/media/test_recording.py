@@ -9,7 +9,7 @@ import pytest
 from appliance.base.clock import SECOND_NS
 from appliance.media import segment as files
 from appliance.media.check import check
-from appliance.media.segment import scan
+from appliance.media.scan import scan
 from appliance.store import gaps, segments
 
 KEY = ("gate", "main")

@@ -13,8 +13,8 @@ from appliance.base.model import Gap
 from appliance.media import recovery
 from appliance.media.check import check
 from appliance.media.recovery import QUARANTINE, recover, resume
+from appliance.media.scan import scan
 from appliance.media.seams import find_seams
-from appliance.media.segment import scan
 from appliance.store import gaps, garbage, segments
 
 KEY = ("gate", "main")

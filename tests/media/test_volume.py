@@ -11,7 +11,7 @@ from appliance.base.clock import SECOND_NS
 from appliance.base.errors import ApplianceError
 from appliance.media import volume as subject
 from appliance.media.check import check
-from appliance.media.segment import scan
+from appliance.media.scan import scan
 from appliance.media.volumes import Volumes, open_volumes
 from appliance.store import gaps, segments
 
