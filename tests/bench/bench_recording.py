@@ -38,7 +38,7 @@ def main() -> int:
         work = Path(folder)
         film = make_film(work)
         with subprocess.Popen(
-            ["/usr/bin/python3", str(ROOT / "tests/foreign/gst_camera.py"), str(film), str(STREAMS)],
+            ["/usr/bin/python3", str(ROOT / "tests/foreign/gst_camera.py"), str(film), "--mounts", str(STREAMS)],
             stdout=subprocess.PIPE,
             text=True,
         ) as server:
