@@ -14,6 +14,7 @@ Finding = tuple[str, Status, str]  # name, status, detail for people
 
 SYNC_AGE_S = 10.0
 LOOP_LAG_S = 0.25
+FULL_BYTES = 1_000_000  # less is not a second of a good camera
 
 
 class Health:
@@ -85,9 +86,10 @@ def volume_findings(volumes: Volumes) -> list[Finding]:
             found.append((name, "failing", "the disk does not take writes"))
         elif volume.sync_age_s() > SYNC_AGE_S:
             found.append((name, "failing", f"the disk has not synced for {volume.sync_age_s():.0f} s"))
+        elif (free := free_bytes(volume.root)) < FULL_BYTES:  # also where no reserve is kept
+            found.append((name, "failing", "the disk is full"))
         else:
-            free_gb = free_bytes(volume.root) / 1e9
-            found.append((name, "ok", f"{free_gb:.1f} GB free"))
+            found.append((name, "ok", f"{free / 1e9:.1f} GB free"))
     return found
 
 
