@@ -55,7 +55,7 @@ def _check_ca(pem: str) -> None:
         if not pem.strip() or len(pem) > LONGEST_CA:
             raise ValueError
         ssl.create_default_context(cadata=pem)
-    except (ValueError, ssl.SSLError):
+    except (ValueError, ssl.SSLError, TypeError):  # TypeError: a letter that is not ASCII
         raise invalid(
             "this is no certificate authority",
             "paste the PEM text, from -----BEGIN CERTIFICATE----- on",

@@ -15,8 +15,8 @@ from appliance.web.params import Name, Share
 Url = Annotated[str, msgspec.Meta(max_length=2000)]
 Username = Annotated[str, msgspec.Meta(max_length=100)]
 Password = Annotated[str, msgspec.Meta(max_length=200)]
-Fps = Annotated[float, msgspec.Meta(gt=0, le=60)]
-Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
+Fps = Annotated[float, msgspec.Meta(ge=0.1, le=60)]
+Days = Annotated[float, msgspec.Meta(ge=0.04, le=3650)]  # an hour: less keeps nothing
 
 
 class DetectBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """``ApplianceError`` kind -> HTTP status; every error in one shape; no traceback ever leaves."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,8 @@ from aiohttp import web
 from appliance.base.errors import ApplianceError, Kind, invalid
 
 log = logging.getLogger(__name__)
+
+LONGEST_PATH = 200  # in the log
 
 STATUS: dict[Kind, int] = {
     "invalid": 400,
@@ -94,7 +97,9 @@ async def answer_errors(
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # of a static file
+            return await _answer(request, _from_http(web.HTTPNotFound()))
+        log.exception("%s %s failed", request.method, request.path[:LONGEST_PATH])
         return await _answer(request, _unexpected(error))
 
 

@@ -1,5 +1,6 @@
 """What comes in a query or a body, checked: times, intervals, limits, text without tricks."""
 
+import asyncio
 import re
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ from appliance.web.errors import HttpError
 T = TypeVar("T")
 
 LARGEST_BODY_BYTES = 1 << 20
+PATIENCE_S = 30.0  # for a body of at most 1 MB
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
 LATEST_NS = 1 << 62  # in 2116; twice that is the end of SQLite's integers
@@ -33,7 +35,8 @@ _NAMED_FIELD = re.compile(r"field `([^`]*)`")
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """The body as ``kind``, decoded strictly.
 
-    Raises ``invalid`` (naming the field), 413 over 1 MB (without reading further), 415 if not JSON.
+    Raises ``invalid`` (naming the field), 413 over 1 MB (without reading further), 415 if not JSON,
+    408 where it does not come.
     """
     if request.content_type != "application/json":
         raise HttpError(
@@ -41,7 +44,15 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         )
     if (request.content_length or 0) > LARGEST_BODY_BYTES:
         raise HTTPRequestEntityTooLarge(LARGEST_BODY_BYTES, request.content_length or 0)
-    return decode(await request.read(), kind)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            raw = await request.read()
+    except TimeoutError:
+        # A stranger at the sign-in could else hold as many sockets as there are, a byte at a time.
+        raise HttpError(408, "invalid", "the body did not come in time", "send it in one go") from None
+    except web.RequestPayloadError:
+        raise invalid("the body cannot be read", "send it as it is, not compressed") from None
+    return decode(raw, kind)
 
 
 def decode(raw: bytes, kind: type[T]) -> T:

@@ -145,8 +145,10 @@ def _is_local_http(scheme: str, host: str) -> bool:
 
 def _check_ca(ca: str) -> None:
     try:
+        if not ca.strip():
+            raise ValueError
         ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # TypeError: a letter that is not ASCII
         raise invalid("this is not a certificate", "paste it as PEM text", field="ca") from None
 
 

@@ -1,7 +1,9 @@
 """What strangers send never ends in a 500, a traceback, or something half-written."""
 
+import asyncio
 import io
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.store import cameras
+from appliance.web import params
 from appliance.web.app import ROUTES
 from appliance.web.openapi import plain_path
 
@@ -42,6 +45,8 @@ async def refused(
         ("/cameras", CAMERA | {"surprise": 1}, "surprise"),
         ("/cameras", CAMERA | {"detect": {"fps": 0}}, "detect.fps"),
         ("/cameras", CAMERA | {"detect": {"fps": "5"}}, "detect.fps"),
+        ("/cameras", CAMERA | {"detect": {"fps": 1e-320}}, "detect.fps"),
+        ("/cameras", CAMERA | {"retention_days": 1e-320}, "retention_days"),
         ("/cameras", CAMERA | {"retention_days": -1}, "retention_days"),
         ("/cameras", CAMERA | {"rtsp_url": "ftp://x/y"}, "rtsp_url"),
         ("/cameras", CAMERA | {"rtsp_url": "file:///etc/passwd"}, "rtsp_url"),
@@ -242,3 +247,37 @@ async def test_no_query_whatever_is_a_500(site: Any, method: str) -> None:
         for query in queries:
             response = await site.ask(method, path, params=query)
             assert response.status < 500, (path, query, await response.text())
+
+
+@pytest.mark.parametrize("ca", ["", " ", "é", "-----BEGIN CERTIFICATE-----\n🦊\n-----END CERTIFICATE-----"])
+async def test_what_is_no_certificate_is_refused_and_not_stored(site: Any, ca: str) -> None:
+    body = {"kind": "https", "url": "https://cloud.example/in", "ca": ca}
+    await refused(site, "PUT", "/targets/cloud", body, "ca")
+    assert site.changed == []
+
+
+async def test_a_body_that_is_not_what_its_encoding_says_is_400(site: Any) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = await site.ask("POST", "/cameras", data=b"{}", headers=headers)
+    assert response.status == 400
+    assert (await response.json())["error"]["kind"] == "invalid"
+
+
+async def test_a_body_that_never_comes_is_408(site: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(params, "PATIENCE_S", 0.05)
+
+    async def dribble() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(2)
+        yield b"}"
+
+    headers = {"Content-Type": "application/json"}
+    response = await site.ask("POST", "/cameras", data=dribble(), headers=headers)
+    assert response.status == 408
+    assert (await response.json())["error"]["kind"] == "invalid"
+
+
+async def test_a_static_name_longer_than_a_file_name_is_404(site: Any) -> None:
+    response = await site.client.get("/static/" + "a" * 5000)
+    assert response.status == 404
+    assert (await response.json())["error"]["kind"] == "not_found"
