@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
+GST_CAMERA = ROOT / "tests/foreign/gst_camera.py"
 STREAMS = int(os.environ.get("BENCH_STREAMS", "16"))
 WINDOW_S = float(os.environ.get("BENCH_WINDOW_S", "20"))
 SETTLE_S = 6.0
@@ -38,7 +39,7 @@ def main() -> int:
         work = Path(folder)
         film = make_film(work)
         with subprocess.Popen(
-            ["/usr/bin/python3", str(ROOT / "tests/foreign/gst_camera.py"), str(film), "--mounts", str(STREAMS)],
+            ["/usr/bin/python3", str(GST_CAMERA), str(film), "--mounts", str(STREAMS)],
             stdout=subprocess.PIPE,
             text=True,
         ) as server:
