@@ -1,12 +1,18 @@
 """The three databases and the box's key, opened together and closed in reverse."""
 
+import logging
+import stat
 from pathlib import Path
 from types import TracebackType
 
 from appliance.base.config import Config
+from appliance.base.errors import ApplianceError
 from appliance.media.check import open_archive
+from appliance.media.check_repair import move_aside
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
+
+log = logging.getLogger(__name__)
 
 APPLIANCE, ARCHIVE, TRACKS = "appliance.db", "archive.db", "tracks.db"
 
@@ -27,12 +33,13 @@ class Stores:
         Raises ``data_loss`` where one is damaged, ``exhausted`` where the disk is full.
         """
         sealer = Sealer.from_dir(config.secrets_dir)
+        _close_to_others(config.secrets_dir)
         opened: list[Database] = []
         try:
             opened.append(appliance := open_appliance(config.data_dir))
             archive, _ = open_archive(config.data_dir / ARCHIVE, appliance, config.volumes)
             opened.append(archive)
-            opened.append(tracks := Database.open(config.data_dir / TRACKS, "tracks", synchronous="NORMAL"))
+            opened.append(tracks := _open_tracks(config.data_dir / TRACKS))
         except BaseException:
             for database in reversed(opened):
                 database.close()
@@ -54,3 +61,27 @@ class Stores:
 
 def open_appliance(data_dir: Path) -> Database:
     return Database.open(data_dir / APPLIANCE, "appliance", synchronous="FULL")
+
+
+def _open_tracks(path: Path) -> Database:
+    """A damaged one is moved aside: what is kept in it never is a reason not to record."""
+    try:
+        return Database.open(path, "tracks", synchronous="NORMAL")
+    except ApplianceError as error:
+        if error.kind != "data_loss":
+            raise
+    log.error("%s is damaged: it is moved aside and begun anew", path.name)
+    move_aside(path)
+    return Database.open(path, "tracks", synchronous="NORMAL")
+
+
+def _close_to_others(folder: Path) -> None:
+    """A copy or a careless command may have opened the secrets to every user of the machine."""
+    for path in (folder, *folder.iterdir()):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            log.warning("%s could be read by others (mode %04o): it is closed to them", path, mode)
+            try:
+                path.chmod(mode & 0o700)
+            except OSError as error:
+                log.error("%s stays open to others: %s", path, error.strerror)

@@ -43,7 +43,7 @@ def open_archive(path: Path, db: Database, volume_paths: Iterable[Path]) -> tupl
         damaged = True
     if damaged:
         log.error("%s is damaged: it is moved aside and made again from the recordings", path.name)
-        _move_aside(path)
+        move_aside(path)
         archive = Database.open(path, "archive", synchronous="NORMAL")
     if archive.read_now(segments.is_empty):
         return archive, rebuild(db, archive, volume_paths) > 0 or damaged
@@ -103,7 +103,8 @@ def _is_sound(archive: Database, path: Path) -> bool:
         return False
 
 
-def _move_aside(path: Path) -> None:
+def move_aside(path: Path) -> None:
+    """A damaged database is kept, for people who can read what is left of it."""
     number = 0
     while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from appliance.base.clock import Clock
-from appliance.base.errors import not_found
+from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Camera, CameraStatus, Credentials, Gap
 from appliance.media import recovery
 from appliance.media.certificate import Pinned
@@ -235,4 +235,7 @@ class Recorder:
         def alive(conn: sqlite3.Connection) -> None:
             recovery.note_alive(conn, self._ports.clock.now_ns(), self._ports.boot_id)
 
-        await self._ports.db.write(alive)
+        try:
+            await self._ports.db.write(alive)
+        except ApplianceError as error:  # a full disk, say: the end is less exact, and still a clean one
+            log.warning("the end of the recording is not noted: %s", error)

@@ -194,6 +194,9 @@ def foreign(error: sqlite3.Error, path: Path) -> ApplianceError:
         return ApplianceError("data_loss", text, "run `appliance check --repair`, or restore a backup")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ApplianceError("unavailable", text, "another command is writing; try again")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        hint = "this user must be able to write that file and its folder: is the disk read-only?"
+        return ApplianceError("unavailable", text, hint)
     if name.startswith("SQLITE_CONSTRAINT"):
         return ApplianceError("conflict", text, "it exists already, or something it needs does not")
     return ApplianceError("internal", text, "look at the log around this time")

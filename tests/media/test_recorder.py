@@ -181,3 +181,18 @@ async def test_a_clean_stop_leaves_the_last_frames_and_a_restart(bench, url):
     assert rows and bench.causes()[-1] == "restart"
     gap = bench.db.read_now(lambda conn: gaps.of_stream(conn, "gate", "main"))[-1]
     assert gap.start_ns == rows[-1].end_ns and gap.end_ns is None
+
+
+async def test_a_full_disk_is_no_reason_to_end_badly(tmp_path, url):
+    bench = Bench(tmp_path)
+    await bench.recorder.apply([gate(url)])
+    await bench.until("recording")
+
+    async def full(work):
+        raise ApplianceError("exhausted", "appliance.db: database or disk is full", "free space")
+
+    bench.db.write = full
+    await bench.recorder.close()
+    assert list((tmp_path / "recordings" / "gate").rglob("*.mp4"))
+    bench.db.close()
+    bench.archive.close()
