@@ -289,14 +289,9 @@ class RunningBox:
             )
         return runs
 
-    def numbers(self, camera_id: str, stream: str = "main") -> list[int]:
-        """The simulator's number of every recorded frame (``sei=1``), in the order of the files."""
-        return [
-            number
-            for run in self.samples(camera_id, stream).values()
-            for sample in run
-            for number in [_number(sample)]
-        ]
+    def numbers(self, camera_id: str, stream: str = "main") -> list[list[int]]:
+        """Per run, the simulator's number of every recorded frame (``sei=1``), in the files' order."""
+        return [[_number(sample) for sample in run] for run in self.samples(camera_id, stream).values()]
 
     def check(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -13,6 +13,7 @@ FPS = 15
 WIDTH, HEIGHT = 320, 180
 LANES, SPEED = 6, 80  # boxes on lanes of their own, pixels a second; one starts each second
 FILM_S = 24
+SPOILT_S = 2.0
 SOON_S, SOON_AFTER_HANGING_S = 3.0, 10.0
 
 
@@ -51,9 +52,15 @@ def belt(gop, tmp_path_factory) -> Path:
 class Watched:
     """A box that sees the belt, and tells of each crossing."""
 
-    def __init__(self, box, order, camera_id, events, iso, gop) -> None:
-        self.gop = gop
-        self.box, self.order, self.camera_id, self.events, self._iso = box, order, camera_id, events, iso
+    def __init__(self, box, order, camera_id, events, tools, gop) -> None:
+        self.gop, self._until = gop, tools.until
+        self.box, self.order, self.camera_id, self.events, self._iso = (
+            box,
+            order,
+            camera_id,
+            events,
+            tools.iso,
+        )
 
     async def flows_after(self, moment: float, timeout_s: float) -> float:
         """Seconds from ``moment`` until an event is heard that happened after it."""
@@ -66,10 +73,14 @@ class Watched:
         heard, _ = await self.events.wait(is_later, timeout_s, start)
         return heard - moment
 
-    async def key_frame_was(self) -> bool:
-        """A GOP is young: it will be long until the next key frame."""
-        sent = (await self.order("belt", "status"))["pictures_sent"]
-        return bool(FPS // 3 <= sent % self.gop <= FPS)
+    async def far_from_key_frame(self, seconds: float) -> None:
+        """Return when it is so long until the next key frame, where the GOPs are so long."""
+
+        async def look() -> bool:
+            sent = (await self.order("belt", "status"))["pictures_sent"]
+            return self.gop - sent % self.gop > min(seconds * FPS, self.gop / 2)
+
+        await self._until(look, 12)
 
     async def told(self, state: str, start: int, timeout_s: float = 12) -> dict:
         """What ``/ws/events`` says of the analysis."""
@@ -92,7 +103,7 @@ async def watched(box, scene, order, belt, gop, tools):
     )
     rule = {"name": "Passing", "kind": "line_cross", "camera_ids": [camera_id], "zone_ids": [zone["id"]]}
     await box.make("/rules", rule | {"severity": "info"})
-    made = Watched(box, order, camera_id, await box.events(), tools.iso, gop)
+    made = Watched(box, order, camera_id, await box.events(), tools, gop)
     await made.flows_after(time.time(), 20)
     return made
 
@@ -117,6 +128,7 @@ async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
 
     before = await box.detector()
     assert before["state"] == "running" and before["restarts"] == 0
+    await watched.far_from_key_frame(SOON_S + 0.5)
     killed, at = time.time(), len(events.heard)
     os.kill(box.worker_pid(), signal.SIGKILL)
     down = await watched.told("down", at)
@@ -132,10 +144,10 @@ async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
     hung_s = await watched.flows_after(stopped, 20)
     assert (await box.detector())["restarts"] == 2
 
-    await tools.until(watched.key_frame_was, 12)
+    await watched.far_from_key_frame(SPOILT_S + SOON_S + 0.5)
     spoilt = time.time()
     await watched.order("belt", "corrupt", 60)
-    await tools.until(lambda: time.time() > spoilt + 2, 5)
+    await tools.until(lambda: time.time() > spoilt + SPOILT_S, 5)
     await watched.order("belt", "corrupt", 0)
     healed = time.time()
     misled_s = await watched.flows_after(healed, 20)

@@ -8,7 +8,7 @@ import av
 import pytest
 
 FPS = 15
-FILM_S = 20
+FILM_S = 10
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +87,7 @@ async def record_all(box, gst, film, digests, tools, mounts: int, frames: int) -
 
 
 async def test_every_frame_is_in_the_files_once(box, gst, film, digests, tools):
-    counts = await record_all(box, gst, film, digests, tools, mounts=2, frames=5 * FPS)
+    counts = await record_all(box, gst, film, digests, tools, mounts=2, frames=4 * FPS)
     assert min(counts) >= 2 * FPS
 
 
