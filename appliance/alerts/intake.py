@@ -118,7 +118,10 @@ class Intake:
         for task in list(self._still_tasks):
             task.cancel()
         if self._archive is not None:
-            await self._archive.flush(self._engine.presences())
+            try:
+                await self._archive.flush(self._engine.presences())
+            except ApplianceError as error:  # a full disk is no reason to end badly
+                log.error("who is in view is not remembered: %s", error)
 
     def _queue(self, findings: list[Finding]) -> None:
         if findings:

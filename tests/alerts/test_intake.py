@@ -169,3 +169,15 @@ async def test_the_stop_commits_what_is_left_and_remembers_who_is_there(yard):
     again.ingest(yard.walk(0.62, 0.62, 0.62, begin_s=3, track_id="w2-1"))
     await again.close()
     assert len(yard.events()) == 1, "the same person, still there"
+
+
+async def test_a_full_disk_is_no_reason_to_end_badly(yard, monkeypatch):
+    intake = yard.intake()
+    intake.ingest(yard.walk(0.2, 0.6))
+
+    async def full(work):
+        raise ApplianceError("exhausted", "tracks.db: database or disk is full", "free space")
+
+    monkeypatch.setattr(yard.tracks_db, "write", full)
+    await intake.close()
+    assert len(yard.events()) == 1
