@@ -1,16 +1,19 @@
 """The web on its socket: TLS with the box's own certificate, plain HTTP only where that is safe."""
 
+import asyncio
 import ssl
 from contextlib import AsyncExitStack
 
 from aiohttp import web
-from aiohttp.web_runner import AppRunner, TCPSite
+from aiohttp.web_runner import AppRunner, SockSite
 
 from appliance.base.clock import Clock
 from appliance.base.config import Config, TlsFiles
 from appliance.base.errors import ApplianceError
+from appliance.daemon.door import Door, listeners, raise_files
 from appliance.system import tls
 
+KEEP_ALIVE_S = 75.0
 SHUTDOWN_S = 2.0  # open sockets are told; viewers come back by themselves
 
 
@@ -25,12 +28,14 @@ class Served:
 async def serve(stack: AsyncExitStack, app: web.Application, config: Config, clock: Clock) -> Served:
     """Listen until ``stack`` closes. Raises ``conflict`` where the port is taken."""
     context, fingerprint = _context(config, clock)
-    runner = AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    door = Door(clock)
+    door.greet(app)
+    runner = AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEP_ALIVE_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = TCPSite(runner, config.listen.host, config.listen.port, ssl_context=context, reuse_address=True)
     try:
-        await site.start()
+        for listener in listeners(config.listen.host, config.listen.port, raise_files()):
+            await SockSite(runner, listener, ssl_context=context).start()
     except OSError as error:
         raise ApplianceError(
             "conflict",
@@ -38,6 +43,8 @@ async def serve(stack: AsyncExitStack, app: web.Application, config: Config, clo
             "stop what uses that port, or choose another with --listen HOST:PORT",
             field="listen",
         ) from error
+    if runner.server is not None:
+        stack.callback(asyncio.create_task(door.run(runner.server), name="door").cancel)
     port = runner.addresses[0][1]
     host = "localhost" if config.listen.host in ("0.0.0.0", "::") else config.listen.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
