@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -25,7 +25,6 @@ from appliance.simulator.sei import read_sei
 from appliance.simulator.spec import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
-GST_CAMERA = ROOT / "tests" / "foreign" / "gst_camera.py"
 PASSWORD = "a line of five dull words"
 POLL_S = 0.05
 API = "/api/v1"
@@ -71,7 +70,7 @@ class Sockets:
     """One ``/ws/events``: what it said, each with when (seconds since 1970) it was heard."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[float, dict[str, Any]]] = []
+        self.heard: list[tuple[float, Any]] = []
         self._news = asyncio.Event()
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -85,10 +84,6 @@ class Sockets:
                 self._news.set()
 
         self._task = asyncio.create_task(run())
-
-    def of(self, type_: str, camera_id: str | None = None) -> list[dict[str, Any]]:
-        said = [message for _, message in self.heard if message["type"] == type_]
-        return [m for m in said if camera_id is None or m["data"].get("camera_id") == camera_id]
 
     async def wait(
         self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float, start: int = 0
@@ -182,15 +177,6 @@ class RunningBox:
             await self._http.close()
             self._http = None
 
-    def worker_pid(self) -> int | None:
-        """The vision worker among the daemon's children."""
-        assert self.process is not None
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            for pid in (task / "children").read_text().split():
-                if b"appliance.vision.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return int(pid)
-        return None
-
     # -- HTTP -------------------------------------------------------------------------------
 
     async def call(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
@@ -228,9 +214,9 @@ class RunningBox:
 
     async def events(self, since: int | None = None) -> Sockets:
         """An open ``/ws/events``."""
-        assert self._http is not None
         if not self._token:
             await self._sign_in()
+        assert self._http is not None
         query = {} if since is None else {"since": str(since)}
         headers = {"Authorization": f"Bearer {self._token}"}
         made = Sockets()
@@ -245,8 +231,7 @@ class RunningBox:
         return str((await self.make("/cameras", body))["id"])
 
     async def status(self, camera_id: str) -> dict[str, Any]:
-        found = await self.get(f"/cameras/{camera_id}")
-        return dict(found["camera"]["status"])
+        return dict((await self.get(f"/cameras/{camera_id}"))["camera"]["status"])
 
     async def in_state(self, camera_id: str, state: str, timeout_s: float) -> dict[str, Any]:
         last: dict[str, Any] = {}
@@ -342,15 +327,10 @@ def probed(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def tools() -> type:
+def tools() -> SimpleNamespace:
     """Plain functions, for tests that may not import each other."""
-
-    class Tools:
-        pass
-
-    for function in (until, seconds, iso, slices, split, complaints, probed):
-        setattr(Tools, function.__name__, staticmethod(function))
-    return Tools
+    functions = (until, seconds, iso, slices, split, complaints, probed)
+    return SimpleNamespace(**{function.__name__: function for function in functions})
 
 
 @pytest.fixture(scope="session")
@@ -414,34 +394,3 @@ def order(simulator: SimulatorChild) -> Callable[..., Awaitable[dict[str, Any]]]
         return await simulator.control({"camera": camera, "do": do, **more})
 
     return give
-
-
-@asynccontextmanager
-async def _gst(film: Path, *options: str) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        "/usr/bin/python3",
-        str(GST_CAMERA),
-        str(film),
-        *options,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
-        yield f"127.0.0.1:{json.loads(line)['port']}"
-    finally:
-        process.kill()
-        await process.wait()
-
-
-@pytest.fixture(scope="session")
-def gst() -> Callable[..., Any]:
-    """``async with gst(film, "--mounts", "8") as address``: cameras that are not ours."""
-    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    python = Path("/usr/bin/python3")
-    if not python.exists() or subprocess.run([python, "-c", code], capture_output=True).returncode:
-        pytest.skip(
-            "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
-        )
-    return _gst

@@ -1,14 +1,50 @@
 """Cameras that are not ours, every frame numbered by its content: all of them are in the files, once."""
 
 import asyncio
+import json
 import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
+GST_CAMERA = Path(__file__).parents[1] / "foreign" / "gst_camera.py"
 FPS = 15
 FILM_S = 10
+
+
+@asynccontextmanager
+async def _gst(film: Path, *options: str) -> AsyncIterator[str]:
+    process = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3",
+        str(GST_CAMERA),
+        str(film),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        yield f"127.0.0.1:{json.loads(line)['port']}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.fixture(scope="session")
+def gst() -> Callable[..., Any]:
+    """``async with gst(film, "--mounts", "8") as address``: cameras that are not ours."""
+    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    python = Path("/usr/bin/python3")
+    if not python.exists() or subprocess.run([python, "-c", code], capture_output=True).returncode:
+        pytest.skip(
+            "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
+        )
+    return _gst
 
 
 @pytest.fixture(scope="session")
