@@ -49,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, epilog=f"example: {example}", allow_abbrev=False
+        name,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
+        allow_abbrev=False,
     )
     add_data(parser)
     return parser

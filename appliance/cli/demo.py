@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         raise invalid(f"{args.cameras} cameras", f"give 1 to {MOST_CAMERAS}", field="cameras")
     if not 0 <= args.port <= 65535:
         raise invalid(f"there is no port {args.port}", "give 0 to 65535", field="port")
+    if args.seconds is not None and not 0 < args.seconds < float("inf"):  # nan is neither
+        raise invalid(f"{args.seconds} seconds", "give more than 0, or leave it out", field="seconds")
     with contextlib.ExitStack() as stack:
         data = Path(args.data) if args.data else stack.enter_context(demo.throw_away())
         return _run(args, data)

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from functools import partial
 
+from appliance.base.errors import invalid
 from appliance.base.model import Event
 from appliance.base.wire import event_json
 from appliance.cli.box import add_data, open_box, print_json
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.limit < 1:
+        raise invalid(f"{args.limit} events", "give 1 or more", field="limit")
     wanted = EventFilter(camera_ids=tuple(args.camera), types=tuple(args.type))
 
     def newest(conn: sqlite3.Connection) -> tuple[list[Event], int]:

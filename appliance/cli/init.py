@@ -51,7 +51,8 @@ def read_password(path: Path) -> str:
         hint = "give a file whose first line is the password"
         raise invalid(f"{path}: {error.strerror}", hint, field="admin_password_file") from error
     except UnicodeDecodeError as error:
-        raise invalid(f"{path} is not UTF-8 text", field="admin_password_file") from error
+        hint = "give a file whose first line is the password"
+        raise invalid(f"{path} is not UTF-8 text", hint, field="admin_password_file") from error
     if mode & 0o044:
         print(f"warning: {path} can be read by others (mode {mode:04o})", file=sys.stderr)
     check_strength(line, first_boot.ADMIN, "admin_password_file")

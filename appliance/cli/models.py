@@ -4,6 +4,7 @@ import argparse
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
@@ -20,21 +21,29 @@ BUILT_IN = "motion"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="list|install|activate")
-    listing = commands.add_parser("list", epilog="example: appliance models list --data DIR")
-    install = commands.add_parser("install", epilog=f"example: {EXAMPLE}")
+    listing = _sub(commands, "list", "appliance models list --data DIR")
+    install = _sub(commands, "install", EXAMPLE)
     install.add_argument(
         "pack", metavar="NAME|FILE|URL", help="a known name, a pack (.zip, folder) or an .onnx"
     )
     install.add_argument("--from", metavar="DIR", type=Path, dest="source", help="look for NAME's files here")
     install.add_argument("--sha256", metavar="HEX", help="of FILE or what URL sends; a URL needs it")
-    activate = commands.add_parser(
-        "activate", epilog="example: appliance models activate --data DIR yolox-nano"
-    )
+    activate = _sub(commands, "activate", "appliance models activate --data DIR yolox-nano")
     activate.add_argument(
         "name", metavar="NAME", help=f"an installed pack, {BUILT_IN} (needs no model) or auto"
     )
     for command in (listing, install, activate):
         add_data(command)
+
+
+def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
+        allow_abbrev=False,
+    )
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

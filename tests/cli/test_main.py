@@ -106,3 +106,34 @@ def test_a_reader_that_has_enough_is_no_failure(box_dir):
     error = child.stderr.read()
     child.stderr.close()
     assert (child.returncode, error) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("camera", "add"),
+        ("camera", "list"),
+        ("camera", "test"),
+        ("camera", "remove"),
+        ("models", "list"),
+        ("models", "install"),
+        ("models", "activate"),
+    ],
+)
+def test_an_example_stands_on_one_line_so_that_it_can_be_pasted(appliance, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    said = appliance(*words, "--help")
+    (example,) = [line for line in said.out.splitlines() if line.startswith("example: ")]
+    assert said.out.rstrip().endswith(example)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_demo_lasts_for_some_time(appliance, seconds):
+    said = appliance("demo", "--port", "0", "--seconds", seconds)
+    assert said.status == 2 and "[seconds]" in said.err and "hint:" in said.err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_events_are_one_or_more(appliance, box_dir, limit):
+    said = appliance("events", "--data", str(box_dir), "--limit", limit)
+    assert said.status == 2 and "[limit]" in said.err and "hint:" in said.err
