@@ -29,6 +29,7 @@ MOST_EMPTY = 4  # packets in a row without a picture
 NOTHING_SENT = "the camera stopped sending: no data in time"
 RTSPS_PORT = 322
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "1", "fpsprobesize": "0"}
+HTTP_FORMATS = "mov,mpegts,mpjpeg,mjpeg,jpeg_pipe"  # MJPEG so that it can be refused with a hint
 USER_KEYS = ("user", "username")
 PASSWORD_KEYS = ("password", "pwd")
 
@@ -195,6 +196,9 @@ def connect(
     options = RTSP_OPTIONS if parts.scheme in ("rtsp", "rtsps") else {}
     if parts.scheme == "rtsps":
         options = options | {"tls_verify": "0"}  # cameras sign themselves; the pin is checked instead
+    if parts.scheme in ("http", "https"):
+        # Lists (HLS, concat) would have the box fetch whatever address a stranger's camera names.
+        options = {"format_whitelist": HTTP_FORMATS}
     began = time.monotonic()
     try:
         container = av.open(target, options=options, timeout=(open_timeout_s, READ_TIMEOUT_S))
@@ -242,6 +246,10 @@ def fault_from(error: Exception, what: str) -> SourceFault:
         return SourceFault("camera_offline", f"{what}: connection refused")
     if isinstance(error, FileNotFoundError):
         return SourceFault("camera_offline", f"{what}: no such file")
+    if isinstance(error, av.error.ArgumentError):
+        return SourceFault(
+            "no_video", "this address sends no video of a known kind; over HTTP, MP4 and TS are"
+        )
     if isinstance(error, av.error.EOFError):
         return SourceFault("camera_offline", f"{what}: it closed the connection")
     return SourceFault("camera_offline", f"{what} ({type(error).__name__})")

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import http.server
 import socket
 import ssl
 import threading
@@ -259,3 +260,34 @@ def test_no_text_of_libav_gets_out() -> None:
         ValueError(secret),
     ):
         assert "hunter2" not in str(fault_from(error, "the camera does not answer"))
+
+
+LISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{inside}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile film.mp4\n",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_list_over_http_sends_the_box_nowhere(monkeypatch, kind) -> None:
+    asked = []
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            inside = f"http://127.0.0.1:{self.server.server_address[1]}/inside.ts"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(LISTS[kind].format(inside=inside).encode())
+
+        def log_message(self, *_) -> None:
+            pass
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(SourceFault) as caught:
+            connect(f"http://127.0.0.1:{server.server_address[1]}/list.m3u8", None)
+        server.shutdown()
+    assert set(asked) == {"/list.m3u8"}
+    assert caught.value.cause == "no_video"
