@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ def run_box(
     around: Around = nothing_around,
 ) -> int:
     """Run until SIGTERM, SIGINT or for ``seconds``; the exit status."""
+    # As the unit has it: footage on a disk of its own lies in no folder that would hide it.
+    os.umask(0o077)
     handler = log.set_up(config.log_level)
     try:
         with asyncio.Runner() as runner:
