@@ -134,9 +134,7 @@ class Box:
         self._stack.callback(self.archive.close)
         self._cameras = await self.db.read(camera_rows.list_cameras)
         await self.recorder.apply(self._cameras)
-        self.health.add(
-            lambda: looks.camera_findings({c.id: c for c in self._cameras}, self.recorder.statuses())
-        )
+        self.health.add(lambda: looks.camera_findings(self.recorder.statuses().values()))
 
     async def _start_analysis(self) -> None:
         self.analysis = Analysis(
