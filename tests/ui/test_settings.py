@@ -113,3 +113,16 @@ async def test_health_shows_what_is_wrong_first(page, sign_in):
     await first.wait_for()
     assert await first.inner_text() == "Failing"
     assert "since" in await page.locator("#checks li").first.inner_text()
+
+
+async def test_on_a_phone_the_words_stand_beside_the_field_they_are_about(page, sign_in):
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await sign_in(page, "installer", then="/settings/cameras/new")
+    await page.fill("[name=name]", "Cellar")
+    await page.fill("[name=rtsp_url]", "gopher://10.0.0.9/")
+    await page.press("[name=rtsp_url]", "Enter")
+    problem = page.locator("#camera-form .problem")
+    await problem.wait_for(state="visible")
+    said, field = await problem.bounding_box(), await page.locator("[name=rtsp_url]").bounding_box()
+    assert 0 <= said["y"] - (field["y"] + field["height"]) < 60
+    assert said["y"] + said["height"] < 844

@@ -2,16 +2,21 @@
 
 import { Refusal } from "./api.js";
 
+const homes = new WeakMap(); // where a form says what is about no field of it
+
 /** Shows `error` in the form, at its field where it names one; null takes it away. */
 export function problem(form, error) {
   const box = form.querySelector(".problem");
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   box.hidden = !error;
+  if (!homes.has(box)) box.before(homes.set(box, document.createComment("")).get(box));
   if (!error) return;
   box.textContent = sentence(error.message);
   const hint = error instanceof Refusal ? error.hint : "";
   if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
   const field = error.field && form.elements.namedItem(error.field.split(".").pop());
+  const label = field instanceof HTMLElement && field.closest("label");
+  (label || homes.get(box)).after(box); // on a phone the end of the form is out of sight
   if (field instanceof HTMLElement) {
     field.setAttribute("aria-invalid", "true");
     field.focus();
