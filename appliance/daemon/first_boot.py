@@ -21,6 +21,7 @@ from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.base.settings import Settings, SiteSettings
 from appliance.daemon.stores import APPLIANCE, Stores, open_appliance
+from appliance.media.volume import IDENTITY
 from appliance.store import audit, settings, users
 from appliance.system import ballast
 
@@ -29,7 +30,7 @@ _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # 31 signs that nobody mixes up o
 _GROUPS, _GROUP = 4, 5  # 20 signs: 99 bits
 
 # What may lie in a folder that is not a box yet: a fresh file system, a prepared configuration, a try that
-# was cut short, recordings whose database is lost.
+# was cut short. Recordings that have an identity are told apart by ``_refuse_orphans``.
 _EXPECTED = {
     "lost+found",
     "secrets",
@@ -66,6 +67,7 @@ def initialise(
             f"{config.data_dir} is a box already",
             "start it with `appliance run`, or take another --data",
         )
+    _refuse_orphans(config)
     code = None if password is not None else claim_code()
     hashed = hash_password(password if password is not None else str(code))
     with Stores.open(config) as stores:
@@ -96,6 +98,19 @@ def claim_code() -> str:
     code = "-".join(groups)
     forbid(code)
     return code
+
+
+def _refuse_orphans(config: Config) -> None:
+    """Recordings that already belong to a box, and no box: its database is lost. A new one beside
+    them would have other users and cameras, and would not be allowed to touch them."""
+    for volume in config.volumes:
+        if (volume / IDENTITY).exists():
+            raise ApplianceError(
+                "data_loss",
+                f"{volume} holds the recordings of a box whose {APPLIANCE} is lost",
+                "bring it back with `appliance restore`, or move these recordings away to begin anew",
+                field="data_dir",
+            )
 
 
 def _prepare(data_dir: Path) -> None:

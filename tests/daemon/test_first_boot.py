@@ -112,3 +112,15 @@ def test_first_boot_on_a_full_disk_is_said_and_leaves_no_box(small_disk, fill_up
     assert refused.value.kind in ("exhausted", "unavailable")
     (small_disk / "footage").unlink()
     assert first_boot.initialise(box, clock, hashed)
+
+
+def test_recordings_of_a_lost_box_do_not_get_a_new_one_beside_them(box, clock):
+    first_boot.initialise(box, clock, hashed)
+    (box.data_dir / "recordings").mkdir()
+    (box.data_dir / "recordings" / ".volume.json").write_text("{}")
+    for file in box.data_dir.glob("appliance.db*"):
+        file.unlink()
+    with pytest.raises(ApplianceError, match="lost") as refused:
+        first_boot.initialise(box, clock, hashed)
+    assert (refused.value.kind, "restore" in refused.value.hint) == ("data_loss", True)
+    assert not first_boot.is_box(box.data_dir)
