@@ -5,6 +5,7 @@ be slow without it.
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import sys
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 SWITCH_S = 0.001  # packet threads wait for the GIL at most so long (measured: p99 of 64 threads)
 PROBE_S = 8.0
 READY_POLL_S = 0.05
+BALLAST_S = 5.0
+BALLAST_TURNS = 120
 DETECTOR_KEY = "detector"  # in the settings table; `appliance models activate` writes it
 DETECTOR_NS = 3 * SECOND_NS
 STATED = ("offline", "auth_failed", "disabled")
@@ -174,7 +177,7 @@ class Box:
         )
         self._spawn("tending", tending.run())
         self._spawn("retention", retention.run())
-        self._spawn("ballast", self._fill_ballast())
+        self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -185,10 +188,16 @@ class Box:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _fill_ballast(self) -> None:
-        while True:
-            await asyncio.to_thread(ballast.fill, self.config.data_dir)
-            await self.clock.sleep(600)
+    async def _mind_ballast(self) -> None:
+        """Freed as soon as the disk is full: signing in, too, writes a row. Made again where there
+        is room for it."""
+        folder = self.config.data_dir
+        for turn in itertools.count():
+            if (folder / ballast.NAME).exists():
+                await asyncio.to_thread(ballast.free, folder)
+            elif turn % BALLAST_TURNS == 0:
+                await asyncio.to_thread(ballast.fill, folder)
+            await self.clock.sleep(BALLAST_S)
 
     # -- what changes while we run -------------------------------------------------------------
 
