@@ -130,13 +130,25 @@ class Intake:
 
     async def _commit_pending(self) -> None:
         batch = list(self._pending)
+        commit = asyncio.create_task(self._commit(batch))
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            # We are being stopped. What is on its way to the disk arrives there: who does not wait for
+            # it would write it a second time in ``close``.
+            await asyncio.wait({commit})
+            if commit.exception() is None:
+                del self._pending[: len(batch)]
+            raise
+        del self._pending[: len(batch)]
+
+    async def _commit(self, batch: list[Finding]) -> None:
         try:
             await self.accept(batch)
         except Exception as error:
             if isinstance(error, ApplianceError) and error.kind in PASSING:
                 raise
             await self._commit_singly(batch)
-        del self._pending[: len(batch)]
 
     async def _commit_singly(self, batch: list[Finding]) -> None:
         # One finding that cannot be written must not take the others with it.

@@ -14,13 +14,23 @@ WIDTH, HEIGHT = 320, 180
 LANES, SPEED = 6, 80  # boxes on lanes of their own, pixels a second; one starts each second
 FILM_S = 24
 SPOILT_S = 2.0
-SOON_S, SOON_AFTER_HANGING_S = 3.0, 10.0
+SOON_S, SOON_AFTER_HANGING_S = 3.0, 10.0  # the promise; held to by the long suite on a quiet machine
+BUSY = 2  # what a machine that builds and tests beside us may make of it
 
 
-@pytest.fixture(scope="session", params=[pytest.param(1, marks=pytest.mark.long), 8])
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(1, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long), 12],
+)
 def gop(request) -> int:
     """Frames from one key frame to the next."""
     return FPS * request.param
+
+
+@pytest.fixture
+def soon_s(gop) -> float:
+    """Sooner than the next key frame could help."""
+    return SOON_S * (BUSY if gop == 12 * FPS else 1)
 
 
 @pytest.fixture(scope="session")
@@ -132,12 +142,12 @@ def all_there(box, tools, belt, camera_id) -> int:
     return numbers.count(None)
 
 
-async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
+async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt, soon_s):
     box, events = watched.box, watched.events
 
     before = await box.detector()
     assert before["state"] == "running" and before["restarts"] == 0
-    await watched.far_from_key_frame(SOON_S + 0.5)
+    await watched.far_from_key_frame(soon_s + 0.5)
     killed, at = time.time(), len(events.heard)
     os.kill(worker_of(box), signal.SIGKILL)
     down = await watched.told("down", at)
@@ -153,7 +163,7 @@ async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
     hung_s = await watched.flows_after(stopped, 20)
     assert (await box.detector())["restarts"] == 2
 
-    await watched.far_from_key_frame(SPOILT_S + SOON_S + 0.5)
+    await watched.far_from_key_frame(SPOILT_S + soon_s + 0.5)
     spoilt = time.time()
     await watched.order("belt", "corrupt", 60)
     await tools.until(lambda: time.time() > spoilt + SPOILT_S, 5)
@@ -169,7 +179,7 @@ async def test_a_dead_a_hanging_and_a_misled_worker(watched, tools, belt):
     print(
         f"blind: {blind_s:.2f} s after a kill, {hung_s:.2f} s after SIGSTOP, {misled_s:.2f} s after garbage"
     )
-    assert (blind_s <= SOON_S, hung_s <= SOON_AFTER_HANGING_S, misled_s <= SOON_S) == (True, True, True), (
+    assert (blind_s <= soon_s, hung_s <= SOON_AFTER_HANGING_S, misled_s <= soon_s) == (True, True, True), (
         blind_s,
         hung_s,
         misled_s,
