@@ -350,5 +350,5 @@ async def test_an_hour_is_laid_out_quickly_and_nobody_waits(long_box, tmp_path) 
     at = front.index(b"stsz")
     assert int.from_bytes(front[at + 12 : at + 16], "big") == 54_000
     print(f"laid out in {took_s:.2f} s; late p99 {sorted(lates)[int(len(lates) * 0.99)] * 1e3:.1f} ms")
-    assert took_s < 2.0  # 0.4 s on an idle core
+    assert took_s < 10.0  # 0.1 to 0.4 s on an idle core; quadratic it would be minutes
     assert sorted(lates)[int(len(lates) * 0.9)] < 0.005
