@@ -70,9 +70,9 @@ class Analysis:
         self.vision.on_tracks = self.intake.ingest
         stack.push_async_callback(self.intake.close)
         tasks = [
-            asyncio.create_task(self.vision.run(), name="vision"),
-            asyncio.create_task(self.intake.run(), name="intake"),
-            asyncio.create_task(self.sync.run(), name="sync"),
+            asyncio.create_task(supervise("vision", self.vision.run, self._clock), name="vision"),
+            asyncio.create_task(supervise("intake", self.intake.run, self._clock), name="intake"),
+            asyncio.create_task(supervise("sync", self.sync.run, self._clock), name="sync"),
             asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
         ]
         stack.push_async_callback(_cancel, tasks)
