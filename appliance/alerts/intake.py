@@ -145,7 +145,7 @@ class Intake:
     async def _commit(self, batch: list[Finding]) -> None:
         try:
             await self.accept(batch)
-        except Exception as error:
+        except Exception as error:  # whatever one odd finding does to us, the others must not wait for it
             if isinstance(error, ApplianceError) and error.kind in PASSING:
                 raise
             await self._commit_singly(batch)
@@ -155,7 +155,7 @@ class Intake:
         for finding in batch:
             try:
                 await self.accept([finding])
-            except Exception:
+            except Exception:  # the same: alerts of everything else still fire
                 log.exception("a finding of rule %s on %s is lost", finding.rule.id, finding.camera_id)
 
     def _tell(self, recorded: Recorded) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "installer", "admin"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 ROLES: tuple[Role, ...] = ("viewer", "operator", "installer", "admin")
 StreamName = Literal["main", "sub"]
 RecordMode = Literal["continuous", "events", "off"]

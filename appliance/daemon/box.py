@@ -74,7 +74,7 @@ class Box:
     async def __aenter__(self) -> "Box":
         try:
             await self._start()
-        except BaseException:
+        except BaseException:  # a cancelled start, too, must leave no child, thread or lock behind
             await self._stack.aclose()
             raise
         return self

@@ -40,7 +40,7 @@ class Stores:
             archive, _ = open_archive(config.data_dir / ARCHIVE, appliance, config.volumes)
             opened.append(archive)
             opened.append(tracks := _open_tracks(config.data_dir / TRACKS))
-        except BaseException:
+        except BaseException:  # whatever stops us, writer threads must not outlive it
             for database in reversed(opened):
                 database.close()
             raise

@@ -44,7 +44,7 @@ class Tending:
         while True:
             try:
                 await self.run_once()
-            except Exception:
+            except Exception:  # the watchdog is fed from here: no fault of a duty may end the loop
                 log.exception("a duty failed")
             await self._clock.sleep(PERIOD_S)
 

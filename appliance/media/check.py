@@ -11,6 +11,7 @@ its time becomes a ``damaged`` gap. It leaves the newest segments of each stream
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from appliance.base.errors import ApplianceError
@@ -113,7 +114,7 @@ def _garbage(db: Database, roots: dict[str, Path]) -> list[Violation]:
     found = []
     for item in db.read_now(garbage.list_garbage):
         held = db.read_now(
-            lambda conn, item=item: locks.overlapping(conn, item.camera_id, item.start_ns, item.end_ns)  # type: ignore[misc]
+            partial(locks.overlapping, camera_id=item.camera_id, start_ns=item.start_ns, end_ns=item.end_ns)
         )
         is_there = item.volume_id in roots and (roots[item.volume_id] / item.path).exists()
         if held and is_there:

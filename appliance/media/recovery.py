@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ def replay_garbage(db: Database, archive: Database, usable: list[Volume]) -> int
     """Finish deletions that were begun (R5)."""
     done = 0
     for volume in usable:
-        items = db.read_now(lambda conn, v=volume: garbage.list_garbage(conn, v.id))  # type: ignore[misc]
+        items = db.read_now(partial(garbage.list_garbage, volume_id=volume.id))
         try:
             take_out_all(db, archive, volume.root, items)
         except OSError as error:
@@ -127,11 +128,7 @@ def forget_expired(db: Database, archive: Database, usable: list[Volume]) -> int
             row for row in inside if row.volume_id in roots and not (roots[row.volume_id] / row.path).exists()
         ]
 
-    back = [
-        row
-        for gap in db.read_now(gaps.expired)
-        for row in archive.read_now(lambda conn, gap=gap: gone(conn, gap))  # type: ignore[misc]
-    ]
+    back = [row for gap in db.read_now(gaps.expired) for row in archive.read_now(partial(gone, gap=gap))]
 
     def unindex(conn: sqlite3.Connection) -> None:
         for row in back:
@@ -219,7 +216,7 @@ def mend_newest(
             if row is None:
                 lost += 1
                 continue
-            archive.write_now(lambda conn, row=row: segments.put(conn, row))  # type: ignore[misc]
+            archive.write_now(partial(segments.put, segment=row))
             made.append(row)
     return made, lost
 

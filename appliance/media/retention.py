@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,7 +169,7 @@ class Retention:
     def _finish_garbage(self, usable: list[Volume]) -> None:
         # What an earlier sweep could not unlink: nothing more is condemned while that does not work.
         for volume in usable:
-            left = self._db.read_now(lambda conn, v=volume: garbage.list_garbage(conn, v.id))  # type: ignore[misc]
+            left = self._db.read_now(partial(garbage.list_garbage, volume_id=volume.id))
             if left:
                 self._unlink(volume, left)
 
@@ -257,14 +258,11 @@ class Retention:
         """What ``look`` finds, without the locked ones, so that those cost no transaction."""
         after = (0, "")
         while not self._stop.is_set():
-            at = after
-            batch = self._archive.read_now(lambda conn, at=at: look(conn, at))  # type: ignore[misc]
+            batch = self._archive.read_now(partial(_at, look, after))
             if not batch:
                 return
             after = _age(batch[-1])
-            free = self._db.read_now(
-                lambda conn, batch=batch: [row for row in batch if not _is_locked(conn, row)]  # type: ignore[misc]
-            )
+            free = self._db.read_now(partial(_not_locked, batch))
             if free:
                 yield free
 
@@ -365,6 +363,18 @@ def _condemn(conn: sqlite3.Connection, batch: list[Segment]) -> list[Segment]:
         gaps.expire(conn, gap, row.boot_id)
         condemned.append(row)
     return condemned
+
+
+def _at(
+    look: Callable[[sqlite3.Connection, tuple[int, str]], list[Segment]],
+    after: tuple[int, str],
+    conn: sqlite3.Connection,
+) -> list[Segment]:
+    return look(conn, after)
+
+
+def _not_locked(batch: list[Segment], conn: sqlite3.Connection) -> list[Segment]:
+    return [row for row in batch if not _is_locked(conn, row)]
 
 
 def _is_locked(conn: sqlite3.Connection, row: Segment) -> bool:

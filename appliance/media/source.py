@@ -210,7 +210,7 @@ def connect(
         if paced and "mpegts" in container.format.name:
             paced = False  # a live transport stream has its own pace
         return Source(container, url, paced=paced, loop=loop)
-    except BaseException:
+    except BaseException:  # whatever is wrong with its streams, the connection is ours to close
         container.close()
         raise
 

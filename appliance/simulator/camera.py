@@ -194,7 +194,7 @@ class Camera:
             await self._source.run(self._sink)
         except ApplianceError as error:
             log.warning("camera %s: %s", self.spec.name, error)
-        except Exception:
+        except Exception:  # libav and encoders raise what they like: the other cameras go on
             log.exception("camera %s: its source failed", self.spec.name)
         if self._task is asyncio.current_task():  # the end of a file that is not looped
             self._task = None

@@ -7,6 +7,7 @@ key frame that brings none, the file's parameter sets are sent in band, as camer
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import av
 import av.container
@@ -28,7 +29,7 @@ from appliance.simulator.sample import (
     split_lengths,
 )
 
-_CODECS = {"h264": "h264", "hevc": "h265"}
+_CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "hevc": "h265"}
 _LATE_NS = NS
 _SEAM_NS = 1_000_000  # rounding, not an overlap
 
@@ -160,7 +161,7 @@ def _look(path: str) -> Film:
             context = stream.codec_context
             if context.name == "aac" and context.extradata:
                 audio = AudioFormat("aac", context.sample_rate, context.channels, context.extradata)
-        return Film(StreamFormat(VideoFormat(codec, sets, rate), audio), length_bytes)  # type: ignore[arg-type]
+        return Film(StreamFormat(VideoFormat(codec, sets, rate), audio), length_bytes)
 
 
 def _configuration(codec: str, extradata: bytes) -> tuple[int, tuple[bytes, ...]]:

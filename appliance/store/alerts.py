@@ -65,20 +65,8 @@ def page(
 
     Raises ``invalid`` for a cursor that is not ours.
     """
-    where, values = _where(wanted)
-    # `where` is made of our own column names; every value is bound.
-    counted = conn.execute(f"SELECT count(*) FROM alerts WHERE {where}", values)
-    total = int(counted.fetchone()[0])
-    if cursor is not None:
-        where += " AND (created_ns, id) < (?, ?)"
-        values += cursors.decode(cursor)
-    rows = conn.execute(
-        f"SELECT body FROM alerts WHERE {where} ORDER BY created_ns DESC, id DESC LIMIT ?",
-        (*values, limit + 1),
-    ).fetchall()
-    found = [_alert(row) for row in rows[:limit]]
-    more = cursors.encode(found[-1].created_ns, found[-1].id) if found and len(rows) > limit else None
-    return found, more, total
+    bodies, more, total = cursors.page(conn, "alerts", "created_ns", _where(wanted), limit, cursor)
+    return [msgspec.json.decode(body, type=Alert) for body in bodies], more, total
 
 
 def active_count(conn: sqlite3.Connection) -> int:

@@ -7,6 +7,7 @@ nor hide others.
 import base64
 import binascii
 import re
+import sqlite3
 
 from appliance.base.errors import ApplianceError, invalid
 
@@ -27,6 +28,33 @@ def decode(cursor: str) -> tuple[int, str]:
     if found is None or abs(int(found[1])) >= 1 << 63:
         raise _garbage()
     return int(found[1]), found[2]
+
+
+def page(
+    conn: sqlite3.Connection,
+    table: str,
+    moment: str,
+    where: tuple[str, tuple[object, ...]],
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[str], str | None, int]:
+    """(bodies newest first, cursor of the next page or None, how many match in all) of a table that
+    has ``id``, ``body`` and the column ``moment`` to go by.
+
+    ``table``, ``moment`` and the terms of ``where`` are our own constants; every value is bound.
+    Raises ``invalid`` for a cursor that is not ours.
+    """
+    terms, values = where
+    total = int(conn.execute(f"SELECT count(*) FROM {table} WHERE {terms}", values).fetchone()[0])
+    if cursor is not None:
+        terms += f" AND ({moment}, id) < (?, ?)"
+        values += decode(cursor)
+    rows = conn.execute(
+        f"SELECT {moment}, id, body FROM {table} WHERE {terms} ORDER BY {moment} DESC, id DESC LIMIT ?",
+        (*values, limit + 1),
+    ).fetchall()
+    more = encode(*rows[limit - 1][:2]) if len(rows) > limit else None
+    return [row["body"] for row in rows[:limit]], more, total
 
 
 def _garbage() -> ApplianceError:

@@ -170,7 +170,7 @@ class Database:
                 connection.execute("BEGIN IMMEDIATE")
                 result = work(connection)
                 connection.execute("COMMIT")
-            except BaseException as error:
+            except BaseException as error:  # it is the caller's, whatever it is; the writer goes on
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 mapped = foreign(error, self.path) if isinstance(error, sqlite3.Error) else error

@@ -53,20 +53,8 @@ def page(
 
     Raises ``invalid`` for a cursor that is not ours.
     """
-    where, values = _where(wanted)
-    # `where` is made of our own column names; every value is bound.
-    counted = conn.execute(f"SELECT count(*) FROM events WHERE {where}", values)
-    total = int(counted.fetchone()[0])
-    if cursor is not None:
-        where += " AND (start_ns, id) < (?, ?)"
-        values += cursors.decode(cursor)
-    rows = conn.execute(
-        f"SELECT body FROM events WHERE {where} ORDER BY start_ns DESC, id DESC LIMIT ?",
-        (*values, limit + 1),
-    ).fetchall()
-    found = [_event(row) for row in rows[:limit]]
-    more = cursors.encode(found[-1].start_ns, found[-1].id) if found and len(rows) > limit else None
-    return found, more, total
+    bodies, more, total = cursors.page(conn, "events", "start_ns", _where(wanted), limit, cursor)
+    return [msgspec.json.decode(body, type=Event) for body in bodies], more, total
 
 
 def begun_at(

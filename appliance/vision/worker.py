@@ -146,7 +146,7 @@ class Worker:
                     self._look(detector, picture)
         except BrokenPipeError:
             os._exit(0)  # the daemon is gone
-        except Exception:
+        except Exception:  # drivers and runtimes raise what they like, and only a new process is clean
             log.exception("the detector's thread failed")
             os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
 

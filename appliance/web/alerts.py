@@ -7,16 +7,15 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import not_found
-from appliance.base.model import Alert
+from appliance.base.model import SEVERITIES, Alert
 from appliance.base.wire import alert_json
 from appliance.store import alerts
 from appliance.web import params
-from appliance.web.events import SEVERITIES
 from appliance.web.params import Note
 from appliance.web.routes import API, PAGE, Call, Query, Route, answer, there
 from appliance.web.shapes import AlertAnswer, AlertsAnswer
 
-STATUSES = ("new", "acknowledged", "resolved")
+STATUSES: tuple[Literal["new", "acknowledged", "resolved"], ...] = ("new", "acknowledged", "resolved")
 
 
 class AckBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,8 +30,8 @@ class ResolveBody(msgspec.Struct, forbid_unknown_fields=True):
 async def list_alerts(call: Call) -> web.StreamResponse:
     request = call.request
     wanted = alerts.AlertFilter(
-        statuses=params.choices_of(request, "status", STATUSES),  # type: ignore[arg-type]
-        severities=params.choices_of(request, "severity", SEVERITIES),  # type: ignore[arg-type]
+        statuses=params.one_of(request, "status", STATUSES),
+        severities=params.one_of(request, "severity", SEVERITIES),
         camera_ids=params.choices_of(request, "camera_id"),
         allowed_camera_ids=call.user.camera_ids,
     )

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from appliance.base.clock import SECOND_NS
 from appliance.base.errors import not_found
-from appliance.base.model import Event
+from appliance.base.model import SEVERITIES, Event
 from appliance.base.wire import event_json
 from appliance.store import events
 from appliance.web import params, watched
@@ -14,7 +14,6 @@ from appliance.web.files import serve_clip, steady
 from appliance.web.routes import API, PAGE, Call, Query, Route, answer, there
 from appliance.web.shapes import EventAnswer, EventsAnswer
 
-SEVERITIES = ("info", "warning", "critical")
 AROUND_NS = 5 * SECOND_NS
 
 
@@ -27,7 +26,7 @@ async def list_events(call: Call) -> web.StreamResponse:
         camera_ids=params.choices_of(request, "camera_id"),
         types=params.choices_of(request, "type"),
         class_names=params.choices_of(request, "class_name"),
-        severities=params.choices_of(request, "severity", SEVERITIES),  # type: ignore[arg-type]
+        severities=params.one_of(request, "severity", SEVERITIES),
         start_ns=start_ns,
         end_ns=end_ns,
         min_confidence=params.number_of(request, "min_confidence", 0, 1),

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, not_found
-from appliance.base.model import ROLES, Camera, Role, User
+from appliance.base.model import ROLES, SEVERITIES, Camera, Role, User
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.web import pages_data as data
@@ -138,11 +138,11 @@ async def event_list(asked: Asked) -> str:
     today = words.site_now(asked.frame.zone, asked.box.clock.now_ns()).date()
     date = query.get("date", "")
     start_ns, end_ns = _day(date, asked)
-    severities = tuple(s for s in query.getall("severity", []) if s in words.SEVERITIES)
+    asked_for = query.getall("severity", [])
     wanted = events.EventFilter(
         camera_ids=tuple(filter(None, query.getall("camera_id", []))),
         types=tuple(filter(None, query.getall("type", []))),
-        severities=severities,  # type: ignore[arg-type]
+        severities=tuple(severity for severity in SEVERITIES if severity in asked_for),
         start_ns=start_ns,
         end_ns=end_ns,
         allowed_camera_ids=asked.user.camera_ids,
@@ -158,7 +158,7 @@ async def event_list(asked: Asked) -> str:
         date=date,
         today=today.isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
-        filtered=bool(wanted.camera_ids or wanted.types or severities or date),
+        filtered=bool(wanted.camera_ids or wanted.types or wanted.severities or date),
         first_page="cursor" not in query,
         older=None if more is None else str(asked.request.rel_url.update_query(cursor=more)),
     )

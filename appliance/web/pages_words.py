@@ -85,8 +85,11 @@ def site_day(date: str, zone: ZoneInfo) -> tuple[int, int]:
     midnight = datetime.fromisoformat(date).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     if not 1971 <= midnight.year <= 2200:  # nanoseconds in 64 bits end in 2262
         raise ValueError("no footage is that old")
-    after = midnight + timedelta(days=1)
-    return tuple(int(day.replace(tzinfo=zone).timestamp()) * SECOND_NS for day in (midnight, after))  # type: ignore[return-value]
+    return _instant_ns(midnight, zone), _instant_ns(midnight + timedelta(days=1), zone)
+
+
+def _instant_ns(there: datetime, zone: ZoneInfo) -> int:
+    return int(there.replace(tzinfo=zone).timestamp()) * SECOND_NS
 
 
 def how_long(seconds: float) -> str:

@@ -13,6 +13,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.web.errors import HttpError
 
 T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
 
 LARGEST_BODY_BYTES = 1 << 20
 PATIENCE_S = 30.0  # for a body of at most 1 MB
@@ -177,15 +178,23 @@ def flag_of(request: web.Request, field: str, default: bool) -> bool:
     return text == "1"
 
 
-def choices_of(request: web.Request, field: str, allowed: tuple[str, ...] | None = None) -> tuple[str, ...]:
+def choices_of(request: web.Request, field: str) -> tuple[str, ...]:
     """A filter that may repeat; () where it is absent."""
     values = tuple(request.query.getall(field, []))
     for value in values:
         if len(values) > 100 or len(value) > 100 or not value.isprintable():
             raise invalid(f"{field} is too long", "name fewer", field=field)
-        if allowed is not None and value not in allowed:
-            raise invalid(f"{value[:40]!r} is no {field}", f"one of {', '.join(allowed)}", field=field)
     return values
+
+
+def one_of(request: web.Request, field: str, allowed: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Such a filter where only these words make sense."""
+    known: dict[str, Word] = {word: word for word in allowed}
+    values = choices_of(request, field)
+    for value in values:
+        if value not in known:
+            raise invalid(f"{value[:40]!r} is no {field}", f"one of {', '.join(allowed)}", field=field)
+    return tuple(known[value] for value in values)
 
 
 def stream_of(request: web.Request) -> str:

@@ -75,7 +75,7 @@ class Call:
         cannot be reached, say), and no reason to tell the person that nothing was saved."""
         try:
             await self.box.changed(noun)
-        except Exception:
+        except Exception:  # any room may fail here; the docstring says why the answer stays
             log.exception("a change of %s was stored but not applied", noun)
 
     def must_see(self, camera_id: str, noun: str = "camera", name: str | None = None) -> None:
