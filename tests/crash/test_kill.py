@@ -54,7 +54,8 @@ def test_a_power_cut_is_told_from_a_restart(bench, film):
     box = bench.start(film, 1, 0.5, boot="behind")
     box.recording(1)
     box.finish()
-    assert [gap.cause for gap in bench.gaps()][1] == "box_off"
+    # A kill in the first milliseconds leaves no "no_video" of any length in front of these two.
+    assert [gap.cause for gap in bench.gaps()][-2:] == ["box_off", "restart"]
     assert bench.check() == []
 
 
