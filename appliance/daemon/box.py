@@ -137,6 +137,8 @@ class Box:
         self._stack.callback(self.archive.close)
         self._cameras = await self.db.read(camera_rows.list_cameras)
         await self.recorder.apply(self._cameras)
+        # Now, not at the first duty: a box that dies while its analysis starts was not switched off.
+        self.db.offer(lambda conn: recovery.note_alive(conn, self.clock.now_ns(), self._boot_id))
         self.health.add(lambda: looks.camera_findings(self.recorder.statuses().values()))
 
     async def _start_analysis(self) -> None:

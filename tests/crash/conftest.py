@@ -119,13 +119,15 @@ class RecordBox:
         self.wait_for(is_late, seconds + 30, len(self.said))
 
     def recording(self, cameras: int) -> None:
-        """All cameras have frames."""
+        """All cameras have frames, and the box has noted of which boot this life is."""
         seen: set[str] = set()
 
         def complete(line: dict) -> bool:
             if "frame" in line:
                 seen.add(line["camera"])
-            return len(seen) >= cameras
+            if "ready" in line:
+                seen.add("ready")
+            return len(seen) > cameras
 
         self.wait_for(complete)
 
