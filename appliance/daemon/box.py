@@ -126,8 +126,7 @@ class Box:
                 self.clock, self._boot_id, self.db, self.stores.archive, self.volumes, self.index,
                 LiveHub(asyncio.get_running_loop()), self.config.segment_s, self._credentials,
                 self._simulators.resolve,
-                self._pin,
-                self._keep_pin,
+                self._pin, self._keep_pin, self.config.durability_s,
             )
         )  # fmt: skip
         self._stack.push_async_callback(self.recorder.close)

@@ -3,10 +3,11 @@
 The one exception to "no codec in the daemon": MP4 players know no G.711.
 """
 
+from typing import NamedTuple
+
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.codec import CodecContext
 from av.packet import Packet
 
@@ -21,11 +22,21 @@ RESYNC_S = 0.25
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
+class AudioFormat(NamedTuple):
+    """What sound a source offers. ``codec`` by libav's name (aac, pcm_mulaw, pcm_alaw; others are not
+    carried); ``config``: an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1), AAC alone."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+    config: bytes
+
+
 class AudioTrack:
     """Turns one run's audio packets into fragments; use it in the stream's thread."""
 
-    def __init__(self, stream: AudioStream) -> None:
-        self.parameters, self._convert = _choose(stream)
+    def __init__(self, offered: AudioFormat) -> None:
+        self.parameters, self._convert = _choose(offered)
         self._pending: list[bytes] = []
         self._decode: int | None = None
         self._sequence = 0
@@ -50,13 +61,14 @@ class AudioTrack:
         return made
 
 
-def open_audio(stream: AudioStream | None) -> AudioTrack | None:
+def is_carried(offered: AudioFormat) -> bool:
+    """Whether this sound can be recorded."""
+    return offered.codec in ("pcm_mulaw", "pcm_alaw") or (offered.codec == "aac" and bool(offered.config))
+
+
+def open_audio(offered: AudioFormat | None) -> AudioTrack | None:
     """None where there is no audio that we can carry."""
-    if stream is None or stream.codec_context.name not in ("aac", "pcm_mulaw", "pcm_alaw"):
-        return None
-    if stream.codec_context.name == "aac" and not stream.codec_context.extradata:
-        return None
-    return AudioTrack(stream)
+    return AudioTrack(offered) if offered is not None and is_carried(offered) else None
 
 
 class _Passed:
@@ -97,15 +109,13 @@ class _Encoded:
         return out
 
 
-def _choose(stream: AudioStream) -> tuple[AudioParameters, _Passed | _Encoded]:
-    context = stream.codec_context
-    if context.name == "aac":
-        config = bytes(context.extradata or b"")
-        rate, channels = _specific(config, context.sample_rate or 8000, context.channels or 1)
-        return AudioParameters(config, rate, channels), _Passed()
-    encoded = _Encoded(context.name, context.sample_rate or 8000)
+def _choose(offered: AudioFormat) -> tuple[AudioParameters, _Passed | _Encoded]:
+    if offered.codec == "aac":
+        rate, channels = _specific(offered.config, offered.rate_hz, offered.channels)
+        return AudioParameters(offered.config, rate, channels), _Passed()
+    encoded = _Encoded(offered.codec, offered.rate_hz)
     config = bytes(encoded.encoder.extradata or b"")
-    return AudioParameters(config, context.sample_rate or 8000, 1), encoded
+    return AudioParameters(config, offered.rate_hz, 1), encoded
 
 
 def _specific(config: bytes, rate_hz: int, channels: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ Codec = Literal["h264", "hevc"]
 
 H264_SPS, H264_PPS = 7, 8
 HEVC_VPS, HEVC_SPS, HEVC_PPS = 32, 33, 34
-_HEVC_SLICES = {*range(10), *range(16, 22)}  # ITU-T H.265, table 7-1: what is not reserved
+HEVC_SLICES = {*range(10), *range(16, 22)}  # ITU-T H.265, table 7-1: what is not reserved
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
 
@@ -72,6 +72,31 @@ def to_length_prefixed(packet: bytearray) -> bytearray:
     return packet
 
 
+def resplit(data: bytearray) -> bytearray:
+    """Length-prefixed units of which one may hold start codes, that is, several units."""
+    return _rebuild(bytearray(b"".join(b"\0\0\0\1" + unit for unit in split_length_prefixed(data))))
+
+
+def is_recovery_point(sei: bytes | bytearray) -> bool:
+    """Whether a decoder can begin here, though there is no IDR (ITU-T H.264, 7.3.2.3 and D.1.8)."""
+    data = unescape(bytes(sei[:4096]))
+    at = 1
+    while at + 2 < len(data):
+        kind = size = 0
+        while at < len(data) and data[at] == 0xFF:
+            kind, at = kind + 255, at + 1
+        kind, at = kind + data[at] if at < len(data) else -1, at + 1
+        while at < len(data) and data[at] == 0xFF:
+            size, at = size + 255, at + 1
+        if at >= len(data):
+            return False
+        size, at = size + data[at], at + 1
+        if kind == 6:
+            return True
+        at += size
+    return False
+
+
 def _rebuild(packet: bytearray, done: int = 0) -> bytearray:
     out = bytearray(packet[:done])
     for unit in split_annex_b(bytes(packet[done:])):
@@ -99,7 +124,7 @@ def has_slice(codec: Codec, data: bytes | bytearray) -> bool:
         if codec == "h264":
             if data[at + 4] & 0x1F in (1, 5):
                 return True
-        elif (data[at + 4] >> 1) & 0x3F in _HEVC_SLICES and data[at + 5 : at + 6] > b"\0":
+        elif (data[at + 4] >> 1) & 0x3F in HEVC_SLICES and data[at + 5 : at + 6] > b"\0":
             return True
         at += 4 + int.from_bytes(data[at : at + 4], "big")
     return False

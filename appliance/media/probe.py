@@ -3,20 +3,17 @@
 Blocking: run it in a thread. Reads until the second key frame, but no longer than asked.
 """
 
-import struct
-from typing import Any
-
 import msgspec
-from av.packet import Packet
 
 from appliance.base.clock import SECOND_NS, BoxClock, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Credentials
 from appliance.media import h26x
-from appliance.media.audio import open_audio
+from appliance.media.audio import is_carried
 from appliance.media.certificate import Pinned
+from appliance.media.connect import connect
 from appliance.media.fragment import TIMESCALE
-from appliance.media.source import OPEN_TIMEOUT_S, RawPacket, Source, SourceFault, as_appliance_error, connect
+from appliance.media.source import OPEN_TIMEOUT_S, RawPacket, Source, SourceFault, as_appliance_error
 
 LONG_GOP_S = 4.0
 SKEW_S = 2.0
@@ -75,7 +72,6 @@ class _Look:
         self._bytes = 0
         self._skew_ns: int | None = None
         self._in_band = False
-        source.on_packet = self._time
 
     def watch(self, until_ns: int) -> None:
         try:
@@ -89,6 +85,8 @@ class _Look:
                 raise  # a file that ends after its first GOP has told enough
 
     def _see(self, packet: RawPacket) -> None:
+        if packet.camera_ns is not None:
+            self._time(packet.camera_ns)
         if packet.is_key:
             self._keys.append(packet.pts_90k)
             try:
@@ -102,13 +100,9 @@ class _Look:
             if len(self._keys) < 2:
                 self._bytes += len(packet.data)
 
-    def _time(self, packet: "Packet[Any]") -> None:
-        # libav works the camera's RTCP sender reports (RFC 3550, 6.4.1) out for us: microseconds
-        # of the camera's clock at the moment of capture. The least delayed packet says most.
-        if not packet.has_sidedata("prft"):
-            return
-        (wall_us,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
-        skew_ns = wall_us * 1000 - self._clock.now_ns()
+    def _time(self, camera_ns: int) -> None:
+        # The least delayed picture says most.
+        skew_ns = camera_ns - self._clock.now_ns()
         self._skew_ns = skew_ns if self._skew_ns is None else max(self._skew_ns, skew_ns)
 
     def report(self) -> ProbeReport:
@@ -120,7 +114,7 @@ class _Look:
             )
         parameters = h26x.parse(self._source.codec, sets)
         interval_s = (self._keys[1] - self._keys[0]) / TIMESCALE if len(self._keys) > 1 else None
-        audio = self._source.audio.codec_context.name if self._source.audio else None
+        audio = self._source.audio.codec if self._source.audio else None
         skew_s = round(self._skew_ns / 1e9, 3) if self._skew_ns is not None else None
         bits = self._bytes * 8
         return ProbeReport(
@@ -158,7 +152,7 @@ class _Look:
             )
         elif not self._in_band:
             hints.append("parameters come only at the start: a change of settings shows after a reconnect")
-        if audio is not None and open_audio(self._source.audio) is None:
+        if self._source.audio is not None and not is_carried(self._source.audio):
             hints.append(f"sound as {audio} is not recorded: set it to AAC or G.711")
         if skew_s is not None and abs(skew_s) > SKEW_S:
             hints.append(f"the camera's clock is off by {skew_s:+.0f} s: point its NTP setting at this box")

@@ -17,6 +17,7 @@ from appliance.media.index import Index
 from appliance.media.ledger import StreamLedger
 from appliance.media.live import LiveHub
 from appliance.media.recording import Recording
+from appliance.media.rest import Turns
 from appliance.media.stream import StreamSpec, StreamThread
 from appliance.media.volumes import Volumes
 from appliance.store.database import Database
@@ -47,6 +48,7 @@ class RecorderPorts:
     resolve: Callable[[str], Awaitable[str]]
     pin: Callable[[str], str | None] = lambda camera_id: None  # called in the stream's thread
     keep_pin: Callable[[str, str], None] = lambda camera_id, pin: None  # the same; must not wait
+    durability_s: float = 1.0
 
 
 class Recorder:
@@ -61,6 +63,7 @@ class Recorder:
         self._cameras: dict[str, Camera] = {}
         self._listeners: list[StatusListener] = []
         self._disabled_since: dict[str, int] = {}
+        self._turns = Turns(ports.durability_s)
         self._lock = asyncio.Lock()
 
     def on_change(self, listener: StatusListener) -> None:
@@ -120,7 +123,7 @@ class Recorder:
             recording.end_ns = ledger.gap.start_ns if ledger.gap.cause != "clock_jump" else 0
         thread = StreamThread(
             spec, ports.clock, recording, ports.live.fan(*key), lambda: self._taps.get(key, ()),
-            self._thread_changed, delay_s, self._pinned(spec),
+            self._thread_changed, delay_s, self._pinned(spec), self._turns.give(),
         )  # fmt: skip
         self._threads[key] = thread
         thread.start()

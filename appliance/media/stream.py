@@ -7,7 +7,6 @@ do not block, and by ``figures``, a value that is replaced as a whole and read w
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,11 +17,13 @@ from appliance.base.supervision import BackOff
 from appliance.media import boxes, h26x
 from appliance.media.audio import AudioTrack, open_audio
 from appliance.media.certificate import Pinned
+from appliance.media.connect import connect
 from appliance.media.fragment import TIMESCALE, Fragment, StreamInit, Tap
 from appliance.media.fragmenter import Fragmenter, Timeline, ns_from_90k
 from appliance.media.live import StreamFan
 from appliance.media.recording import Recording, RunInfo
-from appliance.media.source import READ_TIMEOUT_S, RawPacket, Source, SourceFault, connect
+from appliance.media.rest import Turn
+from appliance.media.source import READ_TIMEOUT_S, RawPacket, Source, SourceFault
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ NO_KEY_FRAME_S = 20.0  # a stream without a key frame for so long shows nothing 
 QUICK_RETRY_S = 0.25  # after a run that was healthy: most breaks are short
 HEALTHY_RUN_S = 10.0
 FIGURES_EVERY_NS = SECOND_NS
-REST_S = 0.15  # with the volume's tick below the second that durability_s allows
 REST_AFTER_NS = 5 * SECOND_NS  # a new connection sends its backlog first
 
 
@@ -81,6 +81,7 @@ class StreamThread:
         on_status: Callable[[str, str, CameraStatus], None],
         delay_s: float = 0.0,
         pinned: Pinned | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.spec = spec
         self._clock = clock
@@ -91,6 +92,7 @@ class StreamThread:
         self._on_status = on_status
         self._delay_s = delay_s
         self._pinned = pinned
+        self._turn = turn
         self._stop = threading.Event()
         self._stop_cause: GapCause = "restart"
         self._run: _Run | None = None
@@ -179,17 +181,13 @@ class StreamThread:
             source.close()
 
     def _rest(self) -> None:
-        """A stream that nobody watches or analyses is read a few times a second.
-
-        What arrives meanwhile waits in the socket: the thread is woken once for some frames instead
-        of once for each of their RTP packets, which halves what recording costs. Only when the
-        newest frame has been read, so that no backlog can grow.
-        """
+        """A stream that nobody watches or analyses is read a few times a second (``rest``). Only when
+        the newest frame has been read, so that no backlog can grow."""
         run = self._run
-        if run is None or self._taps[1:] or self._more_taps() or self._fan.viewers:
+        if run is None or self._turn is None or self._taps[1:] or self._more_taps() or self._fan.viewers:
             return
         if run.timeline.lag_ns < ns_from_90k(run.fragmenter.duration_90k):
-            time.sleep(REST_S)
+            self._turn.sleep()
 
     def _take_step(self) -> None:
         step, self._step = self._step, None

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 IDENTITY = ".volume.json"
 REST_NS = 30 * SECOND_NS
 MEND_EVERY_NS = 2 * SECOND_NS
-TICK_SHARE = 0.75  # of durability_s: the rest is for the fdatasync itself
+TICK_SHARE = 0.65  # of durability_s: the rest is for ``rest`` and for the fdatasync itself
 
 
 class Identity(msgspec.Struct, frozen=True):

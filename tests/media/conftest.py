@@ -21,6 +21,7 @@ from appliance.media.audio import AudioTrack
 from appliance.media.fragmenter import Fragmenter, Timeline
 from appliance.media.index import Index
 from appliance.media.ledger import StreamLedger
+from appliance.media.libav import format_of
 from appliance.media.recording import Recording, RunInfo
 from appliance.media.volumes import Volumes, open_volumes
 from appliance.store import cameras, settings
@@ -284,7 +285,7 @@ def make_sound(folder: Path, codec: str, seconds: int = 8) -> Sound:
         out.mux(stream.encode(None))
     packets = []
     with av.open(str(path)) as source:
-        track = AudioTrack(source.streams.audio[0])
+        track = AudioTrack(format_of(source.streams.audio[0]))
         for packet in source.demux(audio=0):
             data, stamp = bytes(packet), packet.pts
             if not data or stamp is None:

@@ -1,12 +1,10 @@
 """Sound on its way to the file: AAC untouched, G.711 as AAC, half-second fragments, no drift."""
 
-from types import SimpleNamespace
-
 import av
 import numpy
 import pytest
 
-from appliance.media.audio import AAC_FRAME, _Passed, open_audio
+from appliance.media.audio import AAC_FRAME, AudioFormat, _Passed, open_audio
 
 RATE = {"aac": 16_000, "pcm_mulaw": 8_000}
 
@@ -69,6 +67,5 @@ def test_adts_headers_are_taken_off() -> None:
 
 def test_what_cannot_be_carried_is_left_out() -> None:
     assert open_audio(None) is None
-    for name, extradata in (("opus", b"x"), ("aac", None), ("adpcm_g726", b"")):
-        context = SimpleNamespace(name=name, extradata=extradata)
-        assert open_audio(SimpleNamespace(codec_context=context)) is None
+    for name, config in (("opus", b"x"), ("aac", b""), ("adpcm_g726", b"")):
+        assert open_audio(AudioFormat(name, 8000, 1, config)) is None
