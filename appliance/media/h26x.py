@@ -51,30 +51,17 @@ def split_annex_b(data: bytes) -> list[bytes]:
     return units
 
 
-def to_length_prefixed(packet: bytearray) -> bytearray:
-    """Annex B -> 4-byte lengths, in place where every start code has four bytes (libav's RTP
-    depacketisers always write four, so that this costs one search and no second copy)."""
-    find = packet.find
-    start = 0
-    if packet[:4] != b"\0\0\0\1":
-        return _rebuild(packet)
-    size = len(packet)
-    while start < size:
-        end = find(b"\0\0\1", start + 4)
-        if end < 0:
-            end = size
-        elif packet[end - 1] == 0:
-            end -= 1
-        else:
-            return _rebuild(packet, start)
-        packet[start : start + 4] = (end - start - 4).to_bytes(4, "big")
-        start = end
-    return packet
+def to_length_prefixed(packet: bytes | bytearray) -> bytearray:
+    """Annex B -> 4-byte lengths."""
+    out = bytearray()
+    for unit in split_annex_b(bytes(packet)):
+        out += len(unit).to_bytes(4, "big") + unit
+    return out
 
 
 def resplit(data: bytearray) -> bytearray:
     """Length-prefixed units of which one may hold start codes, that is, several units."""
-    return _rebuild(bytearray(b"".join(b"\0\0\0\1" + unit for unit in split_length_prefixed(data))))
+    return to_length_prefixed(b"".join(b"\0\0\0\1" + unit for unit in split_length_prefixed(data)))
 
 
 def is_recovery_point(sei: bytes | bytearray) -> bool:
@@ -95,13 +82,6 @@ def is_recovery_point(sei: bytes | bytearray) -> bool:
             return True
         at += size
     return False
-
-
-def _rebuild(packet: bytearray, done: int = 0) -> bytearray:
-    out = bytearray(packet[:done])
-    for unit in split_annex_b(bytes(packet[done:])):
-        out += len(unit).to_bytes(4, "big") + unit
-    return out
 
 
 def split_length_prefixed(data: bytes | bytearray | memoryview) -> list[bytes]:

@@ -22,7 +22,7 @@ class Turn(NamedTuple):
 
     def left_s(self, now_s: float) -> float:
         """From ``now_s`` to the turn; never 0."""
-        return self.cycle_s - (now_s - self.behind_s) % self.cycle_s
+        return self.cycle_s - (now_s - self.behind_s) % self.cycle_s or self.cycle_s
 
     def sleep(self) -> None:
         time.sleep(self.left_s(time.monotonic()))
