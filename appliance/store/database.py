@@ -28,6 +28,7 @@ Work = Callable[[sqlite3.Connection], T]
 Migration = Callable[[sqlite3.Connection], None]
 
 READERS = 3
+FULL_BYTES = 65_536  # with less, SQLite cannot even begin
 BUSY_TIMEOUT_MS = 5_000  # only a command beside the daemon can make the writer wait
 _SCHEMAS = Path(__file__).with_name("schema")
 
@@ -197,6 +198,12 @@ def foreign(error: sqlite3.Error, path: Path) -> ApplianceError:
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         hint = "this user must be able to write that file and its folder: is the disk read-only?"
         return ApplianceError("unavailable", text, hint)
+    if name.startswith("SQLITE_IOERR"):  # also where the shared memory beside the file found no room
+        if _is_full(path.parent):
+            return ApplianceError(
+                "exhausted", f"{path.name}: no space is left", "free space on the system disk"
+            )
+        return ApplianceError("unavailable", text, "the system disk gives errors: see `dmesg`, test the disk")
     if name.startswith("SQLITE_CONSTRAINT"):
         return ApplianceError("conflict", text, "it exists already, or something it needs does not")
     return ApplianceError("internal", text, "look at the log around this time")
@@ -236,3 +243,10 @@ def _statements(script: str) -> list[str]:
             found.append(pending)
             pending = ""
     return found
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.base.errors import ApplianceError
 from appliance.store import settings
-from appliance.store.database import Database
+from appliance.store.database import Database, foreign
 
 ADD = "INSERT INTO settings (key, value) VALUES (?, '1')"
 
@@ -231,3 +232,14 @@ def test_no_text_is_more_than_text(tmp_path_factory, text):
         assert db.read_now(keys) == [text]
     finally:
         db.close()
+
+
+@pytest.mark.parametrize(("free_bytes", "kind"), [(0, "exhausted"), (1 << 30, "unavailable")])
+def test_a_failing_disk_is_told_from_a_full_one(monkeypatch, tmp_path, free_bytes, kind):
+    usage = shutil.disk_usage(tmp_path)._replace(free=free_bytes)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    told = foreign(error, tmp_path / "appliance.db")
+    assert told.kind == kind
+    assert "disk" in told.hint
