@@ -207,7 +207,9 @@ class CameraSource:
         if said and int(said[1]):
             self._every_s = min(_USUAL_TIMEOUT_S, int(said[1])) / 2
         given = _CHANNELS.search(answer.get("transport") or "")
-        return int(given[1]) if given else channel
+        chosen = int(given[1]) if given else channel
+        taken = self._dialogue.handlers  # some say 0-1 of every track, and send what they were asked for
+        return channel if chosen > 254 or chosen in taken or chosen + 1 in taken else chosen
 
     def _play(self) -> None:
         answer = self._dialogue.ask("PLAY", self._url, {"Range": "npt=0.000-"})
@@ -229,9 +231,9 @@ def open_camera(
         address = rtsp_address(url, credentials)
         peer = check_peer if address.is_secure else None
         connection = Connection.open(address.host, address.port, open_timeout_s, peer)
-    except PermissionError as error:
-        raise SourceFault("auth_failed", str(error)) from None
     except (OSError, ValueError) as error:
+        if isinstance(error, PermissionError) and error.errno is None:  # the certificate, not the network
+            raise SourceFault("auth_failed", str(error)) from None
         raise fault_from(error, _SILENT) from None
     try:
         return _begin(connection, address, until)

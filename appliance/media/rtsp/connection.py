@@ -14,12 +14,20 @@ from appliance.media.rtsp.message import Answer, BadAnswer, find_message, reques
 
 HALF_BYTES = 66_000  # a little more than the largest packet
 BUFFER_BYTES = 2 * HALF_BYTES
+MOST_BEFORE_BYTES = 32_000_000  # of packets in front of an answer: what they hold waits in memory
 # By channel: (where in the buffer a packet begins, where it stops, where the buffer ends) -> where to go
 # on, behind this packet or behind more of them.
 Handlers = dict[int, Callable[[int, int, int], int]]
 _DOLLAR = 0x24
-# Where to go on behind bytes that are neither: RTP and RTCP are of version 2 (RFC 3550, 5.1).
-_BEGINNING = re.compile(rb"\$[\0-\x1f]..[\x80-\xbf]|RTSP/1\.", re.DOTALL)
+_MESSAGE = re.compile(rb"RTSP/|[A-Z_]{3,20} ")
+_MESSAGE_BYTES = 21  # after which it is known whether there is one
+# Where to go on behind bytes that are neither: RTP and RTCP are of version 2 (RFC 3550, 5.1). The second
+# line: the rest of it has not arrived.
+_BEGINNING = re.compile(
+    rb"\$[\0-\x1f]..[\x80-\xbf]|RTSP/1\.|"
+    rb"\$(?:[\0-\x1f].{0,2})?\Z|R(?:T(?:S(?:P(?:/1?)?)?)?)?\Z",
+    re.DOTALL,
+)
 
 
 class Connection:
@@ -70,22 +78,25 @@ class Connection:
         Raises ``TimeoutError``, ``EOFError``, ``OSError``, ``BadAnswer``.
         """
         until = time.monotonic() + timeout_s
+        before = 0
         while True:
             self.parse(handlers)
             while self.answers:
                 answer = self.answers.pop(0)
                 # Some cameras leave CSeq out, or count on their own: there is one request at a time.
                 if answer.status:
-                    said = (answer.get("cseq") or "").strip()
-                    if not said.isdigit() or int(said) >= cseq:
+                    said = answer.number("cseq")
+                    if said is None or said >= cseq:
                         return answer
             left_s = until - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            self.read(left_s)
+            before += self.read(left_s)
+            if before > MOST_BEFORE_BYTES:
+                raise BadAnswer
 
-    def read(self, timeout_s: float) -> None:
-        """Wait for more bytes. Raises ``TimeoutError``, ``EOFError``, ``OSError``."""
+    def read(self, timeout_s: float) -> int:
+        """Wait for more bytes: how many came. Raises ``TimeoutError``, ``EOFError``, ``OSError``."""
         at, end = self._at, self._end
         if at == end:
             self._at = self._end = end = 0
@@ -100,6 +111,7 @@ class Connection:
         if not count:
             raise EOFError
         self._end = end + count
+        return count
 
     def parse(self, handlers: Handlers) -> None:
         """Give every whole packet in the buffer to its channel's handler; answers are kept."""
@@ -126,9 +138,12 @@ class Connection:
         self._at = at
         if at == end:
             return False
-        if not 0x41 <= buffer[at] <= 0x5A:  # no message begins so: go to where a packet may
+        if buffer[at] == _DOLLAR:
+            return True
+        is_capital = 0x41 <= buffer[at] <= 0x5A
+        if not _MESSAGE.match(buffer, at, end) and (not is_capital or end - at >= _MESSAGE_BYTES):
             match = _BEGINNING.search(buffer, at + 1, end)
-            self._at = match.start() if match else max(at, end - 5)
+            self._at = match.start() if match else end
             return match is not None
         found_message = find_message(buffer, at, end)
         if found_message is None:

@@ -1,10 +1,14 @@
 """RTSP 1.0 messages from the client's side (RFC 2326): requests to bytes, bytes to answers."""
 
+import re
 from typing import NamedTuple
 
 MOST_HEAD_BYTES = 16_384
 MOST_BODY_BYTES = 48_000
 AGENT = "Aries Edge"
+# ASCII alone, and short: int() refuses "²", and thousands of digits.
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_STATUS = re.compile(r"[0-9]{3}")
 
 
 class BadAnswer(Exception):
@@ -24,6 +28,11 @@ class Answer(NamedTuple):
 
     def every(self, name: str) -> list[str]:
         return [value for known, value in self.headers if known == name]
+
+    def number(self, name: str) -> int | None:
+        """None where the header is missing, or no number of up to nine digits."""
+        text = (self.get(name) or "").strip()
+        return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def request(method: str, url: str, cseq: int, headers: dict[str, str]) -> bytes:
@@ -45,25 +54,25 @@ def find_message(data: bytes | bytearray, at: int, end: int) -> tuple[Answer, in
     bare = data.find(b"\n\n", at, stop if stop >= 0 else end)
     if bare >= 0:
         stop, skip = bare, 2
+    if (stop if stop >= 0 else end) - at > MOST_HEAD_BYTES:
+        raise BadAnswer
     if stop < 0:
-        if end - at > MOST_HEAD_BYTES:
-            raise BadAnswer
         return None
     status, headers = _head(bytes(data[at:stop]))
     answer = Answer(status, headers)
-    length = (answer.get("content-length") or "0").strip()
-    if not length.isascii() or not length.isdigit() or int(length) > MOST_BODY_BYTES:
+    length = answer.number("content-length") if answer.get("content-length") else 0
+    if length is None or length > MOST_BODY_BYTES:
         raise BadAnswer
     begin = stop + skip
-    if begin + int(length) > end:
+    if begin + length > end:
         return None
-    return answer._replace(body=bytes(data[begin : begin + int(length)])), begin + int(length)
+    return answer._replace(body=bytes(data[begin : begin + length])), begin + length
 
 
 def _head(data: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
     first, *rest = data.decode("utf-8", "replace").splitlines() or [""]
     words = first.split(None, 2)
-    if words and words[0].startswith("RTSP/") and len(words) > 1 and words[1].isdigit():
+    if len(words) > 1 and words[0].startswith("RTSP/") and _STATUS.fullmatch(words[1]):
         status = int(words[1])
     elif len(words) == 3 and words[2].startswith("RTSP/"):
         status = 0

@@ -45,7 +45,6 @@ class Assembler:
         self.empty = 0
         self.damaged = 0
         self._is_h264 = codec == "h264"
-        self._codec = codec
         self._fu = _H264_FU_A if self._is_h264 else _HEVC_FU << 1
         self._fu_mask = 0x1F if self._is_h264 else 0x7E
         self._fu_at = 14 if self._is_h264 else 15
@@ -57,6 +56,7 @@ class Assembler:
         self._data = bytearray()
         self._unit_at = _NO_UNIT  # where the length of an unfinished unit belongs
         self._has_slice = self._is_key = self._is_marked = self._is_annex_b = False
+        self._before_unit = (False, False)  # whether there was a slice, and a key one
 
     def put(self, at: int, stop: int, end: int) -> int:
         """One RTP packet, ``buffer[at:stop]``, and those of the same unit that lie behind it, before
@@ -152,8 +152,6 @@ class Assembler:
         self._is_marked = is_marked
         if not self._has_slice:
             self.empty += bool(self._data)
-            if len(self._data) > MOST_PICTURE_BYTES:
-                self._data = bytearray()
             return
         self.empty = 0
         data = h26x.resplit(self._data) if self._is_annex_b else self._data
@@ -184,7 +182,10 @@ class Assembler:
 
     def _whole(self, at: int, end: int) -> None:
         buffer = self._buffer
-        self._begin_unit(buffer[at], buffer[at + 1 : at + 3])
+        self._begin_unit(buffer[at], buffer[at + 1 : min(at + 3, end)])
+        if len(self._data) > MOST_PICTURE_BYTES:
+            self._drop_all()
+            return
         self._data += (end - at).to_bytes(4, "big")
         self._data += self._view[at:end]
         self._look_into(len(self._data) - (end - at), buffer[at])
@@ -200,14 +201,14 @@ class Assembler:
                 header = bytes((buffer[at] & 0xE0 | fu & 0x1F,))
             else:
                 header = bytes((buffer[at] & 0x81 | (fu & 0x3F) << 1, buffer[at + 1]))
-            self._begin_unit(header[0], header[1:] + buffer[at + size : at + size + 2])
+            self._begin_unit(header[0], header[1:] + buffer[at + size : min(at + size + 2, end)])
             self._unit_at = len(self._data)
             self._data += b"\0\0\0\0"
             self._data += header
         elif self._unit_at < 0:
             return  # its beginning was lost
         if len(self._data) > MOST_PICTURE_BYTES:
-            self._drop_unit()
+            self._drop_all()
             return
         self._data += self._view[at + size : end]
         if fu & 0x40:
@@ -232,6 +233,7 @@ class Assembler:
             elif is_slice and not is_first:
                 self._trust = -1  # the marker was not at the end of the picture
             self._is_marked = False
+        self._before_unit = (self._has_slice, self._is_key)
         if is_slice:
             self._has_slice = True
             self._is_key = self._is_key or (kind == _H264_IDR if self._is_h264 else kind in _HEVC_IRAP)
@@ -263,5 +265,11 @@ class Assembler:
         if self._unit_at >= 0:
             del self._data[self._unit_at :]
             self._unit_at = _NO_UNIT
-            self._has_slice = h26x.has_slice(self._codec, self._data)
-            self._is_key = self._is_key and self._has_slice
+            self._has_slice, self._is_key = self._before_unit
+
+    def _drop_all(self) -> None:
+        """No picture is so large: the camera never ends this one."""
+        self.damaged += 1
+        self._data = bytearray()
+        self._unit_at = _NO_UNIT
+        self._has_slice = self._is_key = self._is_annex_b = False

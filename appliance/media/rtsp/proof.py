@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from appliance.base.model import Credentials
 
-_PAIR = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
-_CHALLENGE = re.compile(r"\s*(Digest|Basic)\b", re.IGNORECASE)
+_PAIR = re.compile(r'\b(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
+# Quoted text is matched so that what stands in it is not taken for a challenge.
+_CHALLENGE = re.compile(r'"[^"]*"|(?:^|,)\s*(Digest|Basic)\b', re.IGNORECASE)
 
 
 class Proof:
@@ -26,7 +27,8 @@ class Proof:
 
         Digest goes before Basic, SHA-256 before MD5; the same nonce twice means a wrong password.
         """
-        known = [_pairs(text) for text in challenges if _scheme(text) == "digest"]
+        every = [pair for text in challenges for pair in _split(text)]
+        known = [_pairs(text) for scheme, text in every if scheme == "digest"]
         usable = [c for c in known if _hash(c) is not None and c.get("nonce")]
         if usable:
             best = max(usable, key=lambda c: "SHA-256" in c.get("algorithm", "").upper())
@@ -35,7 +37,7 @@ class Proof:
             is_stale = best.get("stale", "").lower() == "true" and best != before
             self._challenge, self._is_basic, self._count = best, False, 0
             return is_new or is_stale
-        if any(_scheme(text) == "basic" for text in challenges):
+        if any(scheme == "basic" for scheme, _ in every):
             was, self._is_basic = self._is_basic, True
             return not was
         return False
@@ -74,9 +76,11 @@ class Proof:
         return "Digest " + ", ".join(quoted + [f"{name}={value}" for name, value in bare.items()])
 
 
-def _scheme(text: str) -> str:
-    match = _CHALLENGE.match(text)
-    return match[1].lower() if match else ""
+def _split(text: str) -> list[tuple[str, str]]:
+    """Schemes and what is said of each: several may share a line (RFC 9110, 11.6.1)."""
+    found = [match for match in _CHALLENGE.finditer(text) if match[1]]
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return [(match[1].lower(), text[match.end() : end]) for match, end in zip(found, ends, strict=False)]
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def parameter_sets(track: Track) -> list[bytes]:
 
 def _track(lines: list[str], base_url: str) -> Track | None:
     words = lines[0][2:].split()
-    if len(words) < 4 or not words[3].isdigit():
+    if len(words) < 4 or not re.fullmatch(r"[0-9]{1,3}", words[3]):
         return None
     payload_type = int(words[3])
     known = _attributes(lines)

@@ -7,6 +7,7 @@ from appliance.media.bits import BitReader
 from appliance.media.rtsp.sdp import Track
 
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
+_G711_HZ = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # AAC knows these too
 _MOST_FRAME_BYTES = 16_384
 
 
@@ -20,7 +21,9 @@ def format_of(track: Track) -> AudioFormat:
         return AudioFormat("aac", track.clock_hz, track.channels, config)
     if track.encoding == "mp4a-latm" and track.fmtp.get("cpresent") == "0" and config:
         return AudioFormat("aac", track.clock_hz, track.channels, _specific_config(config))
-    name = _NAMES.get(track.encoding, track.encoding)
+    name = track.encoding
+    if track.clock_hz in _G711_HZ:
+        name = _NAMES.get(name, name)
     return AudioFormat(name or "unknown", track.clock_hz, track.channels, b"")
 
 
@@ -49,12 +52,17 @@ class Unpacker:
         delta = _bits(track.fmtp.get("indexdeltalength", ""), index)
         self._index_bits, self._delta_bits = index, delta
         self._waiting = bytearray()
+        self._expected = -1
 
     def put(self, at: int, stop: int, end: int) -> int:
         """One RTP packet, ``buffer[at:stop]``. Sound that does not fit its own lengths is dropped."""
         buffer = self._buffer
         if stop - at <= 12 or buffer[at] >> 6 != 2 or buffer[at + 1] & 0x7F != self._type:
             return stop
+        sequence = buffer[at + 2] << 8 | buffer[at + 3]
+        if sequence != self._expected:
+            self._waiting.clear()  # what is left of it would make a frame of two
+        self._expected = (sequence + 1) & 0xFFFF
         begin, last = at + 12 + 4 * (buffer[at] & 0x0F), stop
         if buffer[at] & 0x10:
             begin += 4 + 4 * int.from_bytes(buffer[begin + 2 : begin + 4], "big")
@@ -90,9 +98,7 @@ class Unpacker:
         if len(sizes) == 1 and sizes[0] > len(payload) - at:  # a frame in several packets
             self._waiting += payload[at:]
             return self._waited(is_marked or len(self._waiting) >= sizes[0], sizes[0])
-        if self._waiting and len(sizes) == 1:
-            self._waiting += payload[at:]
-            return self._waited(True, len(self._waiting))
+        self._waiting.clear()
         frames = []
         for size in sizes:
             if size and at + size <= len(payload):
