@@ -19,7 +19,7 @@ MOST_BEFORE_BYTES = 32_000_000  # of packets in front of an answer: what they ho
 # on, behind this packet or behind more of them.
 Handlers = dict[int, Callable[[int, int, int], int]]
 _DOLLAR = 0x24
-_MESSAGE = re.compile(rb"RTSP/|[A-Z_]{3,20} ")
+_MESSAGE = re.compile(rb"(?:RTSP|HTTP)/|[A-Z_]{3,20} ")  # HTTP: to be told that this is its port
 _MESSAGE_BYTES = 21  # after which it is known whether there is one
 # Where to go on behind bytes that are neither: RTP and RTCP are of version 2 (RFC 3550, 5.1). The second
 # line: the rest of it has not arrived.
