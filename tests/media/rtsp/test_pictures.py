@@ -18,8 +18,12 @@ from appliance.simulator.rtp import Packetiser, interleave
 VIDEO, SOUND = 0, 2
 TYPE = 96
 SIZES = st.integers(1, 60) | st.integers(1, 6000)
-# A decoder can begin at a recovery point (payload type 6); 5 is a maker's text, of 40 bytes here.
-RECOVERY, TEXT = b"\6\1\xc4\x80", b"\5\x28" + b"text" * 10 + b"\x80"
+RECOVERY = b"\6\1\xc4\x80"  # a decoder can begin here (SEI payload type 6)
+
+
+def text(body: bytes) -> bytes:
+    """A maker's words (SEI payload type 5)."""
+    return b"\5" + b"\xff" * (len(body) // 255) + bytes((len(body) % 255,)) + body + b"\x80"
 
 
 class Unit(NamedTuple):
@@ -41,7 +45,7 @@ def unit(codec: str, kind: str, size: int, number: int) -> Unit:
     if is_slice:  # the first bit: whether the picture begins with it
         body = (b"\x44" if kind.endswith("+") else b"\x88") + body
     elif codec == "h264" and name in ("sei", "recovery"):
-        body = (TEXT if name == "sei" else RECOVERY) + body
+        body = RECOVERY + body if name == "recovery" else text(body)
     return Unit(head + body, is_slice, name == "key" or (codec == "h264" and name == "recovery"))
 
 

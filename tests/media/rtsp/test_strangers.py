@@ -266,7 +266,7 @@ def test_nothing_a_camera_says_sends_the_box_elsewhere(serve, answered) -> None:
 
 
 SOUNDS = [
-    "m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000\na=fmtp:97 sizelength=13;indexlength=3;config=1408",
+    "m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000\na=fmtp:97 indexlength=3;config=1408",
     "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000\na=fmtp:97 cpresent=0;config=400028103FC0",
     "m=audio 0 RTP/AVP 97\na=rtpmap:97 PCMU/8000",
 ]
