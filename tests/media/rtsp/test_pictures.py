@@ -91,6 +91,8 @@ class Camera:
     def _together(self, units: list[Unit]) -> int:
         count, size = 0, 2
         for one in units:
+            if one.is_slice and self.marks == "every slice":
+                break  # each has to have a packet that can be marked
             size += 2 + len(one.data)
             if size > self.mtu:
                 break
