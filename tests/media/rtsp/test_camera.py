@@ -347,7 +347,7 @@ def test_a_network_that_forbids_is_no_wrong_password(monkeypatch) -> None:
     def forbid(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(socket, "create_connection", forbid)
+    monkeypatch.setattr(socket.socket, "connect", forbid)
     fault = refused("rtsp://192.0.2.1/x", SECRET)
     assert fault.cause == "camera_offline"
 

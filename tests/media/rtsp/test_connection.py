@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -208,6 +209,30 @@ def test_what_a_camera_asks_is_agreed_to(new_peer) -> None:
         peer.feed(ASKED)
         peer.connection.reply(peer.connection.answers.pop())
         assert peer.plug.recv(100) == b"RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n"
+
+
+def test_a_host_of_several_addresses(monkeypatch) -> None:
+    """The first of which take nobody: a queue that is full. All of them share the time."""
+    with socket.socket() as full, socket.create_server(("127.0.0.1", 0)) as open_one:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for plug in waiting:
+            plug.setblocking(False)
+            plug.connect_ex(full.getsockname())
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        deaf, hears = (*kind, full.getsockname()), (*kind, open_one.getsockname())
+        for found, is_reached in (([deaf, deaf, hears], True), ([deaf] * 5, False), ([], False)):
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, found=found, **__: found)
+            began = time.monotonic()
+            try:
+                Connection.open("camera", 554, 0.3, None).close()
+                assert is_reached
+            except OSError:
+                assert not is_reached
+            assert time.monotonic() - began < 1
+        for plug in waiting:
+            plug.close()
 
 
 def test_a_connection_that_is_refused_leaves_no_socket() -> None:
