@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.base.model import Credentials
+from appliance.media import h26x
 from appliance.media.connect import connect
 from appliance.media.rtsp import camera as module
 from appliance.media.rtsp import connection, pictures, sdp
@@ -23,6 +24,7 @@ from appliance.media.rtsp.pictures import Assembler
 from appliance.media.rtsp.reports import CameraClock
 from appliance.media.rtsp.sound import Unpacker
 from appliance.media.source import SourceFault
+from appliance.simulator.rtp import interleave
 
 OPEN_S = 0.4
 READ_S = 0.2
@@ -223,6 +225,37 @@ def test_a_stranger_who_never_stops(monkeypatch, answered, name: str) -> None:
         finally:
             tracemalloc.stop()
     assert fault.cause in ("camera_offline", "no_video")
+
+
+def fu(flags: int, sequence: int, size: int = 1400, kind: int = 96) -> bytes:
+    return struct.pack(">BBHII", 0x80, kind, sequence & 0xFFFF, 9, 5) + bytes((0x7C, flags | 5)) + bytes(size)
+
+
+@pytest.mark.parametrize("what", ["middle", "starts", "single", "aggregated", "sets", "marked sets", "sei"])
+def test_a_picture_that_never_ends_takes_no_memory(new_peer, monkeypatch, what) -> None:
+    monkeypatch.setattr(pictures, "MOST_PICTURE_BYTES", 200_000)
+    head = struct.pack(">BB", 0x80, 96 | (0x80 if what == "marked sets" else 0))
+    bodies = {
+        "single": b"\x41\x44" + bytes(1000), "aggregated": b"\x78" + b"\0\4\x41\x44\1\1" * 200,
+        "sets": b"\x67" + b"\1" * 1000, "marked sets": b"\x67" + b"\1" * 1000, "sei": b"\x06\5\xff" * 300,
+    }  # fmt: skip
+    with new_peer() as peer:
+        assembler = Assembler("h264", 96, peer.connection.buffer, peer.connection.view)
+        peer.handlers[0] = assembler.put
+        for begin in range(0, 1200, 30):
+            packets = [
+                fu(0x80 if number == 0 or what == "starts" else 0, number)
+                if what in ("middle", "starts")
+                else head + struct.pack(">HII", number, 9, 5) + bodies[what]
+                for number in range(begin, begin + 30)
+            ]
+            peer.feed(interleave(packets, 0))
+            assert len(assembler._data) < 300_000
+        assert assembler.damaged > 0
+        after = [struct.pack(">BBHII", 0x80, 96, 2000 + n, 99 + n, 5) + b"\x41\x88ok" for n in range(3)]
+        assembler.done.clear()
+        peer.feed(interleave(after, 0))
+        assert h26x.split_length_prefixed(assembler.done[-1].data)[-1] == b"\x41\x88ok"
 
 
 @pytest.mark.parametrize(
