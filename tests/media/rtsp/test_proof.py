@@ -142,6 +142,8 @@ def test_digest_after_basic_was_refused() -> None:
     assert proof.learn(['Basic realm="c"'])
     assert proof.learn(['Digest realm="c", nonce="1"'])
     assert fields(proof.header("PLAY", "rtsp://c"))["nonce"] == "1"
+    assert proof.learn(['Basic realm="c"'])
+    assert proof.learn(['Digest realm="c", nonce="1"'])
 
 
 @pytest.mark.parametrize(

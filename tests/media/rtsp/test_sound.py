@@ -89,7 +89,7 @@ def test_a_lost_end_does_not_grow_into_the_next_frame() -> None:
     packets = pieces(one, 0, 600)[:1] + pieces(two, 2, 400)
     assert unpack(packets) == [two]
     assert unpack([pieces(one, 0, 600)[0], rtp(hbr(b"whole"), 2)]) == [b"whole"]
-    assert unpack([pieces(one, 0, 600)[0], rtp(hbr(b"whole"), 1)]) == [b"whole"]
+    assert unpack([pieces(one, 0, 600)[0], rtp(hbr(b"whole"), 1), *pieces(two, 2, 400)]) == [b"whole", two]
 
 
 def test_other_widths_of_headers() -> None:
