@@ -222,7 +222,7 @@ def test_a_detector_s_library_reports_to_nobody_and_leaves_nothing_at_home(tmp_p
 def test_every_room_has_its_tests():
     for folder in sorted((ROOT / "appliance").iterdir()):
         if (folder / "__init__.py").is_file():
-            assert list((ROOT / "tests" / folder.name).glob("test_*.py")), folder.name
+            assert list((ROOT / "tests" / folder.name).rglob("test_*.py")), folder.name
 
 
 def pins(name: str) -> dict[str, str]:

@@ -157,7 +157,10 @@ def _nearest(word: str, known: list[str]) -> str:
 def _path(value: Any, folder: Path) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("not a path")
-    return (folder / Path(value).expanduser()).absolute()
+    try:
+        return (folder / Path(value).expanduser()).absolute()
+    except RuntimeError as error:
+        raise ValueError("a path into the home of a user who is not there") from error
 
 
 def _paths(value: Any, folder: Path) -> tuple[Path, ...]:

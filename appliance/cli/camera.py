@@ -164,7 +164,7 @@ def _test(args: argparse.Namespace) -> int:
 
 async def _probe(url: str, credentials: Credentials | None) -> Any:
     from appliance.daemon.simulators import Simulators
-    from appliance.media.probe import probe
+    from appliance.media.camera.probe import probe
 
     simulators = Simulators(BoxClock(), allow_files=True)
     try:

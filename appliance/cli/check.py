@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.cli.box import add_data, config_of, must_be_box
 from appliance.daemon.stores import ARCHIVE, open_appliance
-from appliance.media.check import check, open_archive
+from appliance.media.check.check import check, open_archive
 from appliance.store.database import Database
 from appliance.system.instance import running
 

@@ -9,9 +9,9 @@ from appliance.base.clock import BoxClock, parse_rfc3339, rfc3339
 from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.box import add_data, open_box
 from appliance.daemon.stores import Stores
-from appliance.media.archive import Archive
-from appliance.media.index import Index
-from appliance.media.volumes import known_volumes
+from appliance.media.play.archive import Archive
+from appliance.media.ring.index import Index
+from appliance.media.ring.volumes import known_volumes
 
 EXAMPLE = "appliance clip gate 2026-01-20T14:30:00Z 2026-01-20T14:31:00Z -o gate.mp4 --data /var/lib/aries"
 

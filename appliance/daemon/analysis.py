@@ -22,8 +22,8 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import time_or_none
 from appliance.daemon.health import Finding
 from appliance.daemon.stores import Stores
-from appliance.media.archive import Archive
-from appliance.media.recorder import Recorder
+from appliance.media.play.archive import Archive
+from appliance.media.record.recorder import Recorder
 from appliance.rules.engine import Engine
 from appliance.store import journal, rules, settings, tracks, zones
 from appliance.store.journal import JournalType

@@ -29,14 +29,14 @@ from appliance.daemon.serving import Served, serve
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
-from appliance.media import recovery
-from appliance.media.archive import Archive
-from appliance.media.index import Index
-from appliance.media.live import LiveHub
-from appliance.media.probe import ProbeReport, probe
-from appliance.media.recorder import Recorder, RecorderPorts
-from appliance.media.retention import Retention, RetentionState
-from appliance.media.volumes import Volumes, open_volumes
+from appliance.media.camera.probe import ProbeReport, probe
+from appliance.media.play.archive import Archive
+from appliance.media.record.live import LiveHub
+from appliance.media.record.recorder import Recorder, RecorderPorts
+from appliance.media.ring import recovery
+from appliance.media.ring.index import Index
+from appliance.media.ring.retention import Retention, RetentionState
+from appliance.media.ring.volumes import Volumes, open_volumes
 from appliance.store import cameras as camera_rows
 from appliance.store import settings as settings_rows
 from appliance.system import ballast

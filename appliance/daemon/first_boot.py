@@ -21,7 +21,7 @@ from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.base.settings import Settings, SiteSettings
 from appliance.daemon.stores import APPLIANCE, Stores, open_appliance
-from appliance.media.volume import IDENTITY
+from appliance.media.ring.volume import IDENTITY
 from appliance.store import audit, settings, users
 from appliance.system import ballast
 

@@ -7,7 +7,7 @@ from typing import Literal
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import CameraStatus, Check
-from appliance.media.volumes import Volumes, free_bytes
+from appliance.media.ring.volumes import Volumes, free_bytes
 from appliance.store.database import Database
 
 Status = Literal["ok", "degraded", "failing"]

@@ -7,8 +7,8 @@ from types import TracebackType
 
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
-from appliance.media.check import open_archive
-from appliance.media.check_repair import move_aside
+from appliance.media.check.check import open_archive
+from appliance.media.check.repair import move_aside
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 

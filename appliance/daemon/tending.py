@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from appliance.base.clock import BoxClock
 from appliance.daemon.health import LoopLag
-from appliance.media import recovery
-from appliance.media.index import Index
-from appliance.media.recorder import Recorder
+from appliance.media.record.recorder import Recorder
+from appliance.media.ring import recovery
+from appliance.media.ring.index import Index
 from appliance.store.database import Database
 from appliance.system.notify import Notifier
 

@@ -6,6 +6,7 @@ Invariants: one thread per stream, one per volume; no video is decoded here; not
 from packet to disk waits for the network, the vision worker, a viewer, a database, or a lock that
 one of them holds (R9).
 Non-goals: no transcoding (G.711 audio is the one exception), no pictures.
-Read next: ``fragment`` (what is handed on), ``stream`` (the thread), ``segment`` (the file),
-``volume`` (the disk), ``recovery`` (after a crash), ``archive`` (questions about the past).
+Rooms, imports go down only: ``check | play | record > ring | camera > mp4``; ``fragment`` and ``span``
+are what they hand on.
+Read next: ``fragment``, then ``record`` (the thread), ``ring`` (the disk), ``play`` (the past).
 """

@@ -2,7 +2,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.base import config
@@ -188,6 +188,7 @@ def test_auto_means_tls_except_on_loopback(tls, listen, plain):
     assert load(tls=tls, listen=listen).plain_http is plain
 
 
+@example("~0", "assets_path")
 @given(st.text(string.printable, max_size=30), st.sampled_from(sorted(config._PARSERS)))
 def test_any_text_in_any_variable_is_a_value_or_a_named_refusal(text, key):
     try:

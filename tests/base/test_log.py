@@ -36,7 +36,9 @@ def logged():
 
 
 def line(message: str, at_s: float = 0.0, camera: str | None = None) -> Line:
-    record = logging.makeLogRecord({"name": "appliance.media.stream", "levelname": "WARNING", "msg": message})
+    record = logging.makeLogRecord(
+        {"name": "appliance.media.record.stream", "levelname": "WARNING", "msg": message}
+    )
     record.created = at_s
     if camera:
         record.camera = camera

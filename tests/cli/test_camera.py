@@ -106,7 +106,7 @@ def test_no_box_is_said_with_the_command_that_makes_one(appliance, tmp_path):
 
 
 def test_an_address_where_nobody_answers(appliance):
-    pytest.importorskip("appliance.media.probe")
+    pytest.importorskip("appliance.media.camera.probe")
     said = appliance("camera", "test", "rtsp://bob:geheim96@127.0.0.1:1/x")
     assert said.status == 1
     assert "geheim96" not in said.err + said.out

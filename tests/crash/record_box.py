@@ -21,16 +21,16 @@ from appliance.base.clock import BoxClock, boot_id
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Camera
 from appliance.base.settings import RetentionSettings, Settings
-from appliance.media import recovery
-from appliance.media.check import open_archive
+from appliance.media.check.check import open_archive
 from appliance.media.fragment import Fragment
-from appliance.media.index import Index
-from appliance.media.live import LiveHub
-from appliance.media.recorder import Recorder, RecorderPorts
-from appliance.media.recording import Recording
-from appliance.media.retention import Retention
-from appliance.media.volume import Volume
-from appliance.media.volumes import open_volumes
+from appliance.media.record.live import LiveHub
+from appliance.media.record.recorder import Recorder, RecorderPorts
+from appliance.media.record.recording import Recording
+from appliance.media.ring import recovery
+from appliance.media.ring.index import Index
+from appliance.media.ring.retention import Retention
+from appliance.media.ring.volume import Volume
+from appliance.media.ring.volumes import open_volumes
 from appliance.store import cameras, settings
 from appliance.store.database import Database
 

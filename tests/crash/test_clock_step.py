@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.media.scan import scan
+from appliance.media.ring.scan import scan
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def cut_once(bench, film, target: Path, seconds: float) -> float:
     for number in range(CAMERAS):
         causes = [gap.cause for gap in bench.gaps(f"cam{number}", target)]
         assert "box_off" in causes and "damaged" not in causes
-    return bench.lost_s(box, target)
+    # Of two files that are not synced, a disk may keep the younger one's bytes.
+    return bench.lost_s(box, target, in_order=False)
 
 
 def test_at_most_the_last_second_is_lost(bench, film, tmp_path):

@@ -12,7 +12,7 @@ def span_of(bench, cause: str, camera: str = "cam0"):
     return [gap for gap in bench.gaps(camera) if gap.cause == cause]
 
 
-@pytest.mark.long  # in one process: tests/media/test_volume.py
+@pytest.mark.long  # in one process: tests/media/ring/test_volume.py
 def test_a_failed_sync_is_a_gap_and_recording_goes_on(bench, film, strace):
     inject = ["-e", "inject=fdatasync:error=EIO:when=30"]
     box = bench.start(film, CAMERAS, 9, "--segment", "2", before=[*strace, *inject])

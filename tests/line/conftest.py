@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from appliance.media.recovery import hour_dirs, stream_dirs
-from appliance.media.scan import Scan, scan
+from appliance.media.ring.recovery import hour_dirs, stream_dirs
+from appliance.media.ring.scan import Scan, scan
 from appliance.simulator.child import SimulatorChild
 from appliance.simulator.sei import read_sei
 from appliance.simulator.spec import parse_spec

@@ -15,15 +15,15 @@ import pytest
 from appliance.base.clock import SECOND_NS, ManualClock
 from appliance.base.ids import uuid7
 from appliance.base.model import Camera, Gap
-from appliance.media import boxes, h26x
-from appliance.media.archive import Archive
-from appliance.media.audio import AudioTrack
-from appliance.media.fragmenter import Fragmenter, Timeline
-from appliance.media.index import Index
-from appliance.media.ledger import StreamLedger
-from appliance.media.libav import format_of
-from appliance.media.recording import Recording, RunInfo
-from appliance.media.volumes import Volumes, open_volumes
+from appliance.media.camera.audio import AudioTrack
+from appliance.media.camera.libav import format_of
+from appliance.media.mp4 import boxes, h26x
+from appliance.media.mp4.fragmenter import Fragmenter, Timeline
+from appliance.media.play.archive import Archive
+from appliance.media.record.recording import Recording, RunInfo
+from appliance.media.ring.index import Index
+from appliance.media.ring.ledger import StreamLedger
+from appliance.media.ring.volumes import Volumes, open_volumes
 from appliance.store import cameras, settings
 from appliance.store.database import Database
 

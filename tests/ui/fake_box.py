@@ -24,7 +24,7 @@ from appliance.base.ids import slug, uuid7
 from appliance.base.model import Alert, Box, Camera, CameraStatus, Event, Rule, User, Zone
 from appliance.base.settings import Settings, SiteSettings
 from appliance.base.wire import alert_json, event_json, status_json
-from appliance.media.live import LiveHub
+from appliance.media.record.live import LiveHub
 from appliance.simulator.spec import CameraSpec
 from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
 from appliance.store.database import Database

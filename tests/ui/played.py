@@ -16,11 +16,11 @@ from appliance.base.clock import SECOND_NS, BoxClock
 from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Alert, Box, CameraStatus, Check, User
 from appliance.base.wire import alert_json
-from appliance.media import h26x
-from appliance.media.boxes import init_segment
 from appliance.media.fragment import StreamInit
-from appliance.media.fragmenter import LEAD_IN_90K, Fragmenter, ns_from_90k
-from appliance.media.live import LiveHub, StreamFan
+from appliance.media.mp4 import h26x
+from appliance.media.mp4.boxes import init_segment
+from appliance.media.mp4.fragmenter import LEAD_IN_90K, Fragmenter, ns_from_90k
+from appliance.media.record.live import LiveHub, StreamFan
 from appliance.media.span import Recordings, Span
 from appliance.simulator.encoder import SceneSource
 from appliance.simulator.sample import Sample

@@ -16,7 +16,7 @@ from appliance.base.ids import uuid7
 from appliance.base.model import Alert, Camera, CameraStatus, Check, Event, Lock, Rule, User, Zone
 from appliance.base.wire import alert_json
 from appliance.media.fragment import Fragment, StreamInit
-from appliance.media.live import LiveHub
+from appliance.media.record.live import LiveHub
 from appliance.media.span import Recordings, Span
 from appliance.store import alerts, cameras, events, journal, locks, rules, users, zones
 from appliance.store.database import Database
