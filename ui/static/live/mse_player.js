@@ -4,7 +4,7 @@
 
 import { readFragment, readInit } from "./boxes.js";
 
-const SLACK_S = 0.17; // a new frame waits this long for its turn: a LAN's jitter, and two busy cores'
+const SLACK_S = 0.17; // a new frame waits this long for its turn: a LAN's jitter, and busy cores
 const MOST_SLACK_S = 0.25; // grown to, while the browser drops frames
 const OFF_S = 0.04; // how far off the wanted distance may be before the speed changes,
 const ON_S = 0.008; // and how close it is brought: each change of speed may cost a frame, so few of them
