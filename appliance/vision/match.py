@@ -1,83 +1,137 @@
 """Boxes against boxes: overlap and assignment. Boxes are N x 4 float arrays (x1, y1, x2, y2)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Columns = NDArray[np.float32]
 Matrix = NDArray[np.float64]
-
 FORBIDDEN = 1e6
+Candidate = tuple[int, int, float]  # row, column, cost
 
 
-def iou(a: Columns, b: Columns) -> Matrix:
+def iou(a: Columns | Matrix, b: Columns | Matrix) -> Matrix:
     """Intersection over union, len(a) x len(b), 0..1."""
-    overlap = _overlap(a, b)
-    union = _area(a)[:, None] + _area(b)[None, :] - overlap
-    result: Matrix = overlap / np.maximum(union, 1e-12)
+    shared = overlap(a, b)
+    union = area(a)[:, None] + area(b)[None, :] - shared
+    result: Matrix = shared / np.maximum(union, 1e-12)
     return result
 
 
-def covered(a: Columns, b: Columns) -> Matrix:
-    """Share of each ``a`` that lies in each ``b``."""
-    result: Matrix = _overlap(a, b) / np.maximum(_area(a)[:, None], 1e-12)
+def overlap(a: Columns | Matrix, b: Columns | Matrix) -> Matrix:
+    """Area that each ``a`` shares with each ``b``."""
+    sides = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+    np.maximum(sides, 0.0, out=sides)
+    result: Matrix = (sides[..., 0] * sides[..., 1]).astype(np.float64)
+    return result
+
+
+def area(boxes: Columns | Matrix) -> Matrix:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    result: Matrix = (sides[:, 0] * sides[:, 1]).astype(np.float64)
     return result
 
 
 def assign(cost: Matrix, limit: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of the cheapest one-to-one assignment in which every pair costs less than
-    ``limit``; as many pairs as possible come first. Shortest augmenting paths (R. Jonker and
-    A. Volgenant, 1987; the e-maxx formulation of the Hungarian algorithm), O(rows^2 x columns).
+    """Pairs (row, column), one to one, that together save the most against ``limit`` each.
+
+    A pair that would cost ``limit`` or more is worse than none. That is: leaving a row and a column
+    without a partner costs as much as a pair at the limit, so nobody is made to take a bad partner
+    for the sake of somebody else's (which is how tracks trade their identities).
     """
-    allowed = cost < limit
-    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
-    if not len(rows):
-        return []
-    small = np.where(allowed, cost, FORBIDDEN)[np.ix_(rows, columns)]
+    rows, columns = np.nonzero(cost < limit)
+    return cheapest(zip(rows.tolist(), columns.tolist(), cost[rows, columns].tolist(), strict=True), limit)
+
+
+def cheapest(candidates: Iterable[Candidate], limit: float) -> list[tuple[int, int]]:
+    """``assign`` for those who have the allowed pairs at hand. Most frames fall into small groups
+    that share no row or column, and most groups have one pair: each is solved by itself."""
+    pairs: list[tuple[int, int]] = []
+    for group in _groups(candidates):
+        if len(group) == 1:
+            pairs.append(group[0][:2])
+        else:
+            pairs += _solve(group, limit)
+    return pairs
+
+
+def _groups(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
+    """Connected parts: candidates that share a row or a column, with others' help or without."""
+    of_row: dict[int, list[Candidate]] = {}
+    of_column: dict[int, list[Candidate]] = {}
+    groups: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        row, column, _ = candidate
+        a, b = of_row.get(row), of_column.get(column)
+        if a is None and b is None:
+            group: list[Candidate] = []
+            groups[id(group)] = group
+        elif a is None or b is None or a is b:
+            group = b if a is None else a  # type: ignore[assignment]
+        else:
+            group, other = (a, b) if len(a) >= len(b) else (b, a)
+            del groups[id(other)]
+            group += other
+            for r, c, _ in other:
+                of_row[r] = of_column[c] = group
+        group.append(candidate)
+        of_row[row] = of_column[column] = group
+    return groups.values()
+
+
+def _solve(group: list[Candidate], limit: float) -> list[tuple[int, int]]:
+    rows = sorted({row for row, _, _ in group})
+    columns = sorted({column for _, column, _ in group})
+    if len(rows) == 1 or len(columns) == 1:
+        row, column, _ = min(group, key=lambda candidate: candidate[2])
+        return [(row, column)]
     turned = len(rows) > len(columns)
-    pairs = _hungarian(small.T if turned else small)
-    found = [(j, i) if turned else (i, j) for i, j in pairs]
-    return [(int(rows[i]), int(columns[j])) for i, j in found if small[i, j] < FORBIDDEN]
+    row_at = {row: i for i, row in enumerate(rows)}
+    column_at = {column: j for j, column in enumerate(columns)}
+    # Costs relative to ``limit``: what is not allowed costs 0, and saves nothing.
+    cost = [[0.0] * max(len(rows), len(columns)) for _ in range(min(len(rows), len(columns)))]
+    for row, column, price in group:
+        i, j = row_at[row], column_at[column]
+        cost[j if turned else i][i if turned else j] = price - limit
+    found = [(j, i) if turned else (i, j) for i, j in _hungarian(cost) if cost[i][j] < 0.0]
+    return [(rows[i], columns[j]) for i, j in found]
 
 
-def _hungarian(cost: Matrix) -> list[tuple[int, int]]:
-    n, m = cost.shape  # n <= m
-    row_price, column_price = np.zeros(n + 1), np.zeros(m + 1)
-    owner = np.zeros(m + 1, np.intp)  # column -> row, both from 1; 0 is nobody
-    before = np.zeros(m + 1, np.intp)
+def _hungarian(cost: list[list[float]]) -> list[tuple[int, int]]:
+    """Shortest augmenting paths (R. Jonker and A. Volgenant, "A shortest augmenting path algorithm for
+    dense and sparse linear assignment problems", Computing 38, 1987); rows <= columns, O(rows^2 x
+    columns). In plain lists: groups are of two to five, where each array operation would cost more
+    than the whole."""
+    n, m = len(cost), len(cost[0])
+    row_price, column_price = [0.0] * (n + 1), [0.0] * (m + 1)
+    owner = [0] * (m + 1)  # column -> row, both from 1; 0 is nobody
+    before = [0] * (m + 1)
     for row in range(1, n + 1):
         owner[0], column = row, 0
-        slack = np.full(m + 1, np.inf)
-        used = np.zeros(m + 1, np.bool_)
+        slack = [float("inf")] * (m + 1)
+        free = set(range(1, m + 1))
+        used = [0]
         while owner[column]:
-            used[column] = True
             here = owner[column]
-            free = np.flatnonzero(~used[1:]) + 1
-            reduced = cost[here - 1, free - 1] - row_price[here] - column_price[free]
-            better = reduced < slack[free]
-            slack[free[better]] = reduced[better]
-            before[free[better]] = column
-            nearest = free[np.argmin(slack[free])]
-            delta = slack[nearest]
-            row_price[owner[used]] += delta
-            column_price[used] -= delta
-            slack[free] -= delta
-            column = int(nearest)
+            own, price = cost[here - 1], row_price[here]
+            delta, nearest = float("inf"), 0
+            for j in free:
+                reduced = own[j - 1] - price - column_price[j]
+                if reduced < slack[j]:
+                    slack[j], before[j] = reduced, column
+                if slack[j] < delta:
+                    delta, nearest = slack[j], j
+            for j in used:
+                row_price[owner[j]] += delta
+                column_price[j] -= delta
+            for j in free:
+                slack[j] -= delta
+            column = nearest
+            free.discard(column)
+            used.append(column)
         while column:
-            previous = int(before[column])
+            previous = before[column]
             owner[column] = owner[previous]
             column = previous
-    return [(int(owner[j]) - 1, j - 1) for j in range(1, m + 1) if owner[j]]
-
-
-def _overlap(a: Columns, b: Columns) -> Matrix:
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.clip(bottom_right - top_left, 0.0, None).astype(np.float64)
-    result: Matrix = sides[..., 0] * sides[..., 1]
-    return result
-
-
-def _area(boxes: Columns) -> Matrix:
-    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
-    result: Matrix = sides[:, 0] * sides[:, 1]
-    return result
+    return [(owner[j] - 1, j - 1) for j in range(1, m + 1) if owner[j]]

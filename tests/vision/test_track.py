@@ -180,14 +180,16 @@ def test_assignment_is_the_cheapest(rows, columns, random):
     pairs = assign(cost, 1.0)
     assert len({r for r, _ in pairs}) == len(pairs) == len({c for _, c in pairs})
     assert all(cost[r, c] < 1.0 for r, c in pairs)
-    best = (0, 0.0)
+    best = 0.0
     small, large = (rows, columns) if rows <= columns else (columns, rows)
     for choice in permutations(range(large), small):
         chosen = [(i, j) if rows <= columns else (j, i) for i, j in enumerate(choice)]
-        chosen = [(i, j) for i, j in chosen if cost[i, j] < 1.0]
-        best = max(best, (len(chosen), -sum(cost[i, j] for i, j in chosen)))
-    assert len(pairs) == best[0]
-    assert abs(sum(cost[r, c] for r, c in pairs) + best[1]) < 1e-9
+        best = min(best, sum(min(0.0, cost[i, j] - 1.0) for i, j in chosen))
+    assert abs(sum(cost[r, c] - 1.0 for r, c in pairs) - best) < 1e-9
+
+
+def test_nobody_takes_a_bad_partner_for_the_sake_of_another():
+    assert assign(np.array([[0.1, 0.8], [0.8, 5.0]]), 0.9) == [(0, 0)]
 
 
 def test_iou_of_known_boxes():

@@ -12,15 +12,17 @@ Read next: ``onnx`` (a backend), ``detr`` and ``yolox`` (families: how a model i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.gate import Motion
 from appliance.vision.packs import Pack
+
+if TYPE_CHECKING:
+    import av  # a name here only: who tracks detections, or replays them, needs no libav
 
 LOWEST_SCORE = 0.1  # the tracker's second stage lives on weak boxes (ByteTrack)
 
@@ -34,7 +36,7 @@ class Picture:
 
     camera_id: str
     time_ns: int
-    frame: av.VideoFrame
+    frame: "av.VideoFrame"
     motion: Motion
 
 
