@@ -71,7 +71,9 @@ function show(kind, text, hints) {
 }
 
 const sure = document.querySelector("#sure");
-document.querySelector("#remove")?.addEventListener("click", () => sure.showModal());
+const asking = document.querySelector("#remove");
+asking?.addEventListener("click", () => sure.showModal());
+if (asking) asking.disabled = false; // a click before this line would be lost
 document.querySelector("#keep")?.addEventListener("click", () => sure.close());
 document.querySelector("#remove-now")?.addEventListener("click", async () => {
   try {
