@@ -14,8 +14,8 @@ from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.daemon.assets import MODEL, Asset, Assets, bar, sha256
-from appliance.vision import packs
-from appliance.vision.packs import Pack
+from appliance.vision.packs import catalogue, installed
+from appliance.vision.packs.pack import Pack, PackFile, load_pack
 
 LARGEST_BYTES = 2_000_000_000
 MOST_FILES = 20
@@ -40,7 +40,7 @@ def install(what: str, config: Config, source: Path | None, digest: str | None) 
 
 def _gather(what: str, config: Config, source: Path | None, digest: str | None, scratch: Path) -> Path:
     """A folder with ``model.toml`` and its files, below ``scratch``."""
-    known = {pack.name: pack for pack in packs.KNOWN}
+    known = {pack.name: pack for pack in catalogue.KNOWN}
     if what in known:
         return _known(known[what], config, source, scratch)
     if "://" in what:
@@ -61,7 +61,7 @@ def _gather(what: str, config: Config, source: Path | None, digest: str | None, 
             raise invalid(f"{what} holds no model.toml", "zip the folder that has it")
         _copy_pack(inner[0].parent, folder)
     else:
-        pack = packs.pack_from_onnx(path)
+        pack = installed.pack_from_onnx(path)
         if pack is None:
             hint = "give a folder or .zip with a model.toml that describes it"
             raise invalid(f"{path.name} is a model that nobody described", hint)
@@ -98,7 +98,7 @@ def _download(url: str, digest: str | None, scratch: Path) -> Path:
 
 def _copy_pack(source: Path, folder: Path) -> None:
     """Only ``model.toml`` and what it names; a pack brings nothing else along."""
-    pack = packs.load(source)
+    pack = load_pack(source)
     folder.mkdir()
     shutil.copyfile(source / "model.toml", folder / "model.toml")
     for entry in pack.files:
@@ -111,7 +111,7 @@ def _write_pack(pack: Pack, model: Path, folder: Path) -> None:
     folder.mkdir()
     name = pack.files[0].path
     shutil.copyfile(model, folder / name)
-    described = msgspec.structs.replace(pack, files=(packs.PackFile(name, pack.files[0].sha256),))
+    described = msgspec.structs.replace(pack, files=(PackFile(name, pack.files[0].sha256),))
     fields = msgspec.to_builtins(described)
     del fields["folder"]
     (folder / "model.toml").write_text(_toml(fields))
@@ -150,7 +150,7 @@ def _unzip(path: Path, folder: Path) -> None:
 
 
 def _put(folder: Path, models_path: Path) -> Pack:
-    pack = packs.load(folder)
+    pack = load_pack(folder)
     if Path(pack.name).name != pack.name or pack.name.startswith("."):
         raise invalid(f"{pack.name!r} is not a name for a folder", field="name")
     for entry in pack.files:
@@ -165,4 +165,4 @@ def _put(folder: Path, models_path: Path) -> Pack:
         target.rename(old)
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-    return packs.load(target)
+    return load_pack(target)

@@ -12,7 +12,7 @@ from appliance.base.errors import not_found
 from appliance.cli import model_install
 from appliance.cli.box import add_data, config_of, open_box
 from appliance.store import audit, settings
-from appliance.vision import packs
+from appliance.vision.packs import catalogue, installed
 
 EXAMPLE = "appliance models install --data /var/lib/aries deimv2-femto --from /media/usb"
 ACTIVE_KEY = "detector"  # in the settings table: auto, motion, or a pack's name
@@ -58,10 +58,10 @@ def folders(config: Config) -> tuple[Path, ...]:
 def _list(args: argparse.Namespace) -> int:
     with open_box(args) as (config, stores):
         active = stores.appliance.read_now(lambda conn: settings.get_value(conn, ACTIVE_KEY)) or "auto"
-    found = {pack.name: pack for pack in reversed(list(packs.installed(folders(config))))}
-    chosen, _ = packs.choose(active, folders(config))
+    found = {pack.name: pack for pack in reversed(list(installed.installed(folders(config))))}
+    chosen, _ = installed.choose(active, folders(config))
     using = chosen.name if chosen else BUILT_IN
-    for name in sorted({*found, *(pack.name for pack in packs.KNOWN), BUILT_IN}):
+    for name in sorted({*found, *(pack.name for pack in catalogue.KNOWN), BUILT_IN}):
         mark = "*" if name == using else " "
         if name == BUILT_IN:
             about = "built in, needs no model"
@@ -86,7 +86,7 @@ def _install(args: argparse.Namespace) -> int:
 
 def _activate(args: argparse.Namespace) -> int:
     with open_box(args) as (config, stores):
-        names = {pack.name for pack in packs.installed(folders(config))}
+        names = {pack.name for pack in installed.installed(folders(config))}
         if args.name not in {*names, BUILT_IN, "auto"}:
             raise not_found("model pack", args.name)
         now_ns = BoxClock().now_ns()

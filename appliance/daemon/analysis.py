@@ -28,7 +28,7 @@ from appliance.rules.engine import Engine
 from appliance.store import journal, rules, settings, tracks, zones
 from appliance.store.journal import JournalType
 from appliance.sync.sync import Sync
-from appliance.vision.host import VisionHost
+from appliance.vision.host.host import VisionHost
 from appliance.vision.state import VisionState
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box, TrackPoint
+from appliance.vision.state import TrialPhase
 
 # kind, codec or flags, reserved, size of the body in bytes, time_ns
 HEADER: Final = struct.Struct("<BBHIq")
@@ -41,6 +42,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     choice: str
     models_dirs: tuple[str, ...]
     threads: int
+    backend: str = "auto"
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -49,6 +51,15 @@ class Open(msgspec.Struct, frozen=True, tag=True):
 
     watch: Watch
     seeds: tuple[TrackPoint, ...] = ()
+
+
+class OpenPast(msgspec.Struct, frozen=True, tag=True):
+    """A stretch of the past to be judged when nothing else waits, with its stream socket beside this
+    message: the same frames as of an ``Open``, read only as fast as they are judged, up to ``ENDED``.
+    Its points come as ``PastPoints``; ``PastDone`` is the last."""
+
+    span_id: str
+    watch: Watch
 
 
 class Change(msgspec.Struct, frozen=True, tag=True):
@@ -66,16 +77,34 @@ class StillOrder(msgspec.Struct, frozen=True, tag=True):
     box: Box | None
 
 
-Order = Hello | Open | Change | Close | StillOrder
+class ClosePast(msgspec.Struct, frozen=True, tag=True):
+    """No ``PastDone`` follows."""
+
+    span_id: str
+
+
+class Use(msgspec.Struct, frozen=True, tag=True):
+    """Another model, loaded beside the one that looks: both see the same pictures for ``shadow_s``,
+    then it takes over. ``Trial`` tells how it goes; a new ``Use`` ends an older one."""
+
+    choice: str
+    backend: str
+    shadow_s: float
+
+
+Order = Hello | Open | OpenPast | Change | Close | ClosePast | StillOrder | Use
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The detector is loaded. ``reason`` says why it is not the one that was asked for."""
+    """The detector is loaded. ``reason`` says why it is not the one that was asked for; ``backend``
+    and ``because`` which library runs it on which device, and why that one."""
 
     detector: str
     labels: tuple[str, ...]
     reason: str
     load_ms: float
+    backend: str = ""
+    because: str = ""
 
 
 class LaneReport(msgspec.Struct, frozen=True):
@@ -88,6 +117,9 @@ class LaneReport(msgspec.Struct, frozen=True):
     waiting: int  # 1 while a frame waits for the detector
     busy_s: float
     inference_ms: float  # mean, of this camera's looks
+    decoder: str = ""  # which way is really in use, and what it costs
+    decode_ms: float = 0.0  # mean, per frame
+    seen: dict[str, tuple[int, float]] = {}  # since the last beat: class -> (boxes, sum of scores)
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -103,6 +135,31 @@ class Points(msgspec.Struct, frozen=True, tag=True):
     points: list[TrackPoint]
 
 
+class PastPoints(msgspec.Struct, frozen=True, tag=True):
+    span_id: str
+    points: list[TrackPoint]
+
+
+class PastDone(msgspec.Struct, frozen=True, tag=True):
+    """``looked``: frames that a detector saw."""
+
+    span_id: str
+    looked: int
+
+
+class Trial(msgspec.Struct, frozen=True, tag=True):
+    """How a ``Use`` goes. ``agreement``: of the boxes that either model was sure of, the share that
+    both saw (same class, IoU of a half), 0..1."""
+
+    choice: str
+    phase: TrialPhase
+    reason: str = ""
+    pictures: int = 0
+    agreement: float = 0.0
+    new_ms: float = 0.0  # per picture, mean
+    old_ms: float = 0.0
+
+
 class StillReport(msgspec.Struct, frozen=True, tag=True):
     """``jpeg`` empty: there was no such frame, ``error`` says why."""
 
@@ -111,7 +168,7 @@ class StillReport(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-Report = Ready | Beat | Points | StillReport
+Report = Ready | Beat | Points | PastPoints | PastDone | Trial | StillReport
 
 _encoder = msgspec.msgpack.Encoder()
 order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

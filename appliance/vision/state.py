@@ -14,6 +14,26 @@ class VisionState(msgspec.Struct, frozen=True):
     detector: str
     reason: str
     restarts: int
+    backend: str = ""  # which library runs it, on which device
+    because: str = ""  # why that one
+
+
+# loading -> shadow -> trial (it looks alone, under watch) -> active; or back to the one before
+TrialPhase = Literal["loading", "shadow", "trial", "active", "refused", "rolled_back"]
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """How the change to another model goes. ``reason``: why it was refused or rolled back."""
+
+    wanted: str
+    before: str
+    phase: TrialPhase
+    since_ns: int
+    reason: str = ""
+    pictures: int = 0
+    agreement: float = 0.0
+    new_ms: float = 0.0
+    old_ms: float = 0.0
 
 
 class VisionFigures(msgspec.Struct, frozen=True):
@@ -29,6 +49,8 @@ class VisionFigures(msgspec.Struct, frozen=True):
     inference_ms: float = 0.0
     latency_ms: float = 0.0
     decode_errors: int = 0
+    decoder: str = ""  # which way is really in use
+    decode_ms: float = 0.0  # per frame
 
 
 class VisionBeat(msgspec.Struct, frozen=True):
@@ -37,3 +59,4 @@ class VisionBeat(msgspec.Struct, frozen=True):
     cameras: dict[str, VisionFigures]
     inference_ms: tuple[float, ...]
     detections: dict[str, int]  # class name -> boxes above the camera's confidence
+    seen: dict[str, dict[str, tuple[int, float]]] = {}  # camera -> class -> (boxes, sum of scores)

@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 
 from appliance.vision.detectors import Detections, ordered
-from appliance.vision.track import Tracker
 from appliance.vision.tracking.association import Cuts
+from appliance.vision.tracking.tracker import Tracker
 
 SKIPPED = 77
 ASSETS = [Path(part) for part in os.environ.get("APPLIANCE_ASSETS_PATH", "").split(os.pathsep) if part]

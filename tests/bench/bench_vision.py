@@ -17,8 +17,8 @@ import numpy as np
 from appliance.base.clock import BoxClock
 from appliance.base.model import Camera, DetectSettings, TrackPoint
 from appliance.media.fragment import Fragment, StreamInit, Tap
-from appliance.vision import packs
-from appliance.vision.host import VisionHost
+from appliance.vision.host.host import VisionHost
+from appliance.vision.packs import installed
 from appliance.vision.state import VisionBeat
 
 SKIPPED = 77
@@ -127,7 +127,7 @@ def bare(assets: Path, seconds: float) -> tuple[float, float]:
 def _bare(assets: Path, seconds: float) -> tuple[float, float]:
     import onnxruntime
 
-    pack, _ = packs.choose("deimv2-femto", [assets])
+    pack, _ = installed.choose("deimv2-femto", [assets])
     assert pack is not None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -211,7 +211,7 @@ def say(name: str, value: float, unit: str, peer: str | None = None, peer_value:
 
 def main() -> int:
     assets = next((path for path in ASSETS if (path / FOOTAGE).is_file()), None)
-    if assets is None or packs.choose("deimv2-femto", [assets])[0] is None:
+    if assets is None or installed.choose("deimv2-femto", [assets])[0] is None:
         print("needs the footage and the DEIMv2 model: set APPLIANCE_ASSETS_PATH", file=sys.stderr)
         return SKIPPED
     before = bare(assets, 4)

@@ -3,7 +3,7 @@ import zipfile
 
 import pytest
 
-from appliance.vision import packs
+from appliance.vision.packs.pack import load_pack
 
 BODY = b"pretended weights"
 
@@ -73,7 +73,7 @@ def test_a_zip_is_installed(appliance, box_dir, tmp_path):
 def test_a_known_name_is_found_by_content(appliance, box_dir, shared_data):
     said = appliance("models", "install", "--data", box_dir, "deimv2-femto", "--from", shared_data)
     assert said.status == 0, said.err
-    assert packs.load(box_dir / "models" / "deimv2-femto").family == "detr"
+    assert load_pack(box_dir / "models" / "deimv2-femto").family == "detr"
     assert "* deimv2-femto" in appliance("models", "list", "--data", box_dir).out
 
 

@@ -17,7 +17,7 @@ import pytest
 from appliance.base.clock import BoxClock
 from appliance.base.model import Camera, DetectSettings, TrackPoint
 from appliance.media.fragment import Fragment, StreamInit, Tap
-from appliance.vision.host import VisionHost
+from appliance.vision.host.host import VisionHost
 from appliance.vision.state import VisionBeat, VisionState
 
 

@@ -13,12 +13,13 @@ import av
 import pytest
 
 from appliance.base.geometry import inside
-from appliance.vision import detectors, packs
+from appliance.vision import detectors
+from appliance.vision.decoding.planes import luma
 from appliance.vision.detectors import Picture
-from appliance.vision.gate import Gate
-from appliance.vision.planes import luma
-from appliance.vision.schedule import Grid, Looks
-from appliance.vision.track import Tracker
+from appliance.vision.looking.gate import Gate
+from appliance.vision.looking.schedule import Grid, Looks
+from appliance.vision.packs import installed
+from appliance.vision.tracking.tracker import Tracker
 
 START_NS = 1_768_919_400 * 10**9
 
@@ -76,7 +77,7 @@ def analyse(path, pack, until_s, next_id):
     ],
 )
 def test_each_person_is_one_track(footage, assets, truth, ids, name, until_s):
-    pack, reason = packs.choose(name, [assets])
+    pack, reason = installed.choose(name, [assets])
     if pack is None:
         pytest.skip(reason)
     points = analyse(footage, pack, until_s, ids)

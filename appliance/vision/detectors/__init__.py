@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
-from appliance.vision.gate import Motion
-from appliance.vision.packs import Pack
+from appliance.vision.looking.gate import Motion
+from appliance.vision.packs.pack import Pack
 
 if TYPE_CHECKING:
     import av  # a name here only: who tracks detections, or replays them, needs no libav
@@ -60,10 +60,12 @@ NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.e
 
 
 class Detector(Protocol):
-    """``labels`` are known after ``load``. ``detect`` is called from one thread only."""
+    """``labels`` and ``most``, the largest batch that pays, are known after ``load``. ``detect`` is
+    called from two threads at once: one fills and reads while the other's model runs."""
 
     name: str
     labels: tuple[str, ...]
+    most: int
 
     def load(self, pack: Pack | None, threads: int) -> None:
         """Get ready, the first slow run included. Raises ``invalid`` for a pack it cannot use."""
@@ -79,6 +81,11 @@ _BACKENDS = {
     "onnxruntime": ("appliance.vision.detectors.onnx", "OnnxDetector"),
     "motion": ("appliance.vision.detectors.motion", "MotionDetector"),
 }
+
+
+def choose_backend(pack: Pack, wanted: str = "auto") -> tuple[str, str]:
+    """The backend for a pack on this machine, and why, in words for people."""
+    return ("onnxruntime", "the only one") if wanted == "auto" else (wanted, "chosen by hand")
 
 
 def backends() -> tuple[str, ...]:

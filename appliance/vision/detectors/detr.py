@@ -12,9 +12,9 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from appliance.vision.decoding.planes import plane
 from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, ordered
-from appliance.vision.packs import Pack
-from appliance.vision.planes import plane
+from appliance.vision.packs.pack import Pack
 
 Outputs = NDArray[Any]  # what a session answers: float32 or int64
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.vision.detectors import NOTHING, Columns, Detections, Picture, ordered
-from appliance.vision.gate import Mask
-from appliance.vision.packs import Pack
+from appliance.vision.looking.gate import Mask
+from appliance.vision.packs.pack import Pack
 
 LABEL = "object"
 SMALLEST = 6  # cells: about 0.1 % of the picture
@@ -22,6 +22,7 @@ MOST = 50  # blobs per picture; more is rain
 class MotionDetector:
     name = "motion"
     labels: tuple[str, ...] = (LABEL,)
+    most = 8
 
     def load(self, pack: Pack | None, threads: int) -> None:
         """Nothing to load."""

@@ -15,7 +15,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors import Columns, Detections, Picture
 from appliance.vision.detectors.detr import Detr
 from appliance.vision.detectors.yolox import Yolox
-from appliance.vision.packs import Pack
+from appliance.vision.packs.pack import Pack
 
 
 class Family(Protocol):
@@ -35,6 +35,7 @@ class Family(Protocol):
 
 class OnnxDetector:
     name = "onnxruntime"
+    most = 1
 
     def __init__(self) -> None:
         self.labels: tuple[str, ...] = ()

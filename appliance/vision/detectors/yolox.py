@@ -12,10 +12,10 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from appliance.vision.boxes import iou
+from appliance.vision.decoding.planes import plane
 from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, Labels, ordered
-from appliance.vision.match import iou
-from appliance.vision.packs import Pack
-from appliance.vision.planes import plane
+from appliance.vision.packs.pack import Pack
 
 STRIDES = (8, 16, 32)
 PAD = 114.0

@@ -6,7 +6,7 @@ seconds, never in frames, so that the rate of looks may change at any moment; le
 box they belong to, so that pictures of any size and shape are alike; the same frames in give the same
 tracks out. Nothing here looks at pixels.
 Non-goals: no appearance (``costs.Appearance`` is where it would come in), no rules, no files.
-Read next: ``appliance.vision.track`` (the life of a track), then ``table`` (what a track is),
+Read next: ``appliance.vision.tracking.tracker`` (the life of a track), then ``table`` (what a track is),
 ``association`` (who is who), ``costs`` (what a match costs), ``movement`` (prediction), ``standing`` (what
 does not move), ``voting`` (classes), ``twins`` (boxes that are one thing), ``saved`` (across restarts).
 """

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from appliance.vision.boxes import Matrix
 from appliance.vision.detectors import Detections
-from appliance.vision.match import Candidate, Matrix, cheapest
 from appliance.vision.tracking import costs, movement
+from appliance.vision.tracking.assignment import Candidate, cheapest
 from appliance.vision.tracking.table import Rows
 from appliance.vision.tracking.voting import Numbers
 

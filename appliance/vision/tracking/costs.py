@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.vision.boxes import Matrix
 from appliance.vision.detectors import Detections
-from appliance.vision.match import Matrix
 
 Floats = NDArray[np.float64]
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.gate import Motion
-from appliance.vision.match import area, overlap
+from appliance.vision.boxes import area, overlap
+from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking.table import Mask, Rows
 
 STILL_S = 3.0

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.vision.boxes import Columns, Matrix, area, overlap
 from appliance.vision.detectors import Detections
-from appliance.vision.match import Columns, Matrix, area, overlap
 
 DUPLICATE_IOU = 0.7
 NESTED, NESTED_IOU = 0.9, 0.45  # one is most of the other and lies inside it

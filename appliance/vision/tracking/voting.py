@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.match import Matrix
+from appliance.vision.boxes import Matrix
 from appliance.vision.tracking.table import Table
 
 FADE = 0.95  # of older votes, with each new one

@@ -12,15 +12,14 @@ from collections import deque
 from collections.abc import Callable
 
 import av
-from av.video.codeccontext import VideoCodecContext
 
+from appliance.vision.decoding.decoder import Decoder, open_decoder
+from appliance.vision.decoding.planes import luma
 from appliance.vision.detectors import Picture
-from appliance.vision.gate import Gate
+from appliance.vision.looking.gate import Gate
+from appliance.vision.looking.schedule import Grid, Looks, Slots
 from appliance.vision.messages import CODEC_NAMES, CONFIG, ENDED, HEADER, KEY, LaneReport, Watch
-from appliance.vision.planes import luma
-from appliance.vision.schedule import Grid, Looks, Slots
-from appliance.vision.still import EVERY, open_decoder
-from appliance.vision.track import Tracker
+from appliance.vision.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class Lane:
         self._connection = connection
         self._slots = slots
         self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate()
-        self._decoder: VideoCodecContext | None = None
+        self._decoder: Decoder | None = None
         self._codec, self._config = "", b""
         self._needs_key = True
         self._not_before_ns = 0
@@ -117,10 +116,7 @@ class Lane:
             self._decoder = None
         elif self._decoder is not None and (flags & KEY or not self._needs_key):
             self._needs_key = False
-            packet = av.Packet(body)
-            packet.pts, packet.time_base = time_ns, EVERY
-            self._decoder.skip_frame = "NONREF" if self._grid.may_skip(time_ns) else "DEFAULT"
-            for frame in self._decoder.decode(packet):
+            for frame in self._decoder.decode(body, time_ns, spare=self._grid.may_skip(time_ns)):
                 self._decoded(frame)
 
     def _recover(self, error: Exception) -> None:

@@ -1,11 +1,10 @@
 """A JPEG of a decoded frame, with a box drawn on it: in the worker, or as a one-shot child.
 
-``python -m appliance.vision.still`` reads a MessagePack ``Source`` from standard input and writes a
+``python -m appliance.vision.worker.still`` reads a MessagePack ``Source`` from standard input and writes a
 JPEG: stills from the past, decoded outside the daemon (V4) with nothing but libav.
 """
 
 import sys
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -14,13 +13,12 @@ from av.video.codeccontext import VideoCodecContext
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box
-from appliance.vision.planes import plane
+from appliance.vision.decoding.decoder import EVERY, open_context
+from appliance.vision.decoding.planes import plane
 
 QUALITY = 4  # libav's qscale: 2 best, 31 worst
 LAMBDA = 118  # FF_QP2LAMBDA
-MOST_PIXELS = 8192 * 8192
 YELLOW = (210, 16, 146)  # Y, U, V
-EVERY = Fraction(1, 1_000_000_000)  # frames and packets are stamped in ns of the box clock
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -31,16 +29,6 @@ class Source(msgspec.Struct, frozen=True):
     samples: list[tuple[bytes, int]]
     time_ns: int
     box: Box | None
-
-
-def open_decoder(codec: str, config: bytes) -> VideoCodecContext:
-    """One thread: frame threads would hold as many frames back. Raises what libav raises."""
-    decoder = av.CodecContext.create(codec, "r")
-    assert isinstance(decoder, VideoCodecContext)
-    decoder.extradata = config
-    decoder.thread_count = 1
-    decoder.options = {"max_pixels": str(MOST_PIXELS)}
-    return decoder
 
 
 def encode(frame: av.VideoFrame, box: Box | None) -> bytes:
@@ -65,7 +53,7 @@ def encode(frame: av.VideoFrame, box: Box | None) -> bytes:
 
 def decode_last(source: Source) -> av.VideoFrame:
     """The frame nearest to ``time_ns``. Raises ``not_found`` where nothing decodes."""
-    decoder = open_decoder(source.codec, source.codec_config)
+    decoder = open_context(source.codec, source.codec_config)
     best: av.VideoFrame | None = None
     for packet in [*map(_packet, source.samples), None]:
         try:
@@ -111,7 +99,7 @@ def _even(value: float, most: int) -> int:
 
 
 def main() -> int:
-    from appliance.vision.sandbox import confine, die_with_parent
+    from appliance.vision.worker.sandbox import confine, die_with_parent
 
     die_with_parent()
     av.logging.set_level(av.logging.PANIC)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.base.model import Box, TrackPoint
-from appliance.vision.points import PointQueue
+from appliance.vision.host.points import PointQueue
 
 
 def point(number, phase):

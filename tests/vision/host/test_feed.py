@@ -8,7 +8,7 @@ import time
 import pytest
 
 from appliance.media.fragment import Fragment, StreamInit
-from appliance.vision.feed import BACKLOG_BYTES, GOP_BYTES, Feed
+from appliance.vision.host.feed import BACKLOG_BYTES, GOP_BYTES, Feed
 from appliance.vision.messages import CONFIG, ENDED, HEADER, KEY, PACKET
 
 INIT = StreamInit("yard", "main", "run", "h264", "", b"", b"extradata", 320, 180, 5)

@@ -10,8 +10,8 @@ from pathlib import Path
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box, TrackPoint
-from appliance.vision.child import kill, start_worker
-from appliance.vision.feed import Feed
+from appliance.vision.host.child import kill, start_worker
+from appliance.vision.host.feed import Feed
 from appliance.vision.messages import (
     Beat,
     Change,

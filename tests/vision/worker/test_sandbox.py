@@ -9,7 +9,7 @@ import pytest
 
 TRY = """
 import json, os, socket, subprocess, sys
-from appliance.vision.sandbox import confine
+from appliance.vision.worker.sandbox import confine
 confined = confine()
 def refused(attempt):
     try:
@@ -49,7 +49,7 @@ def test_no_network_no_files_no_programs(tmp_path):
 
 def test_the_daemons_side_stays_lean():
     code = (
-        "import sys, appliance.vision.host\n"
+        "import sys, appliance.vision.host.host\n"
         "print([m for m in ('numpy', 'av', 'onnxruntime') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -61,7 +61,7 @@ import asyncio, sys
 from pathlib import Path
 from appliance.base.clock import BoxClock
 from appliance.base.model import Camera
-from appliance.vision.host import VisionHost
+from appliance.vision.host.host import VisionHost
 
 async def main():
     host = VisionHost(BoxClock(), Path(sys.argv[1]), "motion")

@@ -10,8 +10,8 @@ import pytest
 from appliance.base.clock import ManualClock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box
-from appliance.vision.host import VisionHost
-from appliance.vision.still import encode
+from appliance.vision.host.host import VisionHost
+from appliance.vision.worker.still import encode
 
 
 def pixels(jpeg):

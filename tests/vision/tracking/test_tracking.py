@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.vision.detectors import ordered
-from appliance.vision.gate import Motion
-from appliance.vision.track import Tracker
+from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking.association import Cuts
+from appliance.vision.tracking.tracker import Tracker
 
 LABELS = ("person", "car", "truck", "chair")
 START_NS = 1_768_919_400 * 10**9

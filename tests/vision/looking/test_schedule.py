@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.vision.gate import Motion
-from appliance.vision.schedule import Grid, Looks, Slots
+from appliance.vision.looking.gate import Motion
+from appliance.vision.looking.schedule import Grid, Looks, Slots
 
 SECOND_NS = 10**9
 EMPTY = np.zeros((4, 4), np.bool_)

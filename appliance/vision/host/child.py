@@ -55,7 +55,7 @@ async def start_still() -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "appliance.vision.still",
+        "appliance.vision.worker.still",
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,

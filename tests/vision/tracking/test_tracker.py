@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.base.model import Box, TrackPoint
+from appliance.vision.boxes import iou
 from appliance.vision.detectors import ordered
-from appliance.vision.gate import Motion
-from appliance.vision.match import assign, iou
-from appliance.vision.track import Tracker
+from appliance.vision.looking.gate import Motion
+from appliance.vision.tracking.assignment import assign
+from appliance.vision.tracking.tracker import Tracker
 
 LABELS = ("person", "car", "chair")
 STEP_NS = 200_000_000

@@ -19,9 +19,9 @@ import av
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import TrackPoint
-from appliance.vision import detectors, packs
-from appliance.vision.decode import Lane
+from appliance.vision import detectors
 from appliance.vision.detectors import Detections, Detector, Picture
+from appliance.vision.looking.schedule import Slots
 from appliance.vision.messages import (
     Beat,
     Change,
@@ -38,9 +38,10 @@ from appliance.vision.messages import (
     order_decoder,
     pack,
 )
-from appliance.vision.sandbox import confine, die_with_parent
-from appliance.vision.schedule import Slots
-from appliance.vision.still import encode
+from appliance.vision.packs import installed
+from appliance.vision.worker.lane import Lane
+from appliance.vision.worker.sandbox import confine, die_with_parent
+from appliance.vision.worker.still import encode
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -190,10 +191,10 @@ def load_detector(hello: Hello) -> tuple[Detector, Ready]:
     """The chosen detector; ``motion`` where it cannot be had, with the reason."""
     began = time.monotonic()
     directories = [Path(directory) for directory in hello.models_dirs]
-    pack_, reason = packs.choose(hello.choice, directories)
+    pack_, reason = installed.choose(hello.choice, directories)
     if pack_ is not None:
         try:
-            detector = detectors.make(pack_.backend)
+            detector = detectors.make(detectors.choose_backend(pack_)[0])
             detector.load(pack_, hello.threads)
             load_ms = (time.monotonic() - began) * 1000
             return detector, Ready(pack_.name, detector.labels, reason, round(load_ms, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from appliance.vision.detectors import Detections, ordered
-from appliance.vision.track import Tracker
+from appliance.vision.tracking.tracker import Tracker
 
 LABELS = ("person", "car", "truck", "chair")
 START_NS = 1_768_919_400 * 10**9

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from appliance.vision.gate import COLUMNS, ROWS, Gate, shrink
+from appliance.vision.looking.gate import COLUMNS, ROWS, Gate, shrink
 
 STEP_NS = 200_000_000
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.vision import detectors, packs
+from appliance.vision import detectors
+from appliance.vision.decoding.planes import luma, plane
 from appliance.vision.detectors import LOWEST_SCORE, Picture, detr, motion, yolox
-from appliance.vision.gate import Gate, Motion
-from appliance.vision.planes import luma, plane
+from appliance.vision.looking.gate import Gate, Motion
+from appliance.vision.packs import catalogue, installed
 
 NAMES = ("motion", "deimv2-femto", "yolox-nano")
 
@@ -19,10 +20,10 @@ NAMES = ("motion", "deimv2-femto", "yolox-nano")
 def detector(request):
     pack = None
     if request.param != "motion":
-        pack, reason = packs.choose(request.param, [request.getfixturevalue("assets")])
+        pack, reason = installed.choose(request.param, [request.getfixturevalue("assets")])
         if pack is None:
             pytest.skip(reason)
-    made = detectors.make(pack.backend if pack else "motion")
+    made = detectors.make("onnxruntime" if pack else "motion")
     made.load(pack, 1)
     yield made
     made.close()
@@ -155,7 +156,7 @@ def test_yolox_decode_equals_loops(seed):
 
 
 def test_the_letterbox_is_at_the_top_left():
-    family = yolox.Yolox(packs.KNOWN[1])
+    family = yolox.Yolox(catalogue.KNOWN[1])
     tensor = np.zeros((3, 416, 416), np.float32)
     image = np.zeros((432, 768, 3), np.uint8)
     image[..., 2] = 255  # blue

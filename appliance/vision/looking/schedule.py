@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
 
-from appliance.vision.gate import Motion
+from appliance.vision.looking.gate import Motion
 
 SECOND_NS = 1_000_000_000
 AFTERGLOW_NS = 1 * SECOND_NS  # keep looking after the last motion

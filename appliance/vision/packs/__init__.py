@@ -1,0 +1,8 @@
+"""Model packs: what a model is, where it lies, which one looks.
+
+Objective: a model is a folder that says everything about itself: family, input, labels, licence, and
+the SHA-256 of each file. Nothing is guessed at run time.
+Invariants: a file whose SHA-256 is not the named one is never loaded; no code comes out of a pack.
+Non-goals: running models (``detectors``), downloading them (``appliance.cli``).
+Read next: ``pack`` (one pack), ``catalogue`` (known ones), ``installed`` (the choice).
+"""
