@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -25,7 +26,8 @@ from appliance.daemon.stores import Stores
 from appliance.media.play.archive import Archive
 from appliance.media.record.recorder import Recorder
 from appliance.rules.engine import Engine
-from appliance.store import journal, rules, settings, tracks, zones
+from appliance.rules.priority import weights
+from appliance.store import journal, rules, settings, tracker_memory, tracks, zones
 from appliance.store.journal import JournalType
 from appliance.sync.sync import Sync
 from appliance.vision.host.host import VisionHost
@@ -57,7 +59,14 @@ class Analysis:
         self._streams: dict[str, str] = {}
         self.bell = JournalBell()
         self.vision = VisionHost(
-            clock, config.models_path, detector, asset_dirs=config.assets_path, on_state=self._vision_changed
+            clock,
+            config.models_path,
+            detector,
+            asset_dirs=config.assets_path,
+            threads=max(1, (os.cpu_count() or 2) // 2),  # the other half records and decodes
+            memories=stores.tracks.read_now(tracker_memory.load),
+            on_state=self._vision_changed,
+            on_memory=self._remember,
         )
         self.stills = Stills(config.data_dir / "stills", self._still)
         self.sync = Sync(self._db, stores.sealer, clock, device_id)
@@ -101,6 +110,9 @@ class Analysis:
             recorder.remove_tap(camera_id, self.vision.tap(camera_id))
             del self._taps[camera_id]
         await self.vision.apply(cameras)
+        known = {camera.id for camera in cameras if camera.archived_ns is None}
+        self._stores.tracks.offer(lambda conn: tracker_memory.keep(conn, known))
+        await self._weigh()
         for camera_id, stream in wanted.items():
             key = recorder.real_key(camera_id, stream)
             self._streams[camera_id] = key[1]
@@ -111,7 +123,16 @@ class Analysis:
                 recorder.add_tap(camera_id, stream, self.vision.tap(camera_id))
                 self._taps[camera_id] = stream
 
+    async def _weigh(self) -> None:
+        found = await self._db.read(rules.list_rules)
+        self.vision.weigh(weights(found, await self._db.read(zones.list_zones)))
+
+    def _remember(self, camera_id: str, memory: bytes) -> None:
+        now_ns = self._clock.now_ns()
+        self._stores.tracks.offer(lambda conn: tracker_memory.put(conn, camera_id, now_ns, memory))
+
     async def reload_rules(self) -> None:
+        await self._weigh()
         site = (await self._db.read(settings.load)).site
         found = await self._db.read(rules.list_rules)
         self.intake.replace(found, await self._db.read(zones.list_zones), site.time_zone)

@@ -9,6 +9,7 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
 from appliance.media.check.check import open_archive
 from appliance.media.check.repair import move_aside
+from appliance.store import migrations
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 
@@ -66,13 +67,13 @@ def open_appliance(data_dir: Path) -> Database:
 def _open_tracks(path: Path) -> Database:
     """A damaged one is moved aside: what is kept in it never is a reason not to record."""
     try:
-        return Database.open(path, "tracks", synchronous="NORMAL")
+        return Database.open(path, "tracks", synchronous="NORMAL", migrations=migrations.TRACKS)
     except ApplianceError as error:
         if error.kind != "data_loss":
             raise
     log.error("%s is damaged: it is moved aside and begun anew", path.name)
     move_aside(path)
-    return Database.open(path, "tracks", synchronous="NORMAL")
+    return Database.open(path, "tracks", synchronous="NORMAL", migrations=migrations.TRACKS)
 
 
 def _close_to_others(folder: Path) -> None:

@@ -33,6 +33,7 @@ class Watch(msgspec.Struct, frozen=True):
     fps: float
     classes: tuple[str, ...]
     min_confidence: float
+    weight: float = 1.0  # its share of the looks when there are too few for all
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
@@ -46,11 +47,13 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
-    """A camera, with its stream socket beside this message. ``seeds`` are the last points of the
-    tracks that were open when the worker before this one went away."""
+    """A camera, with its stream socket beside this message. ``memory``: the last ``Memory`` of its
+    tracker. ``seeds``: the last points of the tracks that were open when the worker before this one
+    went away; None where there was none in this daemon's life, and the memory is all there is."""
 
     watch: Watch
-    seeds: tuple[TrackPoint, ...] = ()
+    memory: bytes = b""
+    seeds: tuple[TrackPoint, ...] | None = None
 
 
 class OpenPast(msgspec.Struct, frozen=True, tag=True):
@@ -135,6 +138,13 @@ class Points(msgspec.Struct, frozen=True, tag=True):
     points: list[TrackPoint]
 
 
+class Memory(msgspec.Struct, frozen=True, tag=True):
+    """What a camera's tracker knows, for the next one; sent where it changed, every few seconds."""
+
+    camera_id: str
+    data: bytes
+
+
 class PastPoints(msgspec.Struct, frozen=True, tag=True):
     span_id: str
     points: list[TrackPoint]
@@ -168,7 +178,7 @@ class StillReport(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-Report = Ready | Beat | Points | PastPoints | PastDone | Trial | StillReport
+Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport
 
 _encoder = msgspec.msgpack.Encoder()
 order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

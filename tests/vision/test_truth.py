@@ -50,7 +50,7 @@ def check(found, people, tolerance_s):
 
 
 def analyse(path, pack, until_s, next_id):
-    detector = detectors.make(pack.backend)
+    detector = detectors.make(detectors.choose_backend(pack)[0])
     detector.load(pack, 1)
     tracker, gate, grid, looks = Tracker("c", next_id, 0.4), Gate(), Grid(5.0), Looks()
     points = []

@@ -16,3 +16,9 @@ CREATE TABLE presences (                -- who was in view; read at the start, s
     track_id  TEXT PRIMARY KEY,
     body      TEXT NOT NULL             -- JSON of TrackPoint: where it was last seen
 ) WITHOUT ROWID;
+
+CREATE TABLE tracker_memory (           -- what each camera's tracker knew last: after a restart it goes on
+    camera_id  TEXT PRIMARY KEY,
+    time_ns    INTEGER NOT NULL,        -- when it was told
+    body       BLOB NOT NULL            -- MessagePack with its version and check sum (vision.tracking.saved)
+) WITHOUT ROWID;

@@ -9,7 +9,7 @@ Plane = NDArray[np.uint8]
 
 def plane(frame: av.VideoFrame, number: int) -> Plane:
     """One 8-bit plane, rows x columns, padding cut off. Writable where the frame is ours alone."""
-    return _rows(frame, number)[:, : frame.planes[number].width]
+    return rows(frame, number)[:, : frame.planes[number].width]
 
 
 def luma(frame: av.VideoFrame) -> Plane:
@@ -17,11 +17,12 @@ def luma(frame: av.VideoFrame) -> Plane:
     bits = frame.format.components[0].bits
     if bits <= 8:
         return plane(frame, 0)
-    words = _rows(frame, 0).view(np.uint16)[:, : frame.planes[0].width]
+    words = rows(frame, 0).view(np.uint16)[:, : frame.planes[0].width]
     return (words >> (bits - 8)).astype(np.uint8)
 
 
-def _rows(frame: av.VideoFrame, number: int) -> Plane:
+def rows(frame: av.VideoFrame, number: int) -> Plane:
+    """All bytes of a plane, padding included: lines x bytes per line."""
     source = frame.planes[number]
     flat: Plane = np.frombuffer(source, np.uint8)  # type: ignore[call-overload]  # planes are buffers
     return flat[: source.height * source.line_size].reshape(source.height, source.line_size)

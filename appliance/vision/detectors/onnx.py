@@ -3,6 +3,7 @@
 The threads are bounded: analysis must never take the cores that recording needs.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -43,6 +44,7 @@ class OnnxDetector:
         self._family: Family | None = None
         self._tensors: Columns = np.empty((1, 3, 0, 0), np.float32)
         self._outputs: list[str] = []
+        self._lock = threading.Lock()  # two threads, one tensor
 
     def load(self, pack: Pack | None, threads: int) -> None:
         if pack is None:
@@ -73,11 +75,12 @@ class OnnxDetector:
         if self._session is None or self._family is None:
             raise ApplianceError("internal", "detect before load")
         answers: list[Detections] = []
-        for picture in batch:
-            placed = self._family.fill(picture.frame, self._tensors[0])
-            outputs = self._session.run(self._outputs, self._family.feeds(self._tensors))
-            named = dict(zip(self._outputs, outputs, strict=True))
-            answers += self._family.read(named, [picture.frame], [placed])
+        with self._lock:
+            for picture in batch:
+                placed = self._family.fill(picture.frame, self._tensors[0])
+                outputs = self._session.run(self._outputs, self._family.feeds(self._tensors))
+                named = dict(zip(self._outputs, outputs, strict=True))
+                answers += self._family.read(named, [picture.frame], [placed])
         return answers
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -19,10 +20,12 @@ from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
 from appliance.vision.host.child import kill, start_still
+from appliance.vision.host.choice import Choice
 from appliance.vision.host.feed import Feed
+from appliance.vision.host.open_tracks import OpenTracks
 from appliance.vision.host.session import Session
-from appliance.vision.messages import Watch
-from appliance.vision.state import VisionBeat, VisionFigures, VisionState
+from appliance.vision.messages import Hello, Ready, Watch
+from appliance.vision.state import Activation, VisionBeat, VisionFigures, VisionState
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +50,10 @@ class VisionHost:
     """Construct, ``apply`` the cameras, add each ``tap`` to its analysed stream, ``run`` for ever.
 
     ``detector_choice``: ``auto``, ``motion`` or a pack's name; packs and bare models are looked for
-    in ``models_dir`` and then in ``asset_dirs``. The callbacks are called on the loop and must
-    return at once: ``on_tracks`` with points (V5), ``on_metrics`` twice a second, ``on_state`` with
-    each change.
+    in ``models_dir`` and then in ``asset_dirs``. ``memories``: what the trackers knew when the daemon
+    before this one stopped (camera -> bytes). The callbacks are called on the loop and must return at
+    once: ``on_tracks`` with points (V5), ``on_metrics`` twice a second, ``on_state`` with each change,
+    ``on_memory`` where a tracker's memory changed, ``on_activation`` with the steps of a model change.
     """
 
     def __init__(
@@ -58,20 +62,26 @@ class VisionHost:
         models_dir: Path,
         detector_choice: str = "auto",
         *,
+        backend: str = "auto",
         asset_dirs: Sequence[Path] = (),
         threads: int = 1,
+        memories: Mapping[str, bytes] = MappingProxyType({}),
         on_tracks: Callable[[list[TrackPoint]], None] = lambda _: None,
         on_metrics: Callable[[VisionBeat], None] = lambda _: None,
         on_state: Callable[[VisionState], None] = lambda _: None,
+        on_memory: Callable[[str, bytes], None] = lambda _camera_id, _memory: None,
+        on_activation: Callable[[Activation], None] = lambda _: None,
     ) -> None:
         self.on_tracks, self.on_metrics, self.on_state = on_tracks, on_metrics, on_state
         self._clock = clock
-        self._choice = detector_choice
+        self.on_memory = on_memory
+        self._choice = Choice(clock, detector_choice, backend, on_activation)
         self._models_dirs = (models_dir, *asset_dirs)
         self._threads = threads
         self._feeds: dict[str, Feed] = {}
         self._watches: dict[str, Watch] = {}
-        self._open_tracks: dict[str, TrackPoint] = {}
+        self._weights: dict[str, float] = {}
+        self._tracks = OpenTracks(memories)
         self._session: Session | None = None
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,7 +99,11 @@ class VisionHost:
         """These cameras, with these settings, from now on. Tracks of others end."""
         wanted = {
             camera.id: Watch(
-                camera.id, camera.detect.fps, camera.detect.classes, camera.detect.min_confidence
+                camera.id,
+                camera.detect.fps,
+                camera.detect.classes,
+                camera.detect.min_confidence,
+                self._weights.get(camera.id, 1.0) * camera.detect.fps,
             )
             for camera in cameras
             if camera.enabled and camera.detect.enabled and camera.archived_ns is None
@@ -99,22 +113,42 @@ class VisionHost:
             if self._session is not None:
                 self._session.close(camera_id)
             del self._watches[camera_id]
-            self._end_tracks(camera_id)
+            if ended := self._tracks.end(camera_id):
+                self.on_tracks(ended)
         for camera_id, watch in wanted.items():
             before = self._watches.get(camera_id)
             self._watches[camera_id] = watch
             self._feed(camera_id).enable(True)
             if self._session is not None and before is None:
-                self._session.open(watch, self._feed(camera_id), ())
+                self._session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
             elif self._session is not None and before != watch:
                 self._session.change(watch)
         self._changed.set()
 
-    async def use(self, detector_choice: str) -> None:
-        """Another detector: the worker is started again with it; open tracks live on."""
-        self._choice = detector_choice
-        if self._session is not None:
-            self._session.stop("another detector was chosen")
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """How much each camera matters when there is more to look at than can be seen; 1 where nothing
+        is said. A camera's share is that times its frame rate: all fall behind together."""
+        self._weights = dict(weights)
+        for camera_id, watch in self._watches.items():
+            changed = msgspec.structs.replace(watch, weight=self._weights.get(camera_id, 1.0) * watch.fps)
+            if changed != watch:
+                self._watches[camera_id] = changed
+                if self._session is not None:
+                    self._session.change(changed)
+
+    async def use(self, detector_choice: str, backend: str = "auto", shadow_s: float = 0.0) -> None:
+        """Another detector: loaded beside the one that looks, which waits in reserve until the new one
+        has proved itself. ``activation`` says how it goes."""
+        if self._session is None or not self._session.ready:
+            self._choice.choose(detector_choice, backend)
+            if self._session is not None:
+                self._session.stop("another detector was chosen before the first was loaded")
+        else:
+            self._session.use(self._choice.begin(detector_choice, backend, shadow_s))
+
+    def activation(self) -> Activation | None:
+        """The last change of models, under way or over."""
+        return self._choice.activation
 
     async def still(self, camera_id: str, time_ns: int, box: Box | None = None) -> bytes:
         """A JPEG of the analysed frame nearest to ``time_ns``, of the last two seconds.
@@ -189,11 +223,13 @@ class VisionHost:
                 await self._until_wanted()
                 began_ns = self._clock.monotonic_ns()
                 reason = await self._run_once()
-                if self._clock.monotonic_ns() - began_ns > HEALTHY_AFTER_S * SECOND_NS:
+                lived = self._clock.monotonic_ns() - began_ns > HEALTHY_AFTER_S * SECOND_NS
+                if lived:
                     failures = 0
                     back_off.reset()
                 if reason is None:  # stopped on purpose
                     continue
+                self._choice.worker_failed(reason, lived=lived)
                 failures += 1
                 log.warning("the vision worker is started again: %s", reason)
                 self._say("down", reason, restarts=self._state.restarts + 1)
@@ -214,13 +250,17 @@ class VisionHost:
         """One worker's life: why it ended, or None where that was wanted."""
         self._say("starting", self._state.reason if self._state.state == "down" else "")
         epoch = f"{self._clock.now_ns() // 1_000_000:011x}{os.urandom(2).hex()}"
-        session = Session(self._clock, self._points, self._ready, self.on_metrics)
+        session = Session(
+            self._clock, self._points, self._ready, self.on_metrics, self._remember, self._choice.heard
+        )
+        name, backend = self._choice.now
         try:
-            await session.start(epoch, self._choice, self._models_dirs, self._threads)
+            await session.start(
+                Hello(epoch, name, tuple(map(str, self._models_dirs)), self._threads, backend)
+            )
             self._session = session
             for camera_id, watch in self._watches.items():
-                seeds = [p for p in self._open_tracks.values() if p.camera_id == camera_id]
-                session.open(watch, self._feed(camera_id), seeds)
+                session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
             return await session.watch(self._idle)
         except (OSError, ApplianceError) as error:
             return f"{type(error).__name__}: {error}"
@@ -229,11 +269,15 @@ class VisionHost:
             await session.end()
 
     def _idle(self) -> bool:
+        if self._session is not None and self._session.ready and (order := self._choice.retry()) is not None:
+            self._session.use(order)
         return not self._watches
 
-    def _ready(self, detector: str, reason: str) -> None:
-        self._state = msgspec.structs.replace(self._state, detector=detector)
-        self._say("running", reason)
+    def _ready(self, ready: Ready) -> None:
+        self._state = msgspec.structs.replace(
+            self._state, detector=ready.detector, backend=ready.backend, because=ready.because
+        )
+        self._say("running", ready.reason or self._choice.excuse)
 
     def _say(self, state: str, reason: str, restarts: int | None = None) -> None:
         before = self._state
@@ -248,23 +292,16 @@ class VisionHost:
     # -- tracks -----------------------------------------------------------------------------
 
     def _points(self, points: list[TrackPoint]) -> None:
-        """Remember what is open, so that the next worker can go on with it (V4, V5)."""
+        """Of a camera that is no longer analysed nothing more is heard: its tracks have ended."""
         fresh = [point for point in points if point.camera_id in self._watches]
-        for point in fresh:
-            if point.phase == "end":
-                self._open_tracks.pop(point.track_id, None)
-            else:
-                self._open_tracks[point.track_id] = point
+        self._tracks.heard(fresh)
         if fresh:
             self.on_tracks(fresh)
 
-    def _end_tracks(self, camera_id: str) -> None:
-        """Of a camera that is no longer analysed; what its worker still says is not heard."""
-        ended = [point for point in self._open_tracks.values() if point.camera_id == camera_id]
-        for point in ended:
-            del self._open_tracks[point.track_id]
-        if ended:
-            self.on_tracks([msgspec.structs.replace(point, phase="end") for point in ended])
+    def _remember(self, camera_id: str, memory: bytes) -> None:
+        if camera_id in self._watches:
+            self._tracks.remember(camera_id, memory)
+            self.on_memory(camera_id, memory)
 
     # -- feeds ------------------------------------------------------------------------------
 

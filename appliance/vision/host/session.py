@@ -5,7 +5,6 @@ import logging
 import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -18,6 +17,7 @@ from appliance.vision.messages import (
     Close,
     Hello,
     LaneReport,
+    Memory,
     Open,
     Order,
     Points,
@@ -25,7 +25,9 @@ from appliance.vision.messages import (
     Report,
     StillOrder,
     StillReport,
+    Trial,
     Unframer,
+    Use,
     Watch,
     pack,
     report_decoder,
@@ -49,11 +51,14 @@ class Session:
         self,
         clock: Clock,
         on_points: Callable[[list[TrackPoint]], None],
-        on_ready: Callable[[str, str], None],
+        on_ready: Callable[[Ready], None],
         on_metrics: Callable[[VisionBeat], None],
+        on_memory: Callable[[str, bytes], None],
+        on_trial: Callable[[Trial], None],
     ) -> None:
         self._clock = clock
         self._on_points, self._on_ready, self._on_metrics = on_points, on_ready, on_metrics
+        self._on_memory, self._on_trial = on_memory, on_trial
         self._control: socket.socket | None = None
         self._process: Process | None = None
         self._feeds: dict[str, tuple[Watch, Feed]] = {}
@@ -73,18 +78,27 @@ class Session:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def start(self, epoch: str, choice: str, models_dirs: Sequence[Path], threads: int) -> None:
+    async def start(self, hello: Hello) -> None:
         ours, theirs = _pair()
         with theirs:
             self._process = await start_worker(theirs.fileno())
         self._control = ours
         self._heard_ns = self._clock.monotonic_ns()
-        self._send(Hello(epoch, choice, tuple(map(str, models_dirs)), threads))
+        self._send(hello)
 
-    def open(self, watch: Watch, feed: Feed, seeds: Sequence[TrackPoint]) -> None:
+    @property
+    def ready(self) -> bool:
+        """A detector looks."""
+        return self._ready
+
+    def use(self, order: Use) -> None:
+        """Change to another, once one looks."""
+        self._send(order)
+
+    def open(self, watch: Watch, feed: Feed, memory: bytes, seeds: Sequence[TrackPoint] | None) -> None:
         ours, theirs = _pair()
         with theirs:
-            self._send(Open(watch, tuple(seeds)), theirs.fileno())
+            self._send(Open(watch, memory, None if seeds is None else tuple(seeds)), theirs.fileno())
         self._disconnect(feed)
         self._feeds[watch.camera_id] = watch, feed
         feed.connect(ours)
@@ -179,10 +193,14 @@ class Session:
             case Beat():
                 self._heard_ns, self._heard = self._clock.monotonic_ns(), True
                 self._beat(report)
-            case Ready(detector=detector, reason=reason, load_ms=load_ms):
+            case Memory(camera_id=camera_id, data=data):
+                self._on_memory(camera_id, data)
+            case Trial():
+                self._on_trial(report)
+            case Ready(detector=detector, load_ms=load_ms):
                 log.info("detector %s is ready after %.0f ms", detector, load_ms)
                 self._ready = True
-                self._on_ready(detector, reason)
+                self._on_ready(report)
             case StillReport(number=number, jpeg=jpeg):
                 answer = self._stills.get(number)
                 if answer is not None and not answer.done():
@@ -199,7 +217,8 @@ class Session:
         for camera_id, lane in beat.lanes.items():
             if camera_id in self._feeds:
                 self._figures[camera_id] = self._figure(camera_id, lane, now_ns)
-        self._on_metrics(VisionBeat(dict(self._figures), beat.inference_ms, beat.detections))
+        seen = {camera_id: lane.seen for camera_id, lane in beat.lanes.items() if lane.seen}
+        self._on_metrics(VisionBeat(dict(self._figures), beat.inference_ms, beat.detections, seen))
 
     def _figure(self, camera_id: str, lane: LaneReport, now_ns: int) -> VisionFigures:
         watch, feed = self._feeds[camera_id]
@@ -222,6 +241,8 @@ class Session:
             inference_ms=lane.inference_ms,
             latency_ms=round(self._latency_ms.get(camera_id, 0.0), 1),
             decode_errors=lane.errors,
+            decoder=lane.decoder,
+            decode_ms=lane.decode_ms,
         )
 
     # -- the deadline -----------------------------------------------------------------------

@@ -1,13 +1,9 @@
 """Which frames a detector sees, and when.
 
 Of a camera's frames the grid picks ``fps`` a second; of these a look is worth it where something
-moves, sparingly while known tracks stand still, and now and then in any case. What is picked waits
-in a slot of one per camera: the newest wins, what it replaces is counted.
+moves, sparingly while known tracks stand still, and now and then in any case. Whose turn it is then:
+``batcher``.
 """
-
-import threading
-from collections import OrderedDict
-from typing import Generic, Protocol, TypeVar
 
 from appliance.vision.looking.gate import Motion
 
@@ -61,49 +57,3 @@ class Looks:
         if wants:
             self._last_ns = time_ns
         return wants
-
-
-class _Named(Protocol):
-    @property
-    def camera_id(self) -> str: ...
-
-
-P = TypeVar("P", bound=_Named)
-
-
-class Slots(Generic[P]):
-    """decoder -> detector: one place per camera, served in turn."""
-
-    def __init__(self) -> None:
-        self._ready = threading.Condition()
-        self._waiting: OrderedDict[str, P] = OrderedDict()
-        self._closed = False
-
-    def put(self, picture: P) -> bool:
-        """True where an older one was replaced; the camera keeps its turn."""
-        with self._ready:
-            replaced = picture.camera_id in self._waiting
-            self._waiting[picture.camera_id] = picture
-            self._ready.notify()
-        return replaced
-
-    def take(self, timeout_s: float) -> P | None:
-        """The picture of the camera that has waited longest; None after the timeout or ``close``."""
-        with self._ready:
-            if not self._waiting and not self._closed:
-                self._ready.wait(timeout_s)
-            return self._waiting.popitem(last=False)[1] if self._waiting else None
-
-    def waiting(self, camera_id: str) -> int:
-        with self._ready:
-            return int(camera_id in self._waiting)
-
-    def forget(self, camera_id: str) -> None:
-        with self._ready:
-            self._waiting.pop(camera_id, None)
-
-    def close(self) -> None:
-        with self._ready:
-            self._closed = True
-            self._waiting.clear()
-            self._ready.notify_all()

@@ -9,7 +9,7 @@ frames the detector misses. And what never moved must convince: furniture that a
 something is no track until its score says so, time and again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -136,14 +136,27 @@ class Tracker:
             tracks.append(saved.saved_track(row, self._ids.get(int(row["number"]), ""), by_name))
         return saved.pack(saved.SavedTracks(self.camera_id, self._time_ns, tracks))
 
-    def restore(self, data: bytes) -> bool:
-        """A new tracker goes on from what ``save`` gave. False where that is damaged, of another
-        version or of another camera: then it starts anew."""
+    def resume(self, data: bytes, seeds: Sequence[TrackPoint] | None) -> None:
+        """A new tracker after a worker's end. Newer than the memory are the ``seeds``, the last points of
+        all that was open: who is not among them is gone, and who walked was elsewhere meanwhile."""
+        if seeds is None:
+            self.restore(data)
+            return
+        still = {point.track_id for point in seeds if point.stationary}
+        self.restore(data, still)
+        known = set(self._ids.values())
+        self.seed(point for point in seeds if point.track_id not in known)
+
+    def restore(self, data: bytes, only: Collection[str] | None = None) -> bool:
+        """A new tracker goes on from what ``save`` gave; of the confirmed, with those in ``only``. False
+        where that is damaged, of another version or of another camera: then it starts anew."""
         try:
             memory = saved.unpack(data, self.camera_id)
         except ApplianceError:
             return False
         for track in memory.tracks:
+            if only is not None and track.track_id and track.track_id not in only:
+                continue
             row = np.zeros(1, TRACK)
             for name in saved.FIELDS:
                 row[name] = getattr(track, name)

@@ -15,16 +15,29 @@ import av
 
 from appliance.vision.decoding.decoder import Decoder, open_decoder
 from appliance.vision.decoding.planes import luma
-from appliance.vision.detectors import Picture
+from appliance.vision.detectors import Detections, Picture
+from appliance.vision.looking.batcher import Batcher
 from appliance.vision.looking.gate import Gate
-from appliance.vision.looking.schedule import Grid, Looks, Slots
-from appliance.vision.messages import CODEC_NAMES, CONFIG, ENDED, HEADER, KEY, LaneReport, Watch
+from appliance.vision.looking.schedule import Grid, Looks
+from appliance.vision.messages import (
+    CODEC_NAMES,
+    CONFIG,
+    ENDED,
+    HEADER,
+    KEY,
+    LaneReport,
+    Memory,
+    Points,
+    Watch,
+)
 from appliance.vision.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 KEPT_NS = 2_000_000_000
 KEPT_BYTES = 24 * 1024 * 1024  # of decoded frames per camera; large pictures are kept for less time
+MEMORY_S = 5.0
+LEAST_SCORE = 0.1  # the tracker's second stage lives on weak boxes; weaker ones are noise
 LARGEST_PACKET_BYTES = 64 * 1024 * 1024
 
 
@@ -32,7 +45,12 @@ class Lane:
     """One camera in the worker: its socket, decoder, gate, tracker and figures."""
 
     def __init__(
-        self, watch: Watch, connection: socket.socket, slots: Slots[Picture], next_id: Callable[[], str]
+        self,
+        watch: Watch,
+        connection: socket.socket,
+        batcher: Batcher[Picture],
+        next_id: Callable[[], str],
+        send: Callable[[Points | Memory], None],
     ) -> None:
         self.watch = watch
         self.tracker = Tracker(watch.camera_id, next_id, watch.min_confidence)
@@ -40,7 +58,10 @@ class Lane:
         self.inference_ms: deque[float] = deque(maxlen=50)
         self.kept: deque[av.VideoFrame] = deque()
         self._connection = connection
-        self._slots = slots
+        self._batcher = batcher
+        self._send = send
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._memory, self._remembered_s = b"", time.monotonic()
         self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate()
         self._decoder: Decoder | None = None
         self._codec, self._config = "", b""
@@ -75,16 +96,52 @@ class Lane:
             selected=self.selected,
             skipped=self.skipped,
             errors=self.errors,
-            waiting=self._slots.waiting(self.watch.camera_id),
+            waiting=self._batcher.waiting(self.watch.camera_id),
             busy_s=round(time.monotonic() - since, 3) if since else 0.0,
             inference_ms=round(sum(recent) / len(recent), 3) if recent else 0.0,
+            seen=self._take_seen(),
         )
+
+    def _take_seen(self) -> dict[str, tuple[int, float]]:
+        seen, self._seen = self._seen, {}
+        return seen
 
     def frame_near(self, time_ns: int) -> av.VideoFrame | None:
         """The kept frame nearest to ``time_ns``, at most two seconds away."""
         frames = list(self.kept)
         best = min(frames, key=lambda frame: abs((frame.pts or 0) - time_ns), default=None)
         return best if best is not None and abs((best.pts or 0) - time_ns) <= KEPT_NS else None
+
+    # -- under the worker's lock ------------------------------------------------------------
+
+    def judge(self, picture: Picture, found: Detections, labels: tuple[str, ...], took_ms: float) -> None:
+        """A look at one of its pictures, on its way to tracks."""
+        self.looked += 1
+        self.inference_ms.append(took_ms)
+        wanted = of_classes(found.only(found.scores >= LEAST_SCORE), labels, self.watch.classes)
+        sure = wanted.scores >= self.watch.min_confidence
+        for number, score in zip(wanted.classes[sure].tolist(), wanted.scores[sure].tolist(), strict=True):
+            count, total = self._seen.get(labels[number], (0, 0.0))
+            self._seen[labels[number]] = count + 1, total + score
+        points = self.tracker.update(picture.time_ns, wanted, labels, picture.motion)
+        if points:
+            self._send(Points(points))
+
+    def remember(self) -> None:
+        """Now and then: what the tracker knows, for the worker after this one."""
+        if time.monotonic() - self._remembered_s >= MEMORY_S:
+            self._remembered_s = time.monotonic()
+            memory = self.tracker.save()
+            if memory != self._memory:
+                self._memory = memory
+                self._send(Memory(self.watch.camera_id, memory))
+
+    def finish(self) -> None:
+        """It is no longer looked at: nothing of it comes after this."""
+        self.close()
+        self._batcher.forget(self.watch.camera_id)
+        if points := self.tracker.finish():
+            self._send(Points(points))
 
     # -- the thread -------------------------------------------------------------------------
 
@@ -140,7 +197,7 @@ class Lane:
         self._keep(frame)
         motion = self._gate.look(luma(frame), time_ns)
         if self._looks.wants(time_ns, motion, known=self.tracker.known, unsure=self.tracker.unsure):
-            self.skipped += self._slots.put(Picture(self.watch.camera_id, time_ns, frame, motion))
+            self.skipped += self._batcher.put(Picture(self.watch.camera_id, time_ns, frame, motion))
 
     def _keep(self, frame: av.VideoFrame) -> None:
         self.kept.append(frame)
@@ -149,3 +206,13 @@ class Lane:
         newest_ns = frame.pts or 0
         while len(self.kept) > most or newest_ns - (self.kept[0].pts or 0) > KEPT_NS:
             self.kept.popleft()
+
+
+def of_classes(found: Detections, labels: tuple[str, ...], classes: tuple[str, ...]) -> Detections:
+    """Only the wanted classes. A detector that knows none of them (``motion``) is not filtered:
+    something that moves is worth more than silence."""
+    numbers = [number for number, label in enumerate(labels) if label in classes]
+    if not numbers:
+        return found
+    keep = (found.classes[:, None] == numbers).any(axis=1)
+    return found.only(keep)

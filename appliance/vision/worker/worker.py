@@ -1,8 +1,8 @@
 """The vision worker: ``python -m appliance.vision.worker FD``, a child of the daemon.
 
-Main thread: orders in, heartbeats and stills out. One thread per camera decodes (``decode.Lane``).
-One thread loads the detector, then takes pictures from the slots, detects and tracks. It ends when
-the daemon closes the control socket, and never outlives it.
+Main thread: orders in, heartbeats and stills out. One thread per camera decodes and gates (``lane``);
+two take what is worth a look from the ``batcher``, detect and track (``looker``, with ``models``). It
+ends when the daemon closes the control socket, and never outlives it.
 """
 
 import logging
@@ -17,29 +17,29 @@ from pathlib import Path
 
 import av
 
-from appliance.base.errors import ApplianceError
-from appliance.base.model import TrackPoint
-from appliance.vision import detectors
-from appliance.vision.detectors import Detections, Detector, Picture
-from appliance.vision.looking.schedule import Slots
+from appliance.vision.detectors import Picture
+from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import (
     Beat,
     Change,
     Close,
+    ClosePast,
     Hello,
+    LaneReport,
     Open,
+    OpenPast,
     Order,
-    Points,
-    Ready,
     Report,
     StillOrder,
     StillReport,
     Unframer,
+    Use,
     order_decoder,
     pack,
 )
-from appliance.vision.packs import installed
 from appliance.vision.worker.lane import Lane
+from appliance.vision.worker.looker import Judge, Lookers
+from appliance.vision.worker.models import Models
 from appliance.vision.worker.sandbox import confine, die_with_parent
 from appliance.vision.worker.still import encode
 
@@ -52,17 +52,15 @@ NICE = 5  # recording comes first
 class Worker:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._send_lock = threading.Lock()  # points and beats come from two threads
+        self._send_lock = threading.Lock()  # points and beats come from three threads
         self._lanes: dict[str, Lane] = {}
-        self._lanes_lock = threading.Lock()  # opening and closing against the detector's thread
-        self._slots: Slots[Picture] = Slots()
+        self._judges: dict[str, Judge] = {}
+        self._judging = threading.Lock()  # opening and closing against the lookers
+        self._batcher: Batcher[Picture] = Batcher()
         self._hello: Hello | None = None
+        self._models: Models | None = None
+        self._lookers: Lookers | None = None
         self._number = 0
-        self._detect_since = 0.0
-        self._inference_ms: list[float] = []
-        self._detections: Counter[str] = Counter()
-
-    # -- main thread ------------------------------------------------------------------------
 
     def run(self) -> None:
         unframer = Unframer()
@@ -85,28 +83,38 @@ class Worker:
         match order:
             case Hello():
                 self._hello = order
-                threading.Thread(target=self._detect_forever, name="detect", daemon=True).start()
-            case Open(watch=watch, seeds=seeds):
-                lane = Lane(watch, socket.socket(fileno=descriptors.pop(0)), self._slots, self._next_id)
-                lane.tracker.seed(seeds)
-                with self._lanes_lock:
-                    self._lanes[watch.camera_id] = lane
-                lane.start()
+                self._models = Models(order, self._send)
+                self._lookers = Lookers(self._models, self._batcher, self._judges, self._judging)
+                self._lookers.start()
+            case Open():
+                self._open(order, socket.socket(fileno=descriptors.pop(0)))
+            case OpenPast():
+                socket.socket(fileno=descriptors.pop(0)).close()
             case Change(watch=watch):
                 if (known := self._lanes.get(watch.camera_id)) is not None:
                     known.change(watch)
             case Close(camera_id=camera_id):
                 self._close(camera_id)
+            case ClosePast():
+                pass
             case StillOrder():
                 self._still(order)
+            case Use():
+                assert self._models is not None
+                self._models.use(order)
+
+    def _open(self, order: Open, connection: socket.socket) -> None:
+        lane = Lane(order.watch, connection, self._batcher, self._next_id, self._send)
+        lane.tracker.resume(order.memory, order.seeds)
+        with self._judging:
+            self._lanes[order.watch.camera_id] = self._judges[order.watch.camera_id] = lane
+        lane.start()
 
     def _close(self, camera_id: str) -> None:
-        with self._lanes_lock:  # waits for a look in progress: nothing may follow an ``end``
-            lane = self._lanes.pop(camera_id, None)
-            if lane is not None:
-                lane.close()
-                self._slots.forget(camera_id)
-                self._send_points(lane.tracker.finish())
+        with self._judging:  # waits for a look in progress: nothing may follow an ``end``
+            self._judges.pop(camera_id, None)
+            if (lane := self._lanes.pop(camera_id, None)) is not None:
+                lane.finish()
 
     def _still(self, order: StillOrder) -> None:
         lane = self._lanes.get(order.camera_id)
@@ -120,66 +128,20 @@ class Worker:
             self._send(StillReport(order.number, b"", f"the frame cannot be encoded: {error}"))
 
     def _beat(self) -> None:
-        since = self._detect_since
-        inference_ms, self._inference_ms = self._inference_ms, []
-        detections, self._detections = self._detections, Counter()
-        self._send(
-            Beat(
-                {camera_id: lane.report() for camera_id, lane in self._lanes.items()},
-                round(time.monotonic() - since, 3) if since else 0.0,
-                tuple(inference_ms),
-                dict(detections),
-            )
-        )
-
-    # -- the detector's thread --------------------------------------------------------------
-
-    def _detect_forever(self) -> None:
-        assert self._hello is not None
-        try:
-            self._detect_since = time.monotonic()
-            detector, ready = load_detector(self._hello)
-            self._detect_since = 0.0
-            self._send(ready)
-            while True:
-                picture = self._slots.take(timeout_s=10.0)
-                if picture is not None:
-                    self._look(detector, picture)
-        except BrokenPipeError:
-            os._exit(0)  # the daemon is gone
-        except Exception:  # drivers and runtimes raise what they like, and only a new process is clean
-            log.exception("the detector's thread failed")
-            os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
-
-    def _look(self, detector: Detector, picture: Picture) -> None:
-        began = time.monotonic()
-        self._detect_since = began
-        (found,) = detector.detect([picture])
-        took_ms = round((time.monotonic() - began) * 1000, 3)
-        with self._lanes_lock:
-            lane = self._lanes.get(picture.camera_id)
-            if lane is not None:
-                lane.looked += 1
-                lane.inference_ms.append(took_ms)
-                wanted = of_classes(found, detector.labels, lane.watch.classes)
-                for number in wanted.classes[wanted.scores >= lane.watch.min_confidence].tolist():
-                    self._detections[detector.labels[number]] += 1
-                motion = picture.motion
-                points = lane.tracker.update(picture.time_ns, wanted, detector.labels, motion)
-                self._send_points(points)
-        self._inference_ms.append(took_ms)
-        self._detect_since = 0.0
-
-    # -- both -------------------------------------------------------------------------------
+        if self._models is None or self._lookers is None:
+            self._send(Beat({}, 0.0, (), {}))
+            return
+        self._models.tick()
+        with self._judging:
+            lanes = {camera_id: lane.report() for camera_id, lane in self._lanes.items()}
+            for lane in self._lanes.values():
+                lane.remember()
+        self._send(Beat(lanes, round(self._lookers.busy_s(), 3), self._lookers.taken_ms(), _by_class(lanes)))
 
     def _next_id(self) -> str:
         assert self._hello is not None
         self._number += 1
         return f"{self._hello.epoch}-{self._number}"
-
-    def _send_points(self, points: list[TrackPoint]) -> None:
-        if points:
-            self._send(Points(points))
 
     def _send(self, report: Report) -> None:
         data = pack(report)
@@ -187,32 +149,11 @@ class Worker:
             self._control.sendall(data)
 
 
-def load_detector(hello: Hello) -> tuple[Detector, Ready]:
-    """The chosen detector; ``motion`` where it cannot be had, with the reason."""
-    began = time.monotonic()
-    directories = [Path(directory) for directory in hello.models_dirs]
-    pack_, reason = installed.choose(hello.choice, directories)
-    if pack_ is not None:
-        try:
-            detector = detectors.make(detectors.choose_backend(pack_)[0])
-            detector.load(pack_, hello.threads)
-            load_ms = (time.monotonic() - began) * 1000
-            return detector, Ready(pack_.name, detector.labels, reason, round(load_ms, 1))
-        except ApplianceError as error:
-            reason = str(error)
-    detector = detectors.make("motion")
-    detector.load(None, hello.threads)
-    return detector, Ready(detector.name, detector.labels, reason, 0.0)
-
-
-def of_classes(found: Detections, labels: tuple[str, ...], classes: tuple[str, ...]) -> Detections:
-    """Only the wanted classes. A detector that knows none of them (``motion``) is not filtered:
-    something that moves is worth more than silence."""
-    numbers = [number for number, label in enumerate(labels) if label in classes]
-    if not numbers:
-        return found
-    keep = (found.classes[:, None] == numbers).any(axis=1)
-    return found.only(keep)
+def _by_class(lanes: dict[str, LaneReport]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for lane in lanes.values():
+        total.update({name: count for name, (count, _) in lane.seen.items()})
+    return dict(total)
 
 
 def main() -> int:

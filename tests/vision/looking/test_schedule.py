@@ -1,13 +1,11 @@
 """Which frames are looked at."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.vision.looking.gate import Motion
-from appliance.vision.looking.schedule import Grid, Looks, Slots
+from appliance.vision.looking.schedule import Grid, Looks
 
 SECOND_NS = 10**9
 EMPTY = np.zeros((4, 4), np.bool_)
@@ -77,21 +75,3 @@ def test_motion_is_looked_at_in_every_frame_and_a_second_longer():
 
 def test_unsure_tracks_are_looked_at_again_at_once():
     assert looks_in(2, lambda _: STILL, known=True, unsure=True) == 10
-
-
-@dataclass
-class Item:
-    camera_id: str
-    number: int
-
-
-def test_the_newest_wins_and_cameras_take_turns():
-    slots = Slots()
-    assert not slots.put(Item("a", 1))
-    assert not slots.put(Item("b", 2))
-    assert slots.put(Item("a", 3))
-    assert [slots.take(0).number, slots.take(0).number] == [3, 2]
-    assert slots.take(0) is None
-    slots.put(Item("a", 4))
-    slots.forget("a")
-    assert slots.waiting("a") == 0 and slots.take(0) is None

@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def test_a_pack_is_read_and_chosen_by_name(folder):
-    pack, reason = installed.choose("mine", [folder.parent])
+    pack, _ = installed.choose("mine", [folder.parent])
     assert pack.file(".onnx") == folder / "mine.onnx"
 
 

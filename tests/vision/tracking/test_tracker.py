@@ -2,13 +2,14 @@
 
 from collections import Counter
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.base.model import Box, TrackPoint
 from appliance.vision.boxes import iou
-from appliance.vision.detectors import ordered
+from appliance.vision.detectors import Detections, ordered
 from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking.assignment import assign
 from appliance.vision.tracking.tracker import Tracker
@@ -204,3 +205,29 @@ def test_tentative_tracks_are_forgotten_one_by_one(ids):
     weak = [person(0.1, score=0.5), person(0.4, score=0.5), person(0.7, score=0.5)]
     frames = [weak, [], [weak[1]], [], [], [], [], [], [], []]
     assert walk(Tracker("yard", ids, 0.4), frames) == []
+
+
+def test_the_next_worker_goes_on_with_what_is_still_there(ids):
+    """Memory is older than the last points: who walked on or left meanwhile is taken from these."""
+    labels = ("person", "car")
+    boxes = {"car": (0.6, 0.5, 0.9, 0.8), "walker": (0.1, 0.3, 0.15, 0.6), "gone": (0.35, 0.3, 0.4, 0.6)}
+    found = Detections(
+        np.array(list(boxes.values()), np.float32), np.full(3, 0.9, np.float32), np.array([1, 0, 0], np.int32)
+    )
+    old, points, start_ns = Tracker("yard", ids, 0.4), {}, 10**18
+    for number in range(25):
+        for point in old.update(start_ns + number * 200_000_000, found, labels):
+            points[round(point.bbox.x, 2)] = point
+    memory = old.save()
+    walked = msgspec.structs.replace(points[0.1], bbox=Box(0.25, 0.3, 0.05, 0.3), stationary=False)
+    new = Tracker("yard", ids, 0.4)
+    new.resume(memory, [points[0.6], walked])
+    later = Detections(
+        np.array([boxes["car"], (0.26, 0.3, 0.31, 0.6)], np.float32), found.scores[:2], found.classes[:2]
+    )
+    seen = {p.track_id for p in new.update(start_ns + 26 * 200_000_000, later, labels)}
+    assert seen == {points[0.6].track_id, walked.track_id}
+    again = Tracker("yard", ids, 0.4)
+    again.resume(memory, None)  # another daemon: the memory is all there is
+    seen = {p.track_id for p in again.update(start_ns + 26 * 200_000_000, found, labels)}
+    assert seen == {point.track_id for point in points.values()}

@@ -1,0 +1,114 @@
+"""Which model the next worker loads, how a change to another goes, and what to do with one that
+brings the worker down again and again."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS, Clock
+from appliance.vision.messages import Trial, Use
+from appliance.vision.state import Activation
+
+log = logging.getLogger(__name__)
+
+FAILURES = 3  # workers in a row that did not live: then another backend, then no model at all
+RETRY_S = 600.0  # after so long with that, what was chosen is tried again, beside what looks
+UNDER_WAY = ("loading", "shadow", "trial")
+
+
+class Choice:
+    """``name`` and ``backend`` are what people chose; ``now`` is what the next worker gets."""
+
+    def __init__(
+        self, clock: Clock, name: str, backend: str, on_activation: Callable[[Activation], None]
+    ) -> None:
+        self.name, self.backend = name, backend
+        self.activation: Activation | None = None
+        self.excuse = ""  # why something else than the chosen looks
+        self._clock = clock
+        self._on_activation = on_activation
+        self._wanted = name, backend  # of the change under way
+        self._instead: tuple[str, str] | None = None
+        self._since_ns = 0
+        self._failures = 0
+
+    @property
+    def now(self) -> tuple[str, str]:
+        return self._instead or (self.name, self.backend)
+
+    def choose(self, name: str, backend: str) -> None:
+        """From the next worker on."""
+        self.name, self.backend = name, backend
+        self._instead, self.excuse, self._failures = None, "", 0
+
+    # -- a change under way -----------------------------------------------------------------
+
+    def begin(self, name: str, backend: str, shadow_s: float) -> Use:
+        before = self.now[0]
+        self._wanted = name, backend
+        self._tell(Activation(name, before, "loading", self._clock.now_ns()))
+        return Use(name, backend, shadow_s)
+
+    def heard(self, trial: Trial) -> None:
+        """How it goes, from the worker."""
+        activation = self.activation
+        if activation is None or activation.phase not in UNDER_WAY or activation.wanted != trial.choice:
+            return
+        since_ns = activation.since_ns if activation.phase == trial.phase else self._clock.now_ns()
+        if trial.phase == "active":
+            self.choose(*self._wanted)
+        self._tell(
+            Activation(
+                trial.choice,
+                activation.before,
+                trial.phase,
+                since_ns,
+                trial.reason,
+                trial.pictures,
+                trial.agreement,
+                trial.new_ms,
+                trial.old_ms,
+            )
+        )
+
+    # -- workers that end -------------------------------------------------------------------
+
+    def worker_failed(self, reason: str, *, lived: bool) -> None:
+        """A worker ended by itself; ``lived``: after it had looked for a while."""
+        activation = self.activation
+        if activation is not None and activation.phase in UNDER_WAY:
+            self._tell(
+                msgspec.structs.replace(
+                    activation,
+                    phase="rolled_back",
+                    since_ns=self._clock.now_ns(),
+                    reason=f"the vision worker ended with it: {reason}",
+                )
+            )
+            return  # it was that model's, and the one before is no worse than it was
+        self._failures = 0 if lived else self._failures + 1
+        if self._failures >= FAILURES:
+            self._failures = 0
+            self._step_down(reason)
+
+    def _step_down(self, reason: str) -> None:
+        name, backend = self.now
+        if name == "motion":
+            return
+        self._instead = ("motion", "auto") if backend == "onnxruntime" else (name, "onnxruntime")
+        self._since_ns = self._clock.monotonic_ns()
+        self.excuse = f"{name} ended the vision worker {FAILURES} times: {reason}"
+        log.warning("%s; %s on %s looks instead", self.excuse, *self._instead)
+
+    def retry(self) -> Use | None:
+        """Now and then, while something else looks: a try at what was chosen."""
+        age_s = (self._clock.monotonic_ns() - self._since_ns) / SECOND_NS
+        if self._instead is None or age_s < RETRY_S:
+            return None
+        self._since_ns = self._clock.monotonic_ns()
+        return self.begin(self.name, self.backend, 0.0)
+
+    def _tell(self, activation: Activation) -> None:
+        self.activation = activation
+        self._on_activation(activation)

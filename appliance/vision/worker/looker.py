@@ -1,0 +1,122 @@
+"""From a batch of pictures to points: two threads, so that one fills and reads while the other's
+model runs."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from appliance.vision.detectors import Detections, Picture
+from appliance.vision.looking.batcher import Batcher
+from appliance.vision.messages import Watch
+from appliance.vision.worker.closer import Closer
+from appliance.vision.worker.models import Loaded, Models
+
+log = logging.getLogger("appliance.vision.worker")
+
+THREADS = 2
+GATHER_S = 0.02  # a batch that pays waits so long for more pictures
+FAILURES = 3  # one after the other: a runtime in such a state is only mended by a new process
+
+
+class Judge(Protocol):
+    """Whose pictures they are: a camera's lane, or a stretch of the past."""
+
+    @property
+    def watch(self) -> Watch: ...
+
+    def judge(self, picture: Picture, found: Detections, labels: tuple[str, ...], took_ms: float) -> None:
+        """In order of the pictures' times."""
+
+
+class Lookers:
+    """``judges`` is shared with the main thread under ``lock``: nothing may be said of a camera after
+    it was closed."""
+
+    def __init__(
+        self, models: Models, batcher: Batcher[Picture], judges: Mapping[str, Judge], lock: threading.Lock
+    ) -> None:
+        self._models, self._batcher = models, batcher
+        self._judges, self._lock = judges, lock
+        self._closer = Closer(THREADS)
+        self._since_s = dict.fromkeys(range(THREADS), 0.0)
+        self._inference_ms: list[float] = []
+        self._failures = 0
+
+    def start(self) -> None:
+        threading.Thread(target=self._first, name="look-0", daemon=True).start()
+
+    def busy_s(self) -> float:
+        """How long the slower of them is at one batch."""
+        now_s = time.monotonic()
+        return max((now_s - since_s for since_s in self._since_s.values() if since_s), default=0.0)
+
+    def taken_ms(self) -> tuple[float, ...]:
+        """Per picture, of the looks since the last call."""
+        taken, self._inference_ms = self._inference_ms, []
+        return tuple(taken)
+
+    # -- the threads ------------------------------------------------------------------------
+
+    def _first(self) -> None:
+        self._for_ever(self._load)
+
+    def _load(self) -> None:
+        self._since_s[0] = time.monotonic()
+        self._models.load_first()
+        self._since_s[0] = 0.0
+        for number in range(1, THREADS):
+            work = partial(self._look, number)
+            threading.Thread(target=self._for_ever, args=(work,), name=f"look-{number}", daemon=True).start()
+        self._look(0)
+
+    def _for_ever(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BrokenPipeError:
+            os._exit(0)  # the daemon is gone
+        except Exception:  # drivers and runtimes raise what they like, and only a new process is clean
+            log.exception("the detector's thread failed")
+            os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
+
+    def _look(self, number: int) -> None:
+        while True:
+            batch = self._take(self._models.most)
+            if not batch:
+                continue
+            self._since_s[number] = began_s = time.monotonic()
+            try:
+                with self._models.borrow() as loaded:
+                    self._judge(loaded, batch)
+            finally:
+                self._since_s[number] = 0.0
+                self._batcher.done(batch)
+                self._closer.worked(time.monotonic() - began_s)
+
+    def _take(self, most: int) -> Sequence[Picture]:
+        weights = {camera_id: judge.watch.weight for camera_id, judge in list(self._judges.items())}
+        gather_s = GATHER_S if most > 1 else 0.0
+        return self._batcher.take(most, 1.0, weights=weights, gather_s=gather_s)
+
+    def _judge(self, loaded: Loaded, batch: Sequence[Picture]) -> None:
+        began_s = time.monotonic()
+        try:
+            found = self._closer.detect(loaded, batch)
+        except Exception as error:  # a model on trial gives way to the one before; others end the process
+            self._failures += 1
+            if self._models.failed(loaded, error) or self._failures < FAILURES:
+                log.warning("%s failed: %s", loaded.name, error)
+                return
+            raise
+        self._failures = 0
+        took_ms = (time.monotonic() - began_s) * 1000
+        each_ms = round(took_ms / len(batch), 3)
+        with self._lock:
+            for picture, one in zip(batch, found, strict=True):
+                if (judge := self._judges.get(picture.camera_id)) is not None:
+                    judge.judge(picture, one, loaded.detector.labels, each_ms)
+        self._inference_ms += [each_ms] * len(batch)
+        self._models.looked(loaded, batch, found, took_ms)

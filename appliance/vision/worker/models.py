@@ -1,0 +1,364 @@
+"""Which model looks: loading one beside the one that serves, comparing, switching, falling back.
+
+A change never leaves the cameras blind: the new model is loaded while the old one looks, for a time
+both see the same pictures (*shadow*), then the new one looks alone while the old one waits beside it
+(*trial*); whatever goes wrong until then leaves, or brings back, the old one.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.base.errors import ApplianceError
+from appliance.vision import detectors
+from appliance.vision.boxes import iou
+from appliance.vision.detectors import Detections, Detector, Picture
+from appliance.vision.messages import Hello, Ready, Trial, Use
+from appliance.vision.packs import installed
+from appliance.vision.packs.pack import Pack
+from appliance.vision.state import TrialPhase
+
+log = logging.getLogger("appliance.vision.worker")
+
+TRIAL_S = 30.0
+LOAD_S = 120.0
+SLOWEST_MS = 2000.0  # a picture; slower than that nobody is watched any more
+SLOWER = 3.0  # times what it took in the shadow, and at least ...
+SLOWER_MS = 100.0  # ... so much
+FEWER = 0.5  # of the sure boxes that the old model saw in the shadow
+COLLAPSED = 0.1  # of what it saw in the shadow itself: scenes change, but not so much in half a minute
+ENOUGH = 30  # pictures or boxes before any of this is judged
+SURE = 0.5  # score of a box that a model is sure of
+SAME_IOU = 0.5
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A detector that is ready, and how it came to be that one."""
+
+    name: str
+    detector: Detector
+    pack: Pack | None
+    backend: str
+    because: str
+    reason: str = ""  # why it is not what was asked for
+    users: int = 0  # threads that are in it now
+    retired: bool = False  # the last of them closes it
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Two models on the same pictures."""
+
+    pictures: int = 0
+    both: int = 0  # boxes that both were sure of
+    either: int = 0
+    new_ms: float = 0.0
+    old_ms: float = 0.0
+    new_sure: int = 0
+    old_sure: int = 0
+
+    def add(
+        self,
+        old: Sequence[Detections],
+        old_labels: tuple[str, ...],
+        new: Sequence[Detections],
+        new_labels: tuple[str, ...],
+    ) -> None:
+        for a, b in zip(old, new, strict=True):
+            ours, theirs = a.only(a.scores >= SURE), b.only(b.scores >= SURE)
+            same = matches(ours, old_labels, theirs, new_labels)
+            self.both += same
+            self.either += len(ours) + len(theirs) - same
+            self.old_sure += len(ours)
+            self.new_sure += len(theirs)
+            self.pictures += 1
+
+    @property
+    def agreement(self) -> float:
+        return self.both / self.either if self.either else 1.0
+
+
+def matches(a: Detections, a_labels: tuple[str, ...], b: Detections, b_labels: tuple[str, ...]) -> int:
+    """How many boxes of ``a`` have one of ``b``, one to one, of the same class and place."""
+    if not len(a) or not len(b):
+        return 0
+    near = iou(a.boxes, b.boxes)
+    free, count = set(range(len(b))), 0
+    for row, number in enumerate(a.classes.tolist()):
+        fits = [j for j in free if near[row, j] >= SAME_IOU and b_labels[b.classes[j]] == a_labels[number]]
+        if fits:
+            free.discard(max(fits, key=lambda j: float(near[row, j])))
+            count += 1
+    return count
+
+
+@dataclass
+class _Change:
+    """One ``Use`` on its way."""
+
+    order: Use
+    phase: TrialPhase = "loading"
+    until_s: float = 0.0
+    new: Loaded | None = None
+    old: Loaded | None = None
+    began_s: float = field(default_factory=time.monotonic)
+    shadow: Comparison = field(default_factory=Comparison)
+    trial: Comparison = field(default_factory=Comparison)  # the new one alone: only its half is filled
+
+
+class Models:
+    """``use`` and ``tick`` are called by the main thread, ``borrow``, ``looked`` and ``failed`` by the
+    lookers."""
+
+    def __init__(self, hello: Hello, report: Callable[[Ready | Trial], None]) -> None:
+        self._hello, self._report = hello, report
+        self._lock = threading.Lock()
+        self._change: _Change | None = None
+        self._serving: Loaded | None = None
+        self._told_s = 0.0
+
+    def load_first(self) -> Loaded:
+        """The chosen one; ``motion`` where it cannot be had, with the reason."""
+        began_s = time.monotonic()
+        try:
+            loaded = load(self._hello, self._hello.choice, self._hello.backend)
+        except ApplianceError as error:
+            loaded = _motion(self._hello, f"{error}")
+        self._serving = loaded
+        self._say_ready(loaded, began_s)
+        return loaded
+
+    @property
+    def most(self) -> int:
+        """The largest batch that pays."""
+        return 1 if self._serving is None else self._serving.detector.most
+
+    @contextmanager
+    def borrow(self) -> Iterator[Loaded]:
+        """What serves now; it is not closed while somebody is in it."""
+        with self._lock:
+            assert self._serving is not None
+            loaded = self._enter(self._serving)
+        try:
+            yield loaded
+        finally:
+            self._leave(loaded)
+
+    def _enter(self, loaded: Loaded) -> Loaded:
+        loaded.users += 1
+        return loaded
+
+    def _leave(self, loaded: Loaded) -> None:
+        with self._lock:
+            loaded.users -= 1
+            over = loaded.retired and not loaded.users
+        if over:
+            loaded.detector.close()
+
+    def use(self, order: Use) -> None:
+        """Begin a change; an older one that has not come to its end is given up."""
+        with self._lock:
+            self._end(self._change)
+            change = self._change = _Change(order)
+        self._tell(change)
+        threading.Thread(target=self._load, args=(change,), name="load", daemon=True).start()
+
+    def _load(self, change: _Change) -> None:
+        order = change.order
+        try:
+            new = load(self._hello, order.choice, order.backend)
+            if new.reason:
+                raise ApplianceError("unavailable", new.reason)
+        except ApplianceError as error:
+            self._finish(change, "refused", str(error))
+            return
+        except Exception as error:  # drivers raise what they like; the one that looks is not touched
+            log.exception("%s cannot be loaded", order.choice)
+            self._finish(change, "refused", f"{type(error).__name__} while loading")
+            return
+        with self._lock:
+            if self._change is not change:  # given up meanwhile
+                new.detector.close()
+                return
+            change.new, change.old = new, self._serving
+            if order.shadow_s > 0:
+                change.phase, change.until_s = "shadow", time.monotonic() + order.shadow_s
+                self._tell(change)
+            else:
+                self._switch(change)
+
+    def tick(self) -> None:
+        """What time alone decides."""
+        change, now_s = self._change, time.monotonic()
+        if change is None:
+            return
+        if change.phase == "loading" and now_s - change.began_s > LOAD_S:
+            self._finish(change, "refused", f"it was not loaded within {LOAD_S:.0f} s")
+        elif change.phase == "shadow" and now_s >= change.until_s:
+            with self._lock:
+                if self._change is change and change.phase == "shadow":
+                    self._switch(change)
+        elif change.phase == "trial" and now_s >= change.until_s:
+            self._finish(change, "active", "")
+
+    # -- after each look --------------------------------------------------------------------
+
+    def looked(self, used: Loaded, batch: Sequence[Picture], found: list[Detections], took_ms: float) -> None:
+        """What the serving model saw; the one in the shadow looks at the same."""
+        change = self._change
+        if change is None or change.new is None:
+            return
+        if change.phase == "shadow" and used is change.old:
+            self._look_in_shadow(change, used, batch, found, took_ms)
+        elif change.phase == "trial" and used is change.new:
+            each_ms = took_ms / len(batch)
+            trial = change.trial
+            trial.new_ms += (each_ms - trial.new_ms) / (trial.pictures + 1)
+            trial.new_sure += sum(int((one.scores >= SURE).sum()) for one in found)
+            trial.pictures += len(batch)
+            self._judge(change)
+
+    def failed(self, used: Loaded, error: Exception) -> bool:
+        """The serving model raised. True: another one serves now; False: nothing is left to serve."""
+        change = self._change
+        if change is None or change.phase != "trial" or used is not change.new:
+            return False
+        self._finish(change, "rolled_back", f"it failed: {reason_of(error)}")
+        return True
+
+    def _look_in_shadow(
+        self, change: _Change, used: Loaded, batch: Sequence[Picture], found: list[Detections], took_ms: float
+    ) -> None:
+        assert change.new is not None
+        with self._lock:
+            if self._change is not change:
+                return
+            loaded = self._enter(change.new)
+        new, began_s = loaded.detector, time.monotonic()
+        try:
+            theirs = new.detect(batch)
+        except Exception as error:  # a model under test may do anything; it has not looked for anybody yet
+            self._finish(change, "refused", f"it failed in the shadow: {reason_of(error)}")
+            return
+        finally:
+            self._leave(loaded)
+        shadow = change.shadow
+        with self._lock:
+            seen = shadow.pictures + len(batch)
+            new_ms = (time.monotonic() - began_s) * 1000
+            shadow.new_ms += (new_ms - shadow.new_ms * len(batch)) / seen
+            shadow.old_ms += (took_ms - shadow.old_ms * len(batch)) / seen
+            shadow.add(found, used.detector.labels, theirs, new.labels)
+        if shadow.new_ms > SLOWEST_MS and shadow.pictures >= 3:
+            self._finish(change, "refused", f"it takes {shadow.new_ms:.0f} ms per picture here")
+        elif time.monotonic() - self._told_s > 1.0:
+            self._tell(change)
+
+    def _judge(self, change: _Change) -> None:
+        """Of a model on trial: is it as quick and as sure of itself as it was beside the old one?"""
+        shadow, trial = change.shadow, change.trial
+        if trial.pictures >= 3 and trial.new_ms > SLOWEST_MS:
+            self._finish(change, "rolled_back", f"it takes {trial.new_ms:.0f} ms per picture")
+        elif trial.pictures >= ENOUGH and shadow.pictures >= ENOUGH:
+            if trial.new_ms > max(SLOWER * shadow.new_ms, SLOWER_MS):
+                self._finish(change, "rolled_back", f"it takes {trial.new_ms:.0f} ms per picture")
+                return
+            before, now = shadow.new_sure / shadow.pictures, trial.new_sure / trial.pictures
+            if shadow.new_sure >= ENOUGH and now < COLLAPSED * before:
+                self._finish(change, "rolled_back", "it sees next to nothing of what it saw in the shadow")
+
+    # -- ends -------------------------------------------------------------------------------
+
+    def _switch(self, change: _Change) -> None:
+        """Under the lock: the new one looks alone."""
+        shadow = change.shadow
+        fewer = shadow.old_sure >= ENOUGH and shadow.new_sure < FEWER * shadow.old_sure
+        assert change.new is not None
+        if fewer:
+            change.phase = "refused"
+            self._end(change, "in the shadow it was sure of far fewer objects than the one that looks")
+            return
+        change.phase, change.until_s = "trial", time.monotonic() + TRIAL_S
+        self._serving = change.new
+        self._say_ready(change.new, time.monotonic())
+        self._tell(change)
+
+    def _finish(self, change: _Change, phase: TrialPhase, reason: str) -> None:
+        with self._lock:
+            if self._change is not change:
+                return
+            change.phase = phase
+            self._end(change, reason)
+
+    def _end(self, change: _Change | None, reason: str = "") -> None:
+        """Under the lock: give back what no longer serves."""
+        self._change = None
+        if change is None:
+            return
+        if change.phase == "rolled_back" and change.old is not None:
+            self._serving = change.old
+            self._say_ready(change.old, time.monotonic())
+        self._tell(change, reason)
+        for loaded in (change.new, change.old):
+            if loaded is not None and loaded is not self._serving:
+                loaded.retired = True
+                if not loaded.users:
+                    loaded.detector.close()
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def _say_ready(self, loaded: Loaded, began_s: float) -> None:
+        load_ms = round((time.monotonic() - began_s) * 1000, 1)
+        self._report(
+            Ready(
+                loaded.name,
+                loaded.detector.labels,
+                loaded.reason,
+                load_ms,
+                loaded.backend,
+                loaded.because,
+            )
+        )
+
+    def _tell(self, change: _Change, reason: str = "") -> None:
+        self._told_s = time.monotonic()
+        shadow, trial = change.shadow, change.trial
+        self._report(
+            Trial(
+                change.order.choice,
+                change.phase,
+                reason,
+                shadow.pictures,
+                round(shadow.agreement, 3),
+                round(trial.new_ms or shadow.new_ms, 2),
+                round(shadow.old_ms, 2),
+            )
+        )
+
+
+def reason_of(error: Exception) -> str:
+    """For people: our own errors speak for themselves, others by their kind."""
+    return str(error) if isinstance(error, ApplianceError) else type(error).__name__
+
+
+def load(hello: Hello, choice: str, backend: str) -> Loaded:
+    """Raises ``ApplianceError`` where the pack is there and cannot be used. Where there is none:
+    ``motion``, with the reason."""
+    pack, reason = installed.choose(choice, [Path(directory) for directory in hello.models_dirs])
+    if pack is None:
+        return _motion(hello, reason)
+    name, because = detectors.choose_backend(pack, backend)
+    detector = detectors.make(name)
+    detector.load(pack, hello.threads)
+    return Loaded(pack.name, detector, pack, name, because, reason)
+
+
+def _motion(hello: Hello, reason: str) -> Loaded:
+    detector = detectors.make("motion")
+    detector.load(None, hello.threads)
+    return Loaded(detector.name, detector, None, "built in", "it needs no model", reason)

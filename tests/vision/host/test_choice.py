@@ -1,0 +1,91 @@
+"""What the next worker loads."""
+
+import pytest
+
+from appliance.base.clock import SECOND_NS
+from appliance.vision.host.choice import FAILURES, RETRY_S, Choice
+from appliance.vision.messages import Trial
+
+
+class Clock:
+    def __init__(self):
+        self.s = 1000.0
+
+    def now_ns(self):
+        return round(self.s * SECOND_NS)
+
+    monotonic_ns = now_ns
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def choice(clock, told):
+    return Choice(clock, "deimv2-femto", "auto", told.append)
+
+
+def test_a_change_is_kept_when_it_has_proved_itself(choice, told):
+    order = choice.begin("yolox-nano", "openvino", 60.0)
+    assert (order.choice, order.backend, order.shadow_s) == ("yolox-nano", "openvino", 60.0)
+    for phase in ("loading", "shadow", "trial"):
+        choice.heard(Trial("yolox-nano", phase, pictures=5, agreement=0.9))
+        assert choice.now == ("deimv2-femto", "auto")
+    choice.heard(Trial("yolox-nano", "active"))
+    assert choice.now == ("yolox-nano", "openvino")
+    assert [activation.phase for activation in told] == ["loading", "loading", "shadow", "trial", "active"]
+    assert told[2].before == "deimv2-femto" and told[2].agreement == 0.9
+
+
+def test_a_worker_that_ends_with_it_rolls_it_back(choice, told):
+    choice.begin("yolox-nano", "auto", 60.0)
+    choice.heard(Trial("yolox-nano", "trial"))
+    choice.worker_failed("segmentation fault", lived=True)
+    assert told[-1].phase == "rolled_back" and "segmentation fault" in told[-1].reason
+    assert choice.now == ("deimv2-femto", "auto")
+    choice.heard(Trial("yolox-nano", "active"))  # too late
+    assert choice.now == ("deimv2-femto", "auto")
+
+
+def fail(choice, times, lived=False):
+    for _ in range(times):
+        choice.worker_failed("it hung", lived=lived)
+
+
+def test_what_ends_every_worker_is_not_loaded_for_ever(choice, clock):
+    fail(choice, FAILURES)
+    assert choice.now == ("deimv2-femto", "onnxruntime")
+    fail(choice, FAILURES)
+    assert choice.now == ("motion", "auto") and "it hung" in choice.excuse
+    fail(choice, FAILURES)
+    assert choice.now == ("motion", "auto")
+    assert choice.retry() is None
+    clock.s += RETRY_S + 1
+    assert choice.retry().choice == "deimv2-femto"
+    assert choice.retry() is None  # not again at once
+    choice.heard(Trial("deimv2-femto", "refused", "still no memory"))
+    assert choice.now == ("motion", "auto")
+    clock.s += RETRY_S + 1
+    choice.retry()
+    choice.heard(Trial("deimv2-femto", "active"))
+    assert choice.now == ("deimv2-femto", "auto") and not choice.excuse
+
+
+def test_workers_that_lived_are_no_reason_to_step_down(choice):
+    for _ in range(10):
+        fail(choice, FAILURES - 1)
+        fail(choice, 1, lived=True)
+    assert choice.now == ("deimv2-femto", "auto")
+
+
+def test_a_new_choice_forgets_all_that(choice):
+    fail(choice, FAILURES)
+    choice.choose("yolox-nano", "auto")
+    assert choice.now == ("yolox-nano", "auto") and not choice.excuse

@@ -1,0 +1,258 @@
+"""A change of models: beside, in the shadow, on trial, for good or back."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from appliance.base.errors import ApplianceError
+from appliance.vision.detectors import NOTHING, Detections, Picture
+from appliance.vision.looking.gate import Motion
+from appliance.vision.messages import Hello, Ready, Trial, Use
+from appliance.vision.worker import models
+from appliance.vision.worker.models import Comparison, Loaded, Models, matches
+
+EMPTY = np.zeros((2, 2), np.bool_)
+LABELS = ("person", "car")
+
+
+def detections(*boxes, score=0.9, class_=0):
+    count = len(boxes)
+    return Detections(
+        np.array(boxes, np.float32).reshape(count, 4),
+        np.full(count, score, np.float32),
+        np.full(count, class_, np.int32),
+    )
+
+
+PERSON = detections((0.1, 0.1, 0.2, 0.4))
+
+
+class Scripted:
+    """A detector that answers what it is told to."""
+
+    most = 1
+    labels = LABELS
+
+    def __init__(self, name, answer=PERSON):
+        self.name, self.answer, self.closed, self.calls = name, answer, False, 0
+
+    def load(self, pack, threads): ...
+
+    def detect(self, batch):
+        assert not self.closed, "used after its close"
+        self.calls += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [self.answer] * len(batch)
+
+    def close(self):
+        self.closed = True
+
+
+class Bench:
+    """Models with scripted detectors, threads that run at once, and time that is set."""
+
+    def __init__(self, monkeypatch):
+        self.now_s = 1000.0
+        self.told = []
+        self.known = {"old": Scripted("old"), "new": Scripted("new")}
+        monkeypatch.setattr(models, "load", self._load)
+        monkeypatch.setattr(models.time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(models.threading, "Thread", AtOnce)
+        self.models = Models(Hello("e", "old", (), 1), self.told.append)
+        self.models.load_first()
+
+    def _load(self, hello, choice, backend):
+        found = self.known[choice]
+        if isinstance(found, Exception):
+            raise found
+        return Loaded(choice, found, None, backend, "")
+
+    def use(self, shadow_s, name="new"):
+        self.models.use(Use(name, "auto", shadow_s))
+
+    def look(self, times=1, took_ms=10.0):
+        picture = Picture("yard", 1, None, Motion(EMPTY, EMPTY))
+        for _ in range(times):
+            with self.models.borrow() as loaded:
+                try:
+                    found = loaded.detector.detect([picture])
+                except Exception as error:
+                    if not self.models.failed(loaded, error):
+                        raise
+                else:
+                    self.models.looked(loaded, [picture], found, took_ms)
+            self.now_s += 0.1
+
+    def serves(self):
+        with self.models.borrow() as loaded:
+            return loaded.name
+
+    @property
+    def phases(self):
+        found = [told.phase for told in self.told if isinstance(told, Trial)]
+        return [phase for n, phase in enumerate(found) if n == 0 or found[n - 1] != phase]
+
+
+class AtOnce:
+    def __init__(self, target, args=(), **_):
+        self.start = lambda: target(*args)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    return Bench(monkeypatch)
+
+
+def test_the_way_of_a_good_one(bench):
+    bench.use(shadow_s=5.0)
+    assert bench.serves() == "old"
+    bench.look(40)
+    assert bench.known["new"].calls == 40  # both look
+    bench.now_s += 5
+    bench.models.tick()
+    assert bench.serves() == "new" and not bench.known["old"].closed
+    bench.look(40)
+    assert bench.known["old"].calls == 40
+    bench.now_s += models.TRIAL_S
+    bench.models.tick()
+    assert bench.phases == ["loading", "shadow", "trial", "active"]
+    assert bench.known["old"].closed and not bench.known["new"].closed
+    last = [told for told in bench.told if isinstance(told, Trial)][-1]
+    assert last.agreement == 1.0 and last.pictures == 40
+    assert [told.detector for told in bench.told if isinstance(told, Ready)] == ["old", "new"]
+
+
+def test_without_a_shadow_it_looks_at_once(bench):
+    bench.use(0.0)
+    assert bench.serves() == "new" and bench.phases == ["loading", "trial"]
+
+
+@pytest.mark.parametrize("error", [ApplianceError("invalid", "unknown operator Foo"), RuntimeError("driver")])
+def test_what_cannot_be_loaded_leaves_everything_as_it_was(bench, error, monkeypatch):
+    bench.known["new"] = error
+    bench.use(5.0)
+    assert bench.serves() == "old" and bench.phases == ["loading", "refused"]
+    assert bench.told[-1].reason and "driver" not in bench.told[-1].reason
+
+
+def test_one_that_fails_in_the_shadow_is_refused(bench):
+    bench.use(5.0)
+    bench.known["new"].answer = ApplianceError("unavailable", "out of memory")
+    bench.look(2)
+    assert bench.serves() == "old" and bench.phases[-1] == "refused"
+    assert "out of memory" in bench.told[-1].reason and bench.known["new"].closed
+
+
+def test_one_that_fails_on_trial_gives_way_to_the_one_before(bench):
+    bench.use(0.0)
+    bench.look(2)
+    bench.known["new"].answer = RuntimeError("lost")
+    bench.look(1)
+    assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+    bench.look(3)
+    assert bench.known["new"].closed
+    with pytest.raises(RuntimeError):  # the last one has nothing behind it
+        bench.known["old"].answer = RuntimeError("too")
+        bench.look(1)
+
+
+def test_one_that_has_become_slow_gives_way(bench):
+    bench.use(0.0)
+    bench.look(5, took_ms=models.SLOWEST_MS + 1)
+    assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+
+
+def test_one_that_sees_far_less_is_refused(bench):
+    bench.known["new"].answer = NOTHING
+    bench.use(4.0)
+    bench.look(40)
+    bench.now_s += 4
+    bench.models.tick()
+    assert bench.serves() == "old" and bench.phases[-1] == "refused"
+    assert bench.phases.count("trial") == 0
+
+
+def test_one_that_goes_blind_on_trial_gives_way(bench):
+    bench.use(4.0)
+    bench.look(39)
+    bench.now_s += 4
+    bench.models.tick()
+    assert bench.serves() == "new"
+    bench.known["new"].answer = NOTHING
+    bench.look(models.ENOUGH + 1)
+    assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+
+
+def test_an_empty_yard_proves_nothing_against_it(bench):
+    bench.known["old"].answer = bench.known["new"].answer = NOTHING
+    bench.use(4.0)
+    bench.look(40)
+    bench.now_s += 40
+    bench.models.tick()
+    bench.look(models.ENOUGH + 1)
+    bench.now_s += models.TRIAL_S
+    bench.models.tick()
+    assert bench.phases[-1] == "active"
+
+
+def test_a_new_order_ends_the_one_before(bench):
+    bench.known["third"] = Scripted("third")
+    bench.use(50.0)
+    bench.look(3)
+    bench.use(0.0, "third")
+    assert bench.known["new"].closed and bench.serves() == "third"
+
+
+def test_nothing_is_closed_while_somebody_is_in_it(bench):
+    """A looker that is in the old model when it retires comes out of it unharmed."""
+    bench.use(0.0)
+    with bench.models.borrow() as loaded:
+        assert loaded.name == "new"
+        bench.use(0.0, "old")  # ends the trial of "new": "old" serves again
+        assert not bench.known["new"].closed
+    assert bench.serves() == "old"
+
+
+def test_two_lookers_and_a_change_under_load(monkeypatch):
+    """Real threads: nobody is ever in a closed model, and somebody always looks."""
+    monkeypatch.setattr(
+        models, "load", lambda hello, name, backend: Loaded(name, Scripted(name), None, "", "")
+    )
+    monkeypatch.setattr(models, "TRIAL_S", 0.0)
+    changing = Models(Hello("e", "old", (), 1), lambda _: None)
+    changing.load_first()
+    stop, failed = threading.Event(), []
+
+    def look():
+        picture = Picture("yard", 1, None, Motion(EMPTY, EMPTY))
+        try:
+            while not stop.is_set():
+                with changing.borrow() as loaded:
+                    changing.looked(loaded, [picture], loaded.detector.detect([picture]), 1.0)
+        except BaseException as error:
+            failed.append(error)
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for number in range(100):
+        name = ("new", "old")[number % 2]
+        changing.use(Use(name, "", 0.001 if number % 3 else 0.0))
+        for _ in range(3):
+            changing.tick()
+    stop.set()
+    for looker in lookers:
+        looker.join(10)
+    assert not failed
+
+
+def test_agreement_is_of_class_and_place():
+    comparison = Comparison()
+    two = detections((0.1, 0.1, 0.2, 0.4), (0.5, 0.5, 0.7, 0.9))
+    comparison.add([two], LABELS, [PERSON], LABELS)
+    assert (comparison.both, comparison.either, comparison.agreement) == (1, 2, 0.5)
+    assert matches(PERSON, LABELS, detections((0.1, 0.1, 0.2, 0.4), class_=1), LABELS) == 0
+    assert matches(PERSON, LABELS, detections((0.1, 0.1, 0.2, 0.4), class_=1), ("cat", "person")) == 1
+    assert matches(detections((0.1, 0.1, 0.2, 0.4), (0.1, 0.1, 0.2, 0.4)), LABELS, PERSON, LABELS) == 1
