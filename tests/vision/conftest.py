@@ -18,7 +18,7 @@ from appliance.base.clock import BoxClock
 from appliance.base.model import Camera, DetectSettings, TrackPoint
 from appliance.media.fragment import Fragment, StreamInit, Tap
 from appliance.vision.host.host import VisionHost
-from appliance.vision.state import VisionBeat, VisionState
+from appliance.vision.state import Activation, VisionBeat, VisionState
 
 
 def _assets() -> Path | None:
@@ -180,6 +180,7 @@ class Heard:
         self.at: list[float] = []
         self.beats: list[VisionBeat] = []
         self.states: list[VisionState] = []
+        self.activations: list[Activation] = []
         self._news = asyncio.Event()
 
     def on_tracks(self, points: list[TrackPoint]) -> None:
@@ -193,6 +194,10 @@ class Heard:
 
     def on_state(self, state: VisionState) -> None:
         self.states.append(state)
+        self._news.set()
+
+    def on_activation(self, activation: Activation) -> None:
+        self.activations.append(activation)
         self._news.set()
 
     async def until(self, true: Callable[[], Any], timeout_s: float) -> float:
@@ -222,6 +227,7 @@ def running(tmp_path: Path) -> Callable[..., Any]:
             on_tracks=heard.on_tracks,
             on_metrics=heard.on_metrics,
             on_state=heard.on_state,
+            on_activation=heard.on_activation,
         )
         await host.apply([camera(name, fps) for name in camera_ids])
         task = asyncio.ensure_future(host.run())
