@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import re
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -134,3 +137,90 @@ async def test_eight_cameras_for_ten_minutes(box, gst, film, digests, tools):
     counts = await record_all(box, gst, film, digests, tools, mounts=8, frames=frames)
     assert min(counts) >= frames - 3 * FPS
     print(f"8 cameras: {counts} frames of {frames} each, from the first key frame on, once and in order")
+
+
+# -- recording beside analysis ------------------------------------------------------------------
+
+SUB_FPS = 10
+WATCH_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder with footage and models."""
+    named = [Path(part) for part in os.environ.get("APPLIANCE_ASSETS_PATH", "").split(os.pathsep) if part]
+    for path in [*named, Path(__file__).resolve().parents[3] / "shared" / "data"]:
+        if (path / "footage/one-by-one-person-detection.mp4").is_file() and (path / "models").is_dir():
+            return path
+    pytest.skip("no footage and models: set APPLIANCE_ASSETS_PATH")
+
+
+@pytest.fixture(scope="session")
+def hall(data, tmp_path_factory) -> Callable[[float, float], Path]:
+    """A part of real footage as a sub stream: 640x360 at 10 fps."""
+
+    def make(from_s: float, to_s: float) -> Path:
+        path = tmp_path_factory.mktemp("hall") / f"{from_s}.mp4"
+        source = ["-ss", str(from_s), "-to", str(to_s)]
+        source += ["-i", str(data / "footage/one-by-one-person-detection.mp4")]
+        code = ["-an", "-vf", f"scale=640:360,fps={SUB_FPS}", "-c:v", "libx264", "-preset", "ultrafast"]
+        code += ["-bf", "0", "-g", str(2 * SUB_FPS), "-b:v", "500k", str(path)]
+        subprocess.run(["ffmpeg", "-v", "error", *source, *code], check=True)
+        return path
+
+    return make
+
+
+async def served(box, ids: list[str], seconds_: float) -> dict[str, float]:
+    """Frames judged per second, by camera: the mean of what the box says of itself once a second."""
+    sums, turns = dict.fromkeys(ids, 0.0), 0
+    end = time.monotonic() + seconds_
+    while time.monotonic() < end:
+        await asyncio.sleep(1.0)
+        text = (await box.call("GET", "/metrics")).body.decode()
+        found = dict(re.findall(r'^ai_fps\{camera_id="([^"]+)"\} (\S+)$', text, re.MULTILINE))
+        turns += 1
+        for camera_id in ids:
+            sums[camera_id] += float(found[camera_id])
+    return {camera_id: total / turns for camera_id, total in sums.items()}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("busy", "fps"), [(3, 5.0), (16, 10.0)], ids=["three-busy", "threefold-overload"])
+async def test_sixteen_cameras_recorded_and_analysed(box, gst, film, hall, digests, tools, data, busy, fps):
+    """16 x 1080p15 are recorded, their subs of 640x360 are recorded and analysed, on this machine."""
+    names = [f"cam{number}" for number in range(16)]
+    async with (
+        gst(film, "--mounts", "16", "--fps", str(FPS)) as mains,
+        gst(hall(5.0, 9.0), "--mounts", "16", "--fps", str(SUB_FPS)) as lively,
+        gst(hall(0.0, 4.0), "--mounts", "16", "--fps", str(SUB_FPS)) as empty,
+    ):
+        await box.start("--detector", "deimv2-femto", APPLIANCE_ASSETS_PATH=str(data))
+        detect = {"enabled": True, "fps": fps, "stream": "sub"}
+        ids = []
+        for number, name in enumerate(names):
+            sub = f"rtsp://{lively if number < busy else empty}/{name}"
+            ids.append(await box.add_camera(name, f"rtsp://{mains}/{name}", sub_url=sub, detect=detect))
+        for camera_id in ids:
+            await box.in_state(camera_id, "recording", 30)
+        await asyncio.sleep(8)
+        assert "deimv2-femto" in str(await box.detector())
+        rates = await served(box, ids, WATCH_S)
+        spans = {camera_id: await box.spans(camera_id) for camera_id in ids}
+        assert (await box.stop())[0] == 0
+    print({camera_id: round(rate, 2) for camera_id, rate in rates.items()})
+    if busy == 3:
+        assert min(rates[camera_id] for camera_id in ids[:busy]) >= 4.0
+    else:
+        assert min(rates.values()) >= 0.9 * max(rates.values())
+        assert max(rates.values()) < fps / 2, "that was no overload"
+    for camera_id in ids:
+        states = [span["state"] for span in spans[camera_id]]
+        assert states[0] == "gap" and states.count("recorded") == 1, states
+        numbers = first_run(box, tools, digests, camera_id)
+        first = numbers[0]
+        assert numbers == [n % len(digests) for n in range(first, first + len(numbers))]
+        assert len(numbers) >= WATCH_S * FPS
+    checked = box.check()
+    assert checked.returncode == 0, checked.stdout + checked.stderr
