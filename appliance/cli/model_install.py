@@ -1,168 +1,159 @@
-"""Putting a model pack into ``models_path``: whole and checked, or not at all."""
+"""Getting a model pack and putting it into ``models_path``: whole and checked, or not at all.
 
-import json
-import shutil
-import tempfile
-import threading
+Where it comes from, in this order: the folder a person names, what lies in the box's own folders, a
+stick that is mounted, the network. A box without a network installs from a stick.
+"""
+
+import errno
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from urllib.parse import unquote, urlsplit
 
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
-from appliance.daemon.assets import MODEL, Asset, Assets, bar, sha256
+from appliance.cli.models_download import fetch
+from appliance.cli.models_progress import Bar
+from appliance.daemon.assets import Asset, Assets
 from appliance.vision.packs import catalogue, installed
-from appliance.vision.packs.pack import Pack, PackFile, load_pack
+from appliance.vision.packs.catalogue import Place
+from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, sha256
+from appliance.vision.packs.placing import copy_pack, place, workplace, write_pack
+from appliance.vision.packs.zipped import unzip
 
-LARGEST_BYTES = 2_000_000_000
-MOST_FILES = 20
+PARTS = ".downloads"  # in models_path: what has arrived so far
+STICKS = (Path("/media"), Path("/run/media"))  # where desktops and udisks mount them
+
+Agree = Callable[[Pack], None]  # shows the licence; raises where the owner does not accept it
 
 
-def install(what: str, config: Config, source: Path | None, digest: str | None) -> Pack:
-    """``what``: a known pack's name, a file or folder, or an https address.
+def install(
+    what: str, config: Config, source: Path | None, digest: str | None, agree: Agree = lambda pack: None
+) -> Pack:
+    """``what``: a known pack's name, one in ``source``, a file or folder, or an https address.
 
-    Raises ``not_found``, ``invalid`` (not a pack), ``data_loss`` (another SHA-256), ``unavailable``.
+    Raises ``not_found``, ``invalid`` (not a pack), ``data_loss`` (another SHA-256), ``unavailable``,
+    ``denied`` (cannot be read or written), ``exhausted`` (no room).
     """
+    if digest is not None and not _is_digest(digest):
+        raise invalid("this is no SHA-256", "64 digits 0-9 a-f, as `sha256sum FILE` prints", field="sha256")
+    with guarded(config.models_path), workplace(config.models_path) as scratch:
+        folder = _gather(what, config, source, digest.lower() if digest else None, scratch)
+        agree(load_pack(folder))
+        return place(folder, config.models_path)
+
+
+@contextmanager
+def guarded(models_path: Path) -> Iterator[None]:
+    """Says what the disk said. Around everything that reads a stick or writes a pack."""
     try:
-        config.models_path.mkdir(parents=True, exist_ok=True)
-        # beside its final place: the rename at the end is atomic
-        with tempfile.TemporaryDirectory(prefix=".install-", dir=config.models_path) as name:
-            scratch = Path(name)
-            return _put(_gather(what, config, source, digest, scratch), config.models_path)
+        yield
     except OSError as error:
-        raise ApplianceError(
-            "unavailable", f"{config.models_path} cannot be written: {error.strerror}", "free some space"
-        ) from error
+        name = error.filename if isinstance(error.filename, str) else str(models_path)
+        why = error.strerror or "it cannot be used"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "free some space, then run the same command again"
+            raise ApplianceError("exhausted", f"{name}: the disk is full", hint) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            hint = f"packs go into {models_path}: it must be writable, and the source readable"
+            raise ApplianceError("denied", f"{name}: {why}", hint) from error
+        hint = "look at the disk or the stick, then run the same command again"
+        raise ApplianceError("unavailable", f"{name}: {why}", hint) from error
 
 
 def _gather(what: str, config: Config, source: Path | None, digest: str | None, scratch: Path) -> Path:
     """A folder with ``model.toml`` and its files, below ``scratch``."""
-    known = {pack.name: pack for pack in catalogue.KNOWN}
-    if what in known:
-        return _known(known[what], config, source, scratch)
-    if "://" in what:
-        path = _download(what, digest, scratch)
-    else:
-        path = Path(what)
-        if not path.exists():
-            raise not_found("model pack", what)
-        if digest is not None and (not path.is_file() or sha256(path) != digest.lower()):
-            raise ApplianceError("data_loss", f"{what} does not have that SHA-256", "get it again")
     folder = scratch / "pack"
-    if path.is_dir():
-        _copy_pack(path, folder)
-    elif zipfile.is_zipfile(path):
-        _unzip(path, scratch / "zip")
-        inner = list((scratch / "zip").rglob("model.toml"))
-        if len(inner) != 1:
-            raise invalid(f"{what} holds no model.toml", "zip the folder that has it")
-        _copy_pack(inner[0].parent, folder)
+    pack = catalogue.known(what)
+    if pack is not None:
+        return _known(pack, config, source, folder)
+    if "://" in what:
+        name = _file_name(what)
+        path = scratch / name
+        _download(what, name, digest, config).rename(path)
     else:
-        pack = installed.pack_from_onnx(path)
-        if pack is None:
-            hint = "give a folder or .zip with a model.toml that describes it"
+        path = _local(what, source)
+        if digest is not None and (not path.is_file() or sha256(path) != digest):
+            raise ApplianceError("data_loss", f"{what} does not have that SHA-256", "get it again")
+    if path.is_dir():
+        copy_pack(path, folder)
+    elif zipfile.is_zipfile(path):
+        copy_pack(unzip(path, scratch / "zip"), folder)
+    else:
+        found = installed.pack_from_onnx(path)
+        if found is None:
+            hint = f"describe it: appliance models add {path.name}; or give a pack (a folder or .zip)"
             raise invalid(f"{path.name} is a model that nobody described", hint)
-        _write_pack(pack, path, folder)
+        write_pack(found, {entry.path: path.parent / entry.path for entry in found.files}, folder)
     return folder
 
 
-def _known(pack: Pack, config: Config, source: Path | None, scratch: Path) -> Path:
-    entry = pack.files[0]
-    folders = (source,) if source is not None else (config.models_path, *config.assets_path)
-    for folder in folders:
-        for path in sorted({*folder.glob("*.onnx"), *folder.glob("*/*.onnx")}):
-            if sha256(path) == entry.sha256:
-                _write_pack(pack, path, scratch / "pack")
-                return scratch / "pack"
-    if source is not None or entry.sha256 != MODEL.sha256:
-        where = str(source) if source is not None else "any assets folder"
-        raise ApplianceError(
-            "not_found", f"{where} has no file of {pack.name}", "give its folder with --from DIR"
-        )
-    path = Assets((), scratch / "fetched", BoxClock()).download(MODEL, bar(MODEL.name), threading.Event())
-    _write_pack(pack, path, scratch / "pack")
-    return scratch / "pack"
+def _local(what: str, source: Path | None) -> Path:
+    """A path, or below ``source`` a pack's folder or .zip of that name."""
+    tried = [Path(what)] if source is None else [source / what, source / f"{what}.zip", Path(what)]
+    for path in tried:
+        if path.is_file() or (path / DESCRIPTION).is_file():
+            return path
+    if Path(what).is_dir():
+        raise invalid(f"{what} holds no {DESCRIPTION}", "give a pack: a folder with model.toml, or its .zip")
+    known = ", ".join(pack.name for pack in catalogue.KNOWN)
+    hint = f"known names: {known}; or give a folder, a .zip or an https address"
+    raise ApplianceError("not_found", f"there is no model pack {what!r}", hint)
 
 
-def _download(url: str, digest: str | None, scratch: Path) -> Path:
-    if not url.startswith("https://"):
-        raise invalid("models are fetched over https only", "download it yourself and give the file")
-    if digest is None or len(digest) != 64:
-        raise invalid("a model from an address needs its SHA-256", "add --sha256 HEX", field="sha256")
-    asset = Asset(Path(url).name or "model", digest.lower(), LARGEST_BYTES, url, "")
-    return Assets((), scratch / "fetched", BoxClock()).download(asset, None, threading.Event())
-
-
-def _copy_pack(source: Path, folder: Path) -> None:
-    """Only ``model.toml`` and what it names; a pack brings nothing else along."""
-    pack = load_pack(source)
-    folder.mkdir()
-    shutil.copyfile(source / "model.toml", folder / "model.toml")
-    for entry in pack.files:
-        if not (source / entry.path).is_file():
-            raise not_found("model file", entry.path)
-        shutil.copyfile(source / entry.path, folder / entry.path)
-
-
-def _write_pack(pack: Pack, model: Path, folder: Path) -> None:
-    folder.mkdir()
-    name = pack.files[0].path
-    shutil.copyfile(model, folder / name)
-    described = msgspec.structs.replace(pack, files=(PackFile(name, pack.files[0].sha256),))
-    fields = msgspec.to_builtins(described)
-    del fields["folder"]
-    (folder / "model.toml").write_text(_toml(fields))
-
-
-def _toml(fields: dict[str, Any]) -> str:
-    """Plain values first, then the one table array; JSON's strings and lists are TOML's too."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if key != "files"]
-    for entry in fields["files"]:
-        lines += ["", "[[files]]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _unzip(path: Path, folder: Path) -> None:
-    """Plain files with plain names, of a bounded size (a zip may say less than it unpacks to)."""
-    folder.mkdir()
-    left = LARGEST_BYTES
-    with zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        if len(entries) > MOST_FILES:
-            raise invalid(f"{path.name} holds too many files", f"a pack has at most {MOST_FILES}")
-        for entry in entries:
-            parts = Path(entry.filename).parts
-            if len(parts) > 2 or ".." in parts or entry.filename.startswith("/"):
-                raise invalid(f"{path.name} holds the path {entry.filename!r}", "zip a single folder")
-            target = folder.joinpath(*parts)
-            target.parent.mkdir(exist_ok=True)
-            with archive.open(entry) as source, target.open("xb") as out:
-                while chunk := source.read(1 << 20):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise ApplianceError(
-                            "exhausted", f"{path.name} is too large", "at most 2 GB unpacked"
-                        )
-                    out.write(chunk)
-
-
-def _put(folder: Path, models_path: Path) -> Pack:
-    pack = load_pack(folder)
-    if Path(pack.name).name != pack.name or pack.name.startswith("."):
-        raise invalid(f"{pack.name!r} is not a name for a folder", field="name")
-    for entry in pack.files:
-        if sha256(folder / entry.path) != entry.sha256:
-            raise ApplianceError(
-                "data_loss", f"{entry.path} is not what model.toml names", "get the pack again"
+def _known(pack: Pack, config: Config, source: Path | None, folder: Path) -> Path:
+    """Each file of it: found by content in the folders, else fetched."""
+    parts = config.models_path / PARTS
+    folders = (source,) if source is not None else (config.models_path, *config.assets_path, *STICKS)
+    if source is not None and not source.is_dir():
+        raise not_found("folder", str(source))
+    found: dict[str, Path] = {}
+    for entry, place_ in zip(pack.files, catalogue.places(pack), strict=True):
+        asset = Asset(entry.path, entry.sha256, place_.bytes_, place_.url, pack.licence)
+        path = Assets(folders, parts, BoxClock()).find(asset)
+        if path is None and source is not None:
+            hint = (
+                f"give the folder that has {entry.path} with --from DIR, or leave it out to use the network"
             )
-    target = models_path / pack.name
-    old = models_path / f".{pack.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-    return load_pack(target)
+            raise ApplianceError("not_found", f"{source} has no file of {pack.name}", hint)
+        found[entry.path] = path or _fetched(entry, place_, parts)
+    write_pack(pack, found, folder)
+    for entry in pack.files:
+        (parts / entry.sha256).unlink(missing_ok=True)
+    return folder
+
+
+def _fetched(entry: PackFile, place_: Place, parts: Path) -> Path:
+    bar = Bar(entry.path)
+    try:
+        return fetch(place_.url, entry.sha256, parts, bar, place_.bytes_)
+    finally:
+        bar.close()
+
+
+def _download(url: str, name: str, digest: str | None, config: Config) -> Path:
+    if not url.lower().startswith("https://"):
+        raise invalid("models are fetched over https only", "download it yourself and give the file")
+    if digest is None:
+        raise invalid("a model from an address needs its SHA-256", "add --sha256 HEX", field="sha256")
+    bar = Bar(name)
+    try:
+        return fetch(url, digest, config.models_path / PARTS, bar)
+    finally:
+        bar.close()
+
+
+def _file_name(url: str) -> str:
+    """The last part of the path, as a plain name; the query is left out."""
+    try:
+        last = unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        last = ""
+    kept = "".join(letter for letter in last if letter.isascii() and (letter.isalnum() or letter in "._-"))
+    return kept.lstrip(".")[-100:] or "model"
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and all(letter in "0123456789abcdef" for letter in text.lower())

@@ -2,38 +2,89 @@
 
 import argparse
 import os
-import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
-from appliance.base.errors import not_found
-from appliance.cli import model_install
+from appliance.base.errors import ApplianceError, not_found
+from appliance.cli import model_install, models_add, models_list, models_measure
 from appliance.cli.box import add_data, config_of, open_box
-from appliance.store import audit, settings
-from appliance.vision.packs import catalogue, installed
+from appliance.cli.models_list import BUILT_IN, folders
+from appliance.vision.packs import choice, installed
+from appliance.vision.packs.choice import AUTO, BACKENDS, Choice
+from appliance.vision.packs.licences import meaning
+from appliance.vision.packs.pack import FAMILIES, Pack, check_files
 
 EXAMPLE = "appliance models install --data /var/lib/aries deimv2-femto --from /media/usb"
-ACTIVE_KEY = "detector"  # in the settings table: auto, motion, or a pack's name
-BUILT_IN = "motion"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="list|install|activate")
-    listing = _sub(commands, "list", "appliance models list --data DIR")
+    commands = parser.add_subparsers(
+        dest="what", required=True, metavar="list|install|add|activate|bench|build"
+    )
+    listing = _sub(commands, "list", "appliance models list --data /var/lib/aries")
+    listing.add_argument("--json", action="store_true", help="one JSON object")
     install = _sub(commands, "install", EXAMPLE)
     install.add_argument(
-        "pack", metavar="NAME|FILE|URL", help="a known name, a pack (.zip, folder) or an .onnx"
+        "pack", metavar="NAME|FILE|URL", help="a known name, a pack (.zip, folder), a known model file"
     )
     install.add_argument("--from", metavar="DIR", type=Path, dest="source", help="look for NAME's files here")
     install.add_argument("--sha256", metavar="HEX", help="of FILE or what URL sends; a URL needs it")
-    activate = _sub(commands, "activate", "appliance models activate --data DIR yolox-nano")
+    _accept(install)
+    _add_arguments(commands)
+    activate = _sub(commands, "activate", "appliance models activate --data /var/lib/aries yolox-nano")
     activate.add_argument(
-        "name", metavar="NAME", help=f"an installed pack, {BUILT_IN} (needs no model) or auto"
+        "name", metavar="NAME", help=f"an installed pack, {BUILT_IN} (needs no model) or {AUTO}"
     )
-    for command in (listing, install, activate):
-        add_data(command)
+    activate.add_argument(
+        "--backend", choices=(AUTO, *BACKENDS), default=AUTO, help="what runs it; auto: by what the box has"
+    )
+    activate.add_argument(
+        "--shadow",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="run it beside the old one this long before it takes over (default 0)",
+    )
+    bench = _sub(commands, "bench", "appliance models bench --data /var/lib/aries yolox-nano --seconds 5")
+    bench.add_argument(
+        "name", metavar="NAME", nargs="?", help="an installed pack; without it, the active one"
+    )
+    bench.add_argument("--seconds", metavar="S", type=float, default=5.0, help="how long (default 5)")
+    bench.add_argument("--backend", choices=(AUTO, *BACKENDS), help="another than the chosen one")
+    bench.add_argument("--threads", metavar="N", type=int, help="of the model (default: as the box would)")
+    bench.add_argument("--json", action="store_true", help="one JSON line")
+    build = _sub(commands, "build", "appliance models build --data /var/lib/aries deimv2-femto")
+    build.add_argument(
+        "name", metavar="NAME", nargs="?", help="an installed pack; without it, the active one"
+    )
+    build.add_argument("--backend", choices=(AUTO, *BACKENDS), help="another than the chosen one")
+
+
+def _add_arguments(commands: Any) -> None:
+    example = "appliance models add --data /var/lib/aries yard.onnx --labels yard.txt --licence MIT"
+    add = _sub(commands, "add", example)
+    add.add_argument("file", metavar="FILE", type=Path, help="an .onnx, or an OpenVINO .xml beside its .bin")
+    add.add_argument("--name", help="of the pack (default: the file's)")
+    add.add_argument("--family", choices=FAMILIES, help="where the graph does not say")
+    add.add_argument("--labels", metavar="FILE", type=Path, help="the classes' names, one a line")
+    add.add_argument("--size", metavar="WxH", help="of the input, where the graph leaves it open: 640x640")
+    add.add_argument("--licence", help="of the weights, for example Apache-2.0")
+    add.add_argument("--source", help="where it comes from (default: the file's name)")
+    add.add_argument("--colours", choices=("RGB", "BGR"), help="the order (default: the family's)")
+    add.add_argument("--mean", metavar="R,G,B", help="in units of 0..1 (default: the family's)")
+    add.add_argument("--std", metavar="R,G,B", help="in units of 0..1 (default: the family's)")
+    _accept(add)
+
+
+def _accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accept-licence", action="store_true", help="you have read the licence and agree to what it asks"
+    )
 
 
 def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
@@ -43,60 +94,91 @@ def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
         allow_abbrev=False,
     )
+    add_data(parser)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"list": _list, "install": _install, "activate": _activate}[args.what](args)
-
-
-def folders(config: Config) -> tuple[Path, ...]:
-    """Where packs are looked for, best first."""
-    return (config.models_path, *config.assets_path)
-
-
-def _list(args: argparse.Namespace) -> int:
-    with open_box(args) as (config, stores):
-        active = stores.appliance.read_now(lambda conn: settings.get_value(conn, ACTIVE_KEY)) or "auto"
-    found = {pack.name: pack for pack in reversed(list(installed.installed(folders(config))))}
-    chosen, _ = installed.choose(active, folders(config))
-    using = chosen.name if chosen else BUILT_IN
-    for name in sorted({*found, *(pack.name for pack in catalogue.KNOWN), BUILT_IN}):
-        mark = "*" if name == using else " "
-        if name == BUILT_IN:
-            about = "built in, needs no model"
-        elif name in found:
-            about = f"{found[name].family}, {found[name].licence}, {found[name].folder}"
-        else:
-            about = f"not installed; appliance models install {name}"
-        print(f"{mark} {name:20s} {about}")
-    return 0
+    doing: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": models_list.run,
+        "install": _install,
+        "add": _add,
+        "activate": _activate,
+        "bench": models_measure.bench,
+        "build": models_measure.build,
+    }
+    return doing[args.what](args)
 
 
 def _install(args: argparse.Namespace) -> int:
     config = config_of(args)
-    old_umask = os.umask(0o077)
-    try:
-        pack = model_install.install(args.pack, config, args.source, args.sha256)
-    finally:
-        os.umask(old_umask)
+    with _private_files():
+        pack = model_install.install(args.pack, config, args.source, args.sha256, _agreement(args))
+    return _told(pack)
+
+
+def _add(args: argparse.Namespace) -> int:
+    config = config_of(args)
+    with _private_files():
+        pack = models_add.add(args, config, _agreement(args))
+    return _told(pack)
+
+
+def _told(pack: Pack) -> int:
     print(f"{pack.name} {pack.version} is in {pack.folder}; use it: appliance models activate {pack.name}")
     return 0
 
 
+@contextmanager
+def _private_files() -> Iterator[None]:
+    old_umask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(old_umask)
+
+
+def _agreement(args: argparse.Namespace) -> Callable[[Pack], None]:
+    """Says the licence; where it binds the owner, wants his word for it."""
+
+    def agree(pack: Pack) -> None:
+        sentence, binding = meaning(pack.licence)
+        print(f"{pack.name}: licence {pack.licence}: {sentence}")
+        if not binding or args.accept_licence:
+            return
+        if sys.stdin.isatty():
+            answer = input("Do you accept that? [y/N] ")
+            if answer.strip().lower() in ("y", "yes"):
+                return
+        hint = "if you agree, run it again with --accept-licence; else take a model with another licence"
+        raise ApplianceError("denied", f"the licence of {pack.name} was not accepted", hint)
+
+    return agree
+
+
 def _activate(args: argparse.Namespace) -> int:
+    wanted = Choice(args.name, args.backend, args.shadow)
     with open_box(args) as (config, stores):
-        names = {pack.name for pack in installed.installed(folders(config))}
-        if args.name not in {*names, BUILT_IN, "auto"}:
-            raise not_found("model pack", args.name)
+        about = _usable(config, wanted)
         now_ns = BoxClock().now_ns()
-
-        def work(conn: sqlite3.Connection) -> None:
-            settings.set_value(conn, ACTIVE_KEY, args.name)
-            audit.add(
-                conn, now_ns, None, "changed", f"model/{args.name}", {"activated": True, "by": "command"}
-            )
-
-        stores.appliance.write_now(work)
-    print(f"{args.name} looks from now on")
+        stores.appliance.write_now(lambda conn: choice.write(conn, wanted, now_ns, None, "command"))
+    when = f" after {wanted.shadow_s:g} s beside the old one" if wanted.shadow_s else " from now on"
+    print(f"{args.name} looks{when}{about}")
     return 0
+
+
+def _usable(config: Config, wanted: Choice) -> str:
+    """What runs it, in words. Raises where it is not there, is damaged, or nothing here runs it."""
+    if wanted.detector in (BUILT_IN, AUTO):
+        return ""
+    pack = next((pack for pack in installed.installed(folders(config)) if pack.name == wanted.detector), None)
+    if pack is None:
+        raise not_found("model pack", wanted.detector)
+    if pack.family == "classifier":
+        hint = "choose one that finds things in whole pictures"
+        raise ApplianceError(
+            "conflict", f"{pack.name} is a classifier: it names crops, it finds nothing", hint
+        )
+    check_files(pack)
+    backend, why = models_list.backend_of(pack, wanted.backend)
+    return f", on {backend} ({why})"

@@ -5,37 +5,62 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.base.errors import ApplianceError
+from appliance.base.errors import ApplianceError, not_found
 from appliance.vision.packs.catalogue import KNOWN
 from appliance.vision.packs.pack import Pack, PackFile, load_pack, sha256
 
 DEFAULT = ("deimv2-femto", "yolox-nano")  # what ``auto`` takes, best first
+_BARE = ("*.onnx", "models/*.onnx", "*.xml", "models/*.xml")
 
 
 def pack_from_onnx(path: Path) -> Pack | None:
-    """The pack of a known bare model file, or None. Matched by content, not by name."""
+    """The pack of a known bare model file, or None. Matched by content, not by name: an OpenVINO
+    graph needs its weights beside it, under the same name."""
     digest = sha256(path)
     for known in KNOWN:
-        if known.files[0].sha256 == digest:
-            return msgspec.structs.replace(
-                known, files=(PackFile(path.name, digest),), folder=str(path.parent)
-            )
+        if known.files[0].sha256 != digest:
+            continue
+        files = tuple(
+            PackFile(path.with_suffix(Path(entry.path).suffix).name, entry.sha256) for entry in known.files
+        )
+        if all((path.parent / entry.path).is_file() for entry in files):
+            return msgspec.structs.replace(known, files=files, folder=str(path.parent))
     return None
 
 
 def installed(models_dirs: Sequence[Path]) -> Iterator[Pack]:
     """Every usable pack below the folders, packs with a ``model.toml`` first. Broken ones are
-    passed over here; ``load`` says what is wrong with one."""
+    passed over here; ``broken`` says what is wrong with them."""
+    for folder in _folders(models_dirs):
+        try:
+            yield load_pack(folder)
+        except ApplianceError:
+            continue
     for directory in models_dirs:
-        for path in sorted(directory.glob("*/model.toml")):
-            try:
-                yield load_pack(path.parent)
-            except ApplianceError:
-                continue
-    for directory in models_dirs:
-        for path in sorted({*directory.glob("*.onnx"), *directory.glob("models/*.onnx")}):
+        for path in sorted({found for pattern in _BARE for found in directory.glob(pattern)}):
             if (pack := pack_from_onnx(path)) is not None:
                 yield pack
+
+
+def broken(models_dirs: Sequence[Path]) -> Iterator[tuple[Path, ApplianceError]]:
+    """Folders with a description that cannot be used, or whose files are missing; and why."""
+    for folder in _folders(models_dirs):
+        try:
+            pack = load_pack(folder)
+        except ApplianceError as error:
+            yield folder, error
+            continue
+        for entry in pack.files:
+            if not (folder / entry.path).is_file():
+                yield folder, not_found("model file", entry.path)
+                break
+
+
+def _folders(models_dirs: Sequence[Path]) -> Iterator[Path]:
+    for directory in models_dirs:
+        for path in sorted(directory.glob("*/model.toml")):
+            if not path.parent.name.startswith("."):  # what an installer is building, or left
+                yield path.parent
 
 
 def choose(choice: str, models_dirs: Sequence[Path]) -> tuple[Pack | None, str]:
@@ -54,6 +79,7 @@ def choose(choice: str, models_dirs: Sequence[Path]) -> tuple[Pack | None, str]:
     for name in wanted:
         if name in found:
             return found[name], ""
-    if choice == "auto" and found:
-        return next(iter(found.values())), ""
+    detecting = [pack for pack in found.values() if pack.family != "classifier"]
+    if choice == "auto" and detecting:
+        return detecting[0], ""
     return None, f"no model pack {wanted[0]!r} is installed: run `appliance models install {wanted[0]}`"

@@ -33,15 +33,17 @@ def workplace(models_path: Path) -> Iterator[Path]:
     """An empty folder beside the packs, for one installer at a time; gone afterwards. What a killed
     one left behind is cleared first. Raises ``conflict`` while another command installs."""
     models_path.mkdir(parents=True, exist_ok=True)
-    with (models_path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            hint = "wait until it is done, then try again"
-            raise ApplianceError("conflict", f"another command installs into {models_path}", hint) from None
+    lock = os.open(models_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the folder itself: no file to leave behind
         mended(models_path)
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=models_path) as name:
             yield Path(name)
+    except BlockingIOError:
+        hint = "wait until it is done, then try again"
+        raise ApplianceError("conflict", f"another command installs into {models_path}", hint) from None
+    finally:
+        os.close(lock)
 
 
 def mended(models_path: Path) -> None:

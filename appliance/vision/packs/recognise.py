@@ -4,11 +4,11 @@ Several families share a shape, so the answer is a list of readings. One: it is 
 says which, or how many classes it has. None: not a detector that we can read. Shapes are those of the
 families' own exporters: Ultralytics (v5: N x a x 5+C; v8, v9, 11: N x 4+C x a; end to end: N x 300 x 6),
 YOLOX ``export_onnx.py``, NanoDet (C + 4 x 8 columns: its distribution has 8 bins), PaddleDetection
-without post-processing, Open Model Zoo (1 x 1 x k x 7, or boxes and labels), D-FINE, DEIM, RT-DETR and RF-DETR.
+without post-processing, Open Model Zoo (1 x 1 x k x 7, or boxes and labels), D-FINE, DEIM,
+RT-DETR and RF-DETR.
 """
 
 import ast
-import itertools
 from collections.abc import Iterator
 
 import msgspec
@@ -190,6 +190,5 @@ def _names(text: str) -> tuple[str, ...]:
         found = dict(enumerate(found))
     if not isinstance(found, dict):
         return ()
-    names = list(itertools.takewhile(lambda name: name is not None, map(found.get, range(len(found)))))
-    fit = len(names) == len(found) and all(isinstance(name, str) and name.strip() for name in names)
-    return tuple(" ".join(name.split())[:100] for name in names) if fit else ()
+    names = [" ".join(str(found.get(number, "")).split())[:100] for number in range(len(found))]
+    return tuple(names) if all(names) else ()
