@@ -86,3 +86,40 @@ def has_gst() -> None:
         pytest.skip(
             "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
         )
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _part(number: int, body: bytes | str | int) -> bytes:
+    """One protobuf field: a number, a text or a message."""
+    if isinstance(body, int):
+        return _varint(number << 3) + _varint(body)
+    data = body.encode() if isinstance(body, str) else body
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _value(name: str, shape: tuple[int | str | None, ...], kind: int) -> bytes:
+    sides = b"".join(
+        _part(1, b"" if side is None else _part(1 if isinstance(side, int) else 2, side)) for side in shape
+    )
+    return _part(1, name) + _part(2, _part(1, _part(1, kind) + _part(2, sides)))
+
+
+@pytest.fixture(scope="session")
+def onnx_bytes():
+    """``make(inputs, outputs, notes)``: an ONNX file without nodes; ports are (name, shape, kind)."""
+
+    def make(inputs, outputs, notes=None, *, weights=()) -> bytes:
+        graph = b"".join(_part(5, _part(8, name) + _part(9, b"\0" * 64)) for name in weights)
+        graph += b"".join(_part(11, _value(*port)) for port in inputs)
+        graph += b"".join(_part(12, _value(*port)) for port in outputs)
+        props = b"".join(_part(14, _part(1, key) + _part(2, text)) for key, text in (notes or {}).items())
+        return _part(1, 8) + _part(2, "made in a test") + _part(7, graph) + props
+
+    return make

@@ -6,11 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
+
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.cli.model_install import Agree, guarded
 from appliance.vision.packs.catalogue import COCO
 from appliance.vision.packs.header import OPENVINO, read_header
+from appliance.vision.packs.installed import pack_from_onnx
 from appliance.vision.packs.pack import FAMILIES, LARGEST_SIDE, SMALLEST_SIDE, Pack, load_pack
 from appliance.vision.packs.placing import file_entry, place, workplace, write_pack
 from appliance.vision.packs.recognise import Reading, Recognised, recognise
@@ -44,6 +47,10 @@ def add(args: argparse.Namespace, config: Config, agree: Agree) -> Pack:
             files.append(_weights(model))
         size = _size(args.size)
         found = recognise(read_header(model), size)
+        if (known := pack_from_onnx(model)) is not None:  # by its content: the catalogue knows the rest
+            found = msgspec.structs.replace(
+                found, labels=known.labels, licence=known.licence, source=known.source
+            )
         labels = _labels(args.labels) if args.labels is not None else found.labels
         reading = _reading(found, args.family, len(labels) if labels else None)
         labels = labels or _assumed_labels(reading)
