@@ -108,6 +108,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if urllib.parse.urlsplit(newurl).scheme != "https":
+            fp.close()
             raise ApplianceError(
                 "denied",
                 f"{req.host} sends on to an address that is not https",

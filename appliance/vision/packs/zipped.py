@@ -4,7 +4,10 @@ A zip may hold paths that lead out, links, device files, two members of one name
 than it unpacks to: the bytes that come out are counted, not the ones it promises.
 """
 
+import errno
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +21,11 @@ MOST_MEMBERS = 100
 LONGEST_NAME = 200
 CHUNK_BYTES = 1 << 20
 ENCRYPTED = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
+# What zipfile and its decompressors raise for bytes that make no sense; a bad offset is EINVAL, a bad
+# bzip2 stream has no number, a file where a folder should be is one of the last three.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, IndexError, ValueError)
+_DAMAGE += (NotImplementedError, RuntimeError, OverflowError, OSError)
+_DAMAGE_ERRNOS = (None, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 MAC_NOISE = "__MACOSX"  # what a Mac's Finder adds to each zip
 
 
@@ -35,14 +43,9 @@ def unzip(path: Path, folder: Path, largest_bytes: int = LARGEST_BYTES) -> Path:
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(exist_ok=True)
                 left = _copy(archive, member, target, left, path.name)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        UnicodeError,
-    ) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE_ERRNOS:
+            raise  # the disk, not the zip
         raise invalid(f"{path.name} is a damaged zip: {error}", "get it again") from error
     homes = [folder.joinpath(*parts[:-1]) for _, parts in members if parts[-1] == DESCRIPTION]
     if len(homes) != 1:

@@ -5,13 +5,49 @@ import sqlite3
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.store import audit, settings
-from appliance.store.database import Database
+from appliance.store import settings
 from appliance.vision.packs import catalogue, choice
 from appliance.vision.packs.choice import Choice
 from appliance.vision.packs.licences import COPYLEFT, meaning
 from appliance.vision.packs.pack import read_description
 from appliance.vision.packs.placing import describe
+
+
+@pytest.fixture
+def conn(root):
+    conn = sqlite3.connect(":memory:")
+    conn.row_factory = sqlite3.Row
+    conn.executescript((root / "appliance/store/schema/appliance.sql").read_text())
+    yield conn
+    conn.close()
+
+
+def test_what_was_never_chosen_is_auto(conn):
+    assert choice.read(conn) == Choice("auto", "auto", 0.0)
+
+
+def test_three_settings_and_one_row(conn):
+    wanted = Choice("yolox-nano", "openvino", 60.0)
+    choice.write(conn, wanted, 5, None, "command")
+    assert choice.read(conn) == wanted
+    (row,) = conn.execute("SELECT time_ns, action, thing, detail FROM audit").fetchall()
+    assert (row["time_ns"], row["action"], row["thing"]) == (5, "changed", "model/yolox-nano")
+    assert '"shadow_s":60.0' in row["detail"] and '"by":"command"' in row["detail"]
+
+
+@pytest.mark.parametrize(
+    "wanted", [Choice("a", "cuda"), Choice("a", shadow_s=-1), Choice("a", shadow_s=float("nan"))]
+)
+def test_what_makes_no_sense_is_not_stored(conn, wanted):
+    with pytest.raises(ApplianceError):
+        choice.write(conn, wanted, 5, None, "command")
+    assert choice.read(conn) == Choice()
+
+
+def test_what_another_version_stored_is_its_default(conn):
+    settings.set_value(conn, choice.BACKEND, "abacus")
+    settings.set_value(conn, choice.SHADOW_S, "long")
+    assert choice.read(conn) == Choice()
 
 
 @pytest.mark.parametrize(
@@ -29,7 +65,7 @@ from appliance.vision.packs.placing import describe
 def test_licences_are_said_plainly(licence, binding):
     sentence, wants = meaning(licence)
     assert wants is binding and sentence
-    assert (sentence == COPYLEFT) is ("A" in licence and "ff" in licence or "AGPL" in licence)
+    assert (sentence == COPYLEFT) is ("AGPL" in licence or "Affero" in licence)
 
 
 @pytest.mark.parametrize("pack", catalogue.KNOWN, ids=lambda pack: pack.name)

@@ -73,7 +73,7 @@ def test_any_change_of_a_real_one_is_a_header_or_invalid(onnx_bytes, data):
 @pytest.mark.parametrize(
     "body",
     [
-        b"\x08\x01" * 2_000_000,  # endless small parts
+        b"\x08\x01" * 400_000,  # endless small parts
         b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f",  # a length beyond all
         b"\xff" * 1_000_000,  # numbers that never end
         b"\x72\x80\x80\x80\x02" + bytes(4_194_304),  # one note of 4 MB

@@ -45,7 +45,7 @@ def test_nothing_lands_outside(members):
     try:
         try:
             zipped(base / "p.zip", members)
-        except (ValueError, UserWarning, UnicodeEncodeError):
+        except (ValueError, IndexError, UserWarning):
             return  # names that a zip cannot hold, or twice the same
         try:
             home = unzip(base / "p.zip", base / "out")
