@@ -78,6 +78,9 @@ def _add_arguments(commands: Any) -> None:
     add.add_argument("--colours", choices=("RGB", "BGR"), help="the order (default: the family's)")
     add.add_argument("--mean", metavar="R,G,B", help="in units of 0..1 (default: the family's)")
     add.add_argument("--std", metavar="R,G,B", help="in units of 0..1 (default: the family's)")
+    add.add_argument(
+        "--first-label", metavar="N", type=int, help="the model's number of the first name: 0 or 1"
+    )
     _accept(add)
 
 

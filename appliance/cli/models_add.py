@@ -95,7 +95,13 @@ def _described(
         colour_order="BGR" if chosen == "BGR" else "RGB",
         mean=_three(args.mean, "mean") or mean,
         std=_three(args.std, "std") or std,
+        first_label=_first_label(args.first_label, reading, labels),
     )
+
+
+def _first_label(given: int | None, reading: Reading, labels: tuple[str, ...]) -> int:
+    """One class more than there are names: the first is the background, or COCO's unused 0."""
+    return given if given is not None else int(reading.classes == len(labels) + 1)
 
 
 def _same_kind(config: Config, pack: Pack) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid, not_found
 
-# How a model is fed and read: ``detectors``.
+# How a model is fed and read: ``detectors.families``.
 FAMILIES = ("detr", "yolo", "yolox", "nanodet", "picodet", "openvino-ssd", "classifier")
 DESCRIPTION = "model.toml"
 RESERVED = ("auto", "motion")  # what `models activate` takes beside names
@@ -50,6 +50,9 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colour_order: Literal["RGB", "BGR"] = "RGB"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    fit: Literal["", "stretch", "corner", "centre"] = ""  # how pictures fit the input; "": as the family's do
+    nms_iou: float = 0.0  # overlap from which the weaker box goes; 0: the family's
+    first_label: int = 0  # the number a model gives the first label; 1 where it has a background before it
     folder: str = ""
 
     def file(self, suffix: str) -> Path:
@@ -143,6 +146,10 @@ def _faults(pack: Pack) -> Iterator[tuple[str, str]]:
         yield "mean", "is not three numbers"
     if not all(math.isfinite(value) and value > 0 for value in pack.std):
         yield "std", "is not three numbers above 0"
+    if not 0 <= pack.nms_iou <= 1:
+        yield "nms_iou", "is not 0 to 1"
+    if not 0 <= pack.first_label <= MOST_LABELS:
+        yield "first_label", "is no number of a class"
 
 
 def _file_faults(files: tuple[PackFile, ...]) -> Iterator[tuple[str, str]]:
@@ -192,5 +199,8 @@ _MENDS = {
     "layout": 'layout = "NCHW"',
     "colour_order": '"RGB" or "BGR"',
     "mean": "three numbers in units of 0..1, for example [0.485, 0.456, 0.406]",
+    "fit": '"stretch", "corner" or "centre"; left out, it is the family\'s',
+    "nms_iou": "0 to 1; 0, or left out, is the family's",
+    "first_label": "0, or 1 where the model counts a background before its classes",
     "std": "three numbers above 0 in units of 0..1, for example [0.229, 0.224, 0.225]",
 }

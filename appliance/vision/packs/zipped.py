@@ -23,8 +23,19 @@ CHUNK_BYTES = 1 << 20
 ENCRYPTED = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
 # What zipfile and its decompressors raise for bytes that make no sense; a bad offset is EINVAL, a bad
 # bzip2 stream has no number, a file where a folder should be is one of the last three.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, IndexError, ValueError)
-_DAMAGE += (NotImplementedError, RuntimeError, OverflowError, OSError)
+_DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    IndexError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    OSError,
+)
 _DAMAGE_ERRNOS = (None, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 MAC_NOISE = "__MACOSX"  # what a Mac's Finder adds to each zip
 

@@ -100,3 +100,11 @@ def test_too_many_members_and_two_packs_are_refused(tmp_path):
     two = zipped(tmp_path / "two.zip", [("a/model.toml", b""), ("b/model.toml", b"")])
     with pytest.raises(ApplianceError, match="2 of them"):
         unzip(two, tmp_path / "out2")
+
+
+@pytest.mark.parametrize("name", ["../a", "..", "/a", "a/../b", "a/b/c", "a\\b", "c:a", "a\nb"])
+def test_ways_out_are_named(tmp_path, name):
+    with pytest.raises(ApplianceError, match=r"leads out|not in one folder"):
+        unzip(zipped(tmp_path / "p.zip", [("model.toml", b"x"), (name, b"y")]), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "p.zip"]
+    assert list((tmp_path / "out").iterdir()) == []
