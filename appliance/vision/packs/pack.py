@@ -142,6 +142,10 @@ def _faults(pack: Pack) -> Iterator[tuple[str, str]]:
     for label in pack.labels:
         if not label.strip() or not label.isprintable() or len(label) > LONGEST_LABEL:
             yield "labels", f"holds {label[:60]!r}, which is no name"
+    yield from _number_faults(pack)
+
+
+def _number_faults(pack: Pack) -> Iterator[tuple[str, str]]:
     if not all(map(math.isfinite, pack.mean)):
         yield "mean", "is not three numbers"
     if not all(math.isfinite(value) and value > 0 for value in pack.std):
