@@ -95,13 +95,8 @@ def _described(
         colour_order="BGR" if chosen == "BGR" else "RGB",
         mean=_three(args.mean, "mean") or mean,
         std=_three(args.std, "std") or std,
-        first_label=_first_label(args.first_label, reading, labels),
+        first_label=args.first_label or 0,
     )
-
-
-def _first_label(given: int | None, reading: Reading, labels: tuple[str, ...]) -> int:
-    """One class more than there are names: the first is the background, or COCO's unused 0."""
-    return given if given is not None else int(reading.classes == len(labels) + 1)
 
 
 def _same_kind(config: Config, pack: Pack) -> bool:
@@ -154,9 +149,7 @@ def _asked(fitting: tuple[Reading, ...]) -> Reading:
 
 def _assumed_labels(reading: Reading) -> tuple[str, ...]:
     """COCO's, where the number says so; else a file is needed."""
-    if reading.classes in (len(COCO), len(COCO) + 1) or (
-        reading.classes is None and reading.family == "detr"
-    ):
+    if reading.classes == len(COCO) or (reading.classes is None and reading.family == "detr"):
         return COCO
     text = f"the names of its {reading.classes or ''} classes are not in the file".replace("  ", " ")
     if not sys.stdin.isatty():

@@ -162,12 +162,14 @@ def test_an_openvino_graph_needs_its_weights(add, box_dir, tmp_path):
     assert pack.family == "openvino-ssd" and [entry.path for entry in pack.files] == ["v.xml", "v.bin"]
 
 
-def test_a_column_more_than_names_is_the_background(add, box_dir, model, tmp_path):
-    (tmp_path / "l.txt").write_text("goose\nfox")
+def test_each_column_of_scores_has_its_name(add, box_dir, model, tmp_path):
+    (tmp_path / "l.txt").write_text("background\ngoose\nfox")
     path = model("m.onnx", (560, 560), ("dets", (1, 300, 4)), ("labels", (1, 300, 3)))
-    assert add(path, "--labels", tmp_path / "l.txt", "--licence", "MIT").status == 0
+    assert add(path, "--labels", tmp_path / "l.txt", "--licence", "MIT", "--first-label", "1").status == 0
     pack = pack_of(box_dir, "m")
     assert (pack.family, pack.first_label, pack.mean[0]) == ("detr", 1, 0.485)
+    (tmp_path / "l.txt").write_text("goose\nfox")
+    assert "[labels]" in add(path, "--labels", tmp_path / "l.txt", "--licence", "MIT").err
 
 
 def test_no_model_at_all(add, tmp_path):

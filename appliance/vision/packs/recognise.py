@@ -46,12 +46,7 @@ class Recognised(msgspec.Struct, frozen=True):
         return tuple(
             reading
             for reading in self.readings
-            if family in (None, reading.family)
-            and (labels is None or reading.classes in (None, labels, labels + 1))
-            # one more: RT-DETR's and SSD's columns count the background
-            and (
-                labels is None or reading.classes != labels + 1 or reading.family in ("detr", "openvino-ssd")
-            )
+            if family in (None, reading.family) and (labels is None or reading.classes in (None, labels))
         )
 
 
