@@ -49,8 +49,3 @@ def open_context(codec: str, config: bytes) -> VideoCodecContext:
     context.thread_count = 1
     context.options = {"max_pixels": str(MOST_PIXELS)}
     return context
-
-
-def open_decoder(codec: str, config: bytes) -> Decoder:
-    """The best way that this machine has. Raises what libav raises."""
-    return Software(codec, config)

@@ -1,6 +1,6 @@
 """One thread per camera: packets in, picked frames out.
 
-It decodes everything that others refer to, gates the frames the grid picks, and puts those worth a
+It decodes what the picked frames refer to, gates the frames the grid picks, and puts those worth a
 look into the camera's slot. The picked frames of the last two seconds are kept, for stills.
 """
 
@@ -9,11 +9,11 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import av
 
-from appliance.vision.decoding.decoder import Decoder, open_decoder
+from appliance.vision.decoding.camera import CameraDecoder, Open
 from appliance.vision.decoding.planes import luma
 from appliance.vision.detectors import Detections, Picture
 from appliance.vision.looking.batcher import Batcher
@@ -51,6 +51,7 @@ class Lane:
         batcher: Batcher[Picture],
         next_id: Callable[[], str],
         send: Callable[[Points | Memory], None],
+        paths: Mapping[str, Open] | None = None,
     ) -> None:
         self.watch = watch
         self.tracker = Tracker(watch.camera_id, next_id, watch.min_confidence)
@@ -63,9 +64,7 @@ class Lane:
         self._seen: dict[str, tuple[int, float]] = {}
         self._memory, self._remembered_s = b"", time.monotonic()
         self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate()
-        self._decoder: Decoder | None = None
-        self._codec, self._config = "", b""
-        self._needs_key = True
+        self._decoder = CameraDecoder(self._may_skip, lambda: round(1e9 / self._grid.fps), paths)
         self._not_before_ns = 0
         self._busy_since = 0.0
         self._closed = False
@@ -100,6 +99,8 @@ class Lane:
             busy_s=round(time.monotonic() - since, 3) if since else 0.0,
             inference_ms=round(sum(recent) / len(recent), 3) if recent else 0.0,
             seen=self._take_seen(),
+            decoder=self._decoder.path,
+            decode_ms=round(self._decoder.decode_ms, 3),
         )
 
     def _take_seen(self) -> dict[str, tuple[int, float]]:
@@ -166,25 +167,22 @@ class Lane:
 
     def _take(self, kind: int, flags: int, body: bytes, time_ns: int) -> None:
         if kind == CONFIG:
-            self._codec, self._config = CODEC_NAMES[flags], body
-            self._decoder = open_decoder(self._codec, self._config)
-            self._needs_key, self._not_before_ns = True, time_ns
+            self._not_before_ns = time_ns
+            self._decoder.start(CODEC_NAMES[flags], body)
         elif kind == ENDED:
-            self._decoder = None
-        elif self._decoder is not None and (flags & KEY or not self._needs_key):
-            self._needs_key = False
-            for frame in self._decoder.decode(body, time_ns, spare=self._grid.may_skip(time_ns)):
+            self._decoder.stop()
+        else:
+            for frame in self._decoder.take(body, time_ns, is_key=bool(flags & KEY)):
                 self._decoded(frame)
+                self._busy_since = time.monotonic()  # many frames may come of one packet
+
+    def _may_skip(self, time_ns: int) -> bool:
+        return time_ns < self._not_before_ns or self._grid.may_skip(time_ns)
 
     def _recover(self, error: Exception) -> None:
         if self.errors in (1, 10, 100) or self.errors % 1000 == 0:
             log.info("%s: %d errors in decoding: %s", self.watch.camera_id, self.errors, type(error).__name__)
-        self._needs_key = True
-        if self._config:
-            try:
-                self._decoder = open_decoder(self._codec, self._config)
-            except Exception:  # a broken configuration: the next run brings another
-                self._decoder = None
+        self._decoder.failed()
 
     def _decoded(self, frame: av.VideoFrame) -> None:
         time_ns = frame.pts
