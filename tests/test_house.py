@@ -20,6 +20,7 @@ LEAN = ("base", "store", "system", "rules", "alerts", "sync", "web")  # loaded b
 TIED = {
     "av": {"media", "vision", "simulator"},
     "numpy": {"vision", "simulator"},
+    "gi": {"vision"},
     "onnxruntime": {"vision"},
     "openvino": {"vision"},
     "tensorrt": {"vision"},

@@ -37,13 +37,15 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """The first order. ``epoch`` goes in front of every track number of this worker."""
+    """The first order. ``epoch`` goes in front of every track number of this worker. ``decoder``:
+    ``auto``, ``software`` or a path's name (``decoding.paths``)."""
 
     epoch: str
     choice: str
     models_dirs: tuple[str, ...]
     threads: int
     backend: str = "auto"
+    decoder: str = "auto"
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 import av
 
 from appliance.media.mp4.h26x import Codec
-from appliance.vision.decoding.decoder import Decoder, Software
+from appliance.vision.decoding.decoder import Decoder, Software, reason_of
 from appliance.vision.decoding.rhythm import WANDER, Rhythm, starts_afresh
 
 HELD_BYTES: Final = 1024 * 1024  # per camera; beyond it is decoded although nobody looks
@@ -167,7 +167,8 @@ class CameraDecoder:
             if not frames and len(fed) > SILENT:
                 raise TimeoutError(f"no picture out of {len(fed)} packets")
         except Exception as error:  # drivers raise what they like
-            self._refused[path] = _short(error)
+            self._refused[path] = reason_of(error)
+            self._decoder.close()  # it may hold one of few sessions
             self._open()
             try:
                 return [frame for one in fed for frame in self._decoder.decode(*one, spare=False)]
@@ -195,7 +196,7 @@ class CameraDecoder:
             except Exception as error:  # drivers raise what they like; software's own error counts
                 if path == SOFTWARE:
                     raise
-                self._refused[path] = _short(error)
+                self._refused[path] = reason_of(error)
 
     def _say(self) -> None:
         """Put together here, since another thread reads it."""
@@ -209,8 +210,3 @@ class CameraDecoder:
         if self._decoder is not None:
             self._decoder.close()
         self._decoder = None
-
-
-def _short(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text or type(error).__name__)[:80]

@@ -49,3 +49,9 @@ def open_context(codec: str, config: bytes) -> VideoCodecContext:
     context.thread_count = 1
     context.options = {"max_pixels": str(MOST_PIXELS)}
     return context
+
+
+def reason_of(error: Exception) -> str:
+    """For people, short; libav's longer texts may hold a stream's address."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text.split("; last error")[0] or type(error).__name__)[:80]

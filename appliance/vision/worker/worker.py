@@ -13,10 +13,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import av
 
+from appliance.vision.decoding.camera import Open as DecoderOpen
+from appliance.vision.decoding.paths import Measured, choose
+from appliance.vision.decoding.probe import survey
 from appliance.vision.detectors import Picture
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import (
@@ -50,8 +54,10 @@ NICE = 5  # recording comes first
 
 
 class Worker:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, measured: Sequence[Measured] = ()) -> None:
         self._control = control
+        self._measured = measured
+        self._paths: Mapping[str, DecoderOpen] = {}
         self._send_lock = threading.Lock()  # points and beats come from three threads
         self._lanes: dict[str, Lane] = {}
         self._judges: dict[str, Judge] = {}
@@ -83,6 +89,7 @@ class Worker:
         match order:
             case Hello():
                 self._hello = order
+                self._paths = choose(self._measured, order.decoder)
                 self._models = Models(order, self._send)
                 self._lookers = Lookers(self._models, self._batcher, self._judges, self._judging)
                 self._lookers.start()
@@ -104,7 +111,9 @@ class Worker:
                 self._models.use(order)
 
     def _open(self, order: Open, connection: socket.socket) -> None:
-        lane = Lane(order.watch, connection, self._batcher, self._next_id, self._send)
+        lane = Lane(
+            order.watch, connection, self._batcher, self._next_id, self._send, self._paths
+        )
         lane.tracker.resume(order.memory, order.seeds)
         with self._judging:
             self._lanes[order.watch.camera_id] = self._judges[order.watch.camera_id] = lane
@@ -169,11 +178,12 @@ def main() -> int:
         import onnxruntime  # noqa: F401  # before the sandbox, and beside nothing else
     except ImportError:
         pass  # another backend, or ``motion``
+    measured = survey()  # starts children, which the sandbox forbids
     if not confine():
         log.warning("no seccomp here: the worker runs with no_new_privs and rlimits only")
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
-        Worker(control).run()
+        Worker(control, measured).run()
     except (ConnectionError, BrokenPipeError):
         pass
     os._exit(0)  # threads inside C libraries must not hold up the end

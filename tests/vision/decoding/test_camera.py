@@ -1,5 +1,7 @@
 """What is not decoded is never missed: against a decoder that leaves nothing out."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +12,7 @@ from appliance.vision.decoding.decoder import Software
 from appliance.vision.decoding.planes import luma
 from appliance.vision.looking.schedule import Grid
 
-SLOW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Counting:
@@ -80,7 +80,7 @@ def unsteady(keys):
     """No four key frames at one distance, within which the next would be waited for."""
     kept = [0]
     for key in sorted(keys):
-        gaps = [b - a for a, b in zip(kept, kept[1:], strict=False)][-2:]
+        gaps = [b - a for a, b in itertools.pairwise(kept)][-2:]
         gap = key - kept[-1]
         if len(gaps) < 2 or max(*gaps, gap) - min(*gaps, gap) > 0.1 * max(*gaps, gap):
             kept.append(key)
