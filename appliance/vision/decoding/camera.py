@@ -87,8 +87,8 @@ class CameraDecoder:
     def take(self, body: bytes, time_ns: int, *, is_key: bool) -> Iterator[av.VideoFrame]:
         """Frames in presentation order, of this packet or earlier ones; to be read to the end. Look at
         each before the next: what is decoded depends on it. Raises what the decoder raises."""
-        if self._decoder is None or (self._needs_key and not is_key):
-            return
+        if self._decoder is None or (self._needs_key and not is_key) or not body:
+            return  # to libav an empty packet is the end of the stream
         self._needs_key = False
         if is_key:
             self._key(body, time_ns)

@@ -7,7 +7,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 EVERY: Final = Fraction(1, 1_000_000_000)  # frames and packets are stamped in ns of the box clock
-MOST_PIXELS = 8192 * 8192
+MOST_PIXELS: Final = 8192 * 4608  # an 8K camera with room to spare; a forged size must not be allocated
 
 
 class Decoder(Protocol):

@@ -105,8 +105,8 @@ _GRAIN: Final = np.random.default_rng(1).integers(0, 16, (SIZE[1] + 1, SIZE[0] +
 
 def make_clip(codec: str, size: tuple[int, int] = SIZE, frames: int = FRAMES) -> Clip:
     """Shapes that move over a slope, under grain as a sensor gives it: without it decoding is too cheap
-    to compare. Not larger than ``SIZE``, and without reordering. Raises ``NotImplementedError`` where this libav
-    cannot encode."""
+    to compare. Not larger than ``SIZE``, and without reordering. Raises ``NotImplementedError`` where
+    this libav cannot encode."""
     name = next((name for name in ENCODERS[codec] if name in av.codecs_available), None)
     if name is None:
         raise NotImplementedError(f"nothing here makes {codec}")
