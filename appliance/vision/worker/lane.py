@@ -35,7 +35,7 @@ from appliance.vision.tracking.tracker import Tracker
 log = logging.getLogger(__name__)
 
 KEPT_NS = 2_000_000_000
-KEPT_BYTES = 24 * 1024 * 1024  # of decoded frames per camera; large pictures are kept for less time
+KEPT_BYTES = 12 * 1012 * 1024  # of decoded frames per camera; large pictures are kept for less time
 MEMORY_S = 5.0
 LEAST_SCORE = 0.1  # the tracker's second stage lives on weak boxes; weaker ones are noise
 LARGEST_PACKET_BYTES = 64 * 1024 * 1024
@@ -108,8 +108,11 @@ class Lane:
         return seen
 
     def frame_near(self, time_ns: int) -> av.VideoFrame | None:
-        """The kept frame nearest to ``time_ns``, at most two seconds away."""
+        """The kept frame nearest to ``time_ns``, at most two seconds away; None for what is older than
+        all of them: large pictures are not kept long, and the ring still has the right one."""
         frames = list(self.kept)
+        if frames and time_ns < (frames[0].pts or 0) - 1e9 / self.watch.fps:
+            return None
         best = min(frames, key=lambda frame: abs((frame.pts or 0) - time_ns), default=None)
         return best if best is not None and abs((best.pts or 0) - time_ns) <= KEPT_NS else None
 

@@ -190,14 +190,6 @@ async def test_mutated_packets_harm_nobody_else(running, play, scene, make_strea
                 15,
             )
         await heard.until(lambda: host.figures()["yard"].decode_errors > count / 20, 10)
-        print(
-            host.figures(),
-            sent,
-            _status(pid, "VmHWM") / MB,
-            _status(pid, "VmRSS") / MB,
-            theirs / MB,
-            (_status("self", "VmRSS") - ours) / MB,
-        )
         assert host.state().restarts == 0, host.state().reason
         assert host.worker_pid == pid
         assert host.figures()["door"].decode_errors == 0
