@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.base.clock import rfc3339
-from appliance.base.model import Camera, Check
+from appliance.base.model import Camera, Check, User
 from appliance.base.settings import Settings
 from appliance.base.wire import check_json, status_json
 from appliance.store import alerts, cameras, settings
@@ -75,7 +75,7 @@ async def system_status(call: Call) -> web.StreamResponse:
                 for (camera_id, stream), status in sorted(streams.items())
                 if sees(user, camera_id)
             ],
-            "detector": _detector(box),
+            "detector": _detector(box, user),
             "sync": [sync_json(target, figures) for target, _, figures in targets],
             "alerts_active": active,
         }
@@ -95,7 +95,7 @@ def _disk(path: Path) -> dict[str, Any]:
     return {"path": str(path), "total_bytes": usage.total, "free_bytes": usage.free, "error": None}
 
 
-def _detector(box: Box) -> dict[str, Any] | None:
+def _detector(box: Box, user: User) -> dict[str, Any] | None:
     if box.vision is None:
         return None
     state = box.vision.state()
@@ -105,6 +105,11 @@ def _detector(box: Box) -> dict[str, Any] | None:
         "detector": state.detector,
         "reason": state.reason,
         "restarts": state.restarts,
+        "cameras": [
+            {"camera_id": camera_id, "decoder": f.decoder or None, "decode_ms": f.decode_ms}
+            for camera_id, f in sorted(box.vision.figures().items())
+            if sees(user, camera_id)
+        ],
     }
 
 

@@ -96,6 +96,12 @@ class VisionFigures(Protocol):
     @property
     def inference_ms(self) -> float: ...
 
+    @property
+    def decoder(self) -> str: ...
+
+    @property
+    def decode_ms(self) -> float: ...
+
 
 class Vision(Protocol):
     async def still(self, camera_id: str, time_ns: int, box: Box | None) -> bytes:

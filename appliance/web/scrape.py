@@ -52,6 +52,8 @@ def _analysis(box: Box) -> Iterator[Metric]:
     yield gauge("ai_queue_depth", "Frames that wait", label, [(c, f.queue_depth) for c, f in rows])
     yield gauge("ai_fps", "Frames judged per second", label, [(c, f.fps_done) for c, f in rows])
     yield gauge("ai_fps_wanted", "Frames per second asked for", label, [(c, f.fps_wanted) for c, f in rows])
+    costs = [(c, f.decoder.split(" ")[0], f.decode_ms / 1000) for c, f in rows if f.decoder]
+    yield gauge("ai_decode_seconds", "CPU per decoded packet, by the path in use", (*label, "decoder"), costs)
     skipped = [(c, f.skipped) for c, f in rows]
     yield counter("ai_frames_skipped", "Frames that analysis left out", label, skipped)
     up = box.vision is not None and box.vision.state().state == "running"

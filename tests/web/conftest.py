@@ -131,7 +131,7 @@ class PlayedVision:
         return VisionState("running", 0, "motion", "", 0)
 
     def figures(self) -> dict[str, VisionFigures]:
-        return {"gate": VisionFigures(5.0, 5.0, queue_depth=1, skipped=3)}
+        return {"gate": VisionFigures(5.0, 5.0, queue_depth=1, skipped=3, decoder="software", decode_ms=0.4)}
 
 
 class PlayedDesk:

@@ -46,6 +46,9 @@ function showStatus(status) {
   if (status.detector) {
     const { state, detector, reason, since } = status.detector;
     add("Detector", [detector ?? "none", state, reason, state !== "running" && since ? `since ${moment(Date.parse(since))}` : ""].filter(Boolean).join(", "));
+    for (const { camera_id, decoder, decode_ms } of status.detector.cameras ?? []) {
+      if (decoder) add("Decoding", `${camera_id}: ${decoder}, ${decode_ms.toFixed(1)} ms a frame`);
+    }
   }
   const cameras = Object.entries(status.cameras ?? {}).map(([state, count]) => `${count} ${state.replaceAll("_", " ")}`);
   if (cameras.length) add("Cameras", cameras.join(", "));

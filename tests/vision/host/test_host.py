@@ -27,6 +27,7 @@ async def test_packets_of_a_scene_become_tracks(running, play, scene):
         figure = host.figures()["yard"]
         assert figure.fps_done < 7.5  # of the ten that come
         assert figure.latency_ms < 3000
+        assert figure.decoder == "software" and figure.decode_ms > 0
 
 
 async def test_h265_is_watched_too(running, play, scene):
