@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
 
+ON_TOP = ("p010le", "p012le", "p016le")  # little-endian words, their lowest bits empty
+
 
 def plane(frame: av.VideoFrame, number: int) -> Plane:
     """One 8-bit plane, rows x columns, padding cut off. Writable where the frame is ours alone."""
@@ -13,11 +15,14 @@ def plane(frame: av.VideoFrame, number: int) -> Plane:
 
 
 def luma(frame: av.VideoFrame) -> Plane:
-    """The Y plane in 8 bits: a view, except of deeper formats, whose upper bits are copied out."""
-    bits = frame.format.components[0].bits
+    """The Y plane in 8 bits: a view, except of deeper formats of software, whose upper bits are copied
+    out. What hardware gives of deep streams (p010) has them on top, so that their bytes can be seen."""
+    bits, wide = frame.format.components[0].bits, frame.planes[0].width
     if bits <= 8:
         return plane(frame, 0)
-    words = rows(frame, 0).view(np.uint16)[:, : frame.planes[0].width]
+    if frame.format.name.startswith(ON_TOP):
+        return rows(frame, 0)[:, 1 : 2 * wide : 2]
+    words = rows(frame, 0).view(np.uint16)[:, :wide]
     return (words >> (bits - 8)).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ from appliance.vision.decoding import probe
 from appliance.vision.decoding.camera import CameraDecoder
 from appliance.vision.decoding.decoder import Software
 from appliance.vision.decoding.paths import OPENERS, Measured, choose
-from appliance.vision.decoding.planes import luma, rows
+from appliance.vision.decoding.planes import luma
 
 
 class Card:
@@ -206,11 +206,3 @@ def test_each_path_is_surveyed_in_a_child_and_hanging_ones_are_left(monkeypatch)
     assert [m.reason for m in late] == ["gave no answer within 0 s"] * 2
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert [m.reason for m in probe.survey(["vaapi"], 5.0)] == ["the probe ended with 1"] * 2
-
-
-def test_rows_show_the_padding_that_planes_hide():
-    import av
-
-    frame = av.VideoFrame(98, 64, "nv12")
-    assert rows(frame, 0).shape == (64, frame.planes[0].line_size)
-    assert luma(frame).shape == (64, 98)
