@@ -78,6 +78,7 @@ class VisionHost:
         self._choice = Choice(clock, detector_choice, backend, on_activation)
         self._models_dirs = (models_dir, *asset_dirs)
         self._threads = threads
+        self._decoder = "auto"
         self._feeds: dict[str, Feed] = {}
         self._watches: dict[str, Watch] = {}
         self._weights: dict[str, float] = {}
@@ -256,7 +257,7 @@ class VisionHost:
         name, backend = self._choice.now
         try:
             await session.start(
-                Hello(epoch, name, tuple(map(str, self._models_dirs)), self._threads, backend)
+                Hello(epoch, name, tuple(map(str, self._models_dirs)), self._threads, backend, self._decoder)
             )
             self._session = session
             for camera_id, watch in self._watches.items():
@@ -266,6 +267,8 @@ class VisionHost:
             return f"{type(error).__name__}: {error}"
         finally:
             self._session = None
+            if session.decoder_hung:  # a driver did, most likely: it would again
+                self._decoder = "software"
             await session.end()
 
     def _idle(self) -> bool:

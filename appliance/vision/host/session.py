@@ -56,6 +56,7 @@ class Session:
         on_memory: Callable[[str, bytes], None],
         on_trial: Callable[[Trial], None],
     ) -> None:
+        self.decoder_hung = False
         self._clock = clock
         self._on_points, self._on_ready, self._on_metrics = on_points, on_ready, on_metrics
         self._on_memory, self._on_trial = on_memory, on_trial
@@ -212,6 +213,7 @@ class Session:
             self._stuck = f"the detector has been at one picture for {beat.detect_busy_s:.0f} s"
         for camera_id, lane in beat.lanes.items():
             if lane.busy_s > DECODE_TIMEOUT_S:
+                self.decoder_hung = True
                 self._stuck = f"the decoder of {camera_id} has been at one packet for {lane.busy_s:.0f} s"
         now_ns = self._clock.monotonic_ns()
         for camera_id, lane in beat.lanes.items():

@@ -111,9 +111,7 @@ class Worker:
                 self._models.use(order)
 
     def _open(self, order: Open, connection: socket.socket) -> None:
-        lane = Lane(
-            order.watch, connection, self._batcher, self._next_id, self._send, self._paths
-        )
+        lane = Lane(order.watch, connection, self._batcher, self._next_id, self._send, self._paths)
         lane.tracker.resume(order.memory, order.seeds)
         with self._judging:
             self._lanes[order.watch.camera_id] = self._judges[order.watch.camera_id] = lane

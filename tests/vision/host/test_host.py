@@ -9,6 +9,8 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box
+from appliance.vision.host import session
+from appliance.vision.host.session import Session
 
 
 def moving(heard, since):
@@ -130,3 +132,24 @@ async def test_a_missing_model_falls_back_to_motion_and_says_so(running):
         await heard.until(lambda: host.state().state == "running", 10)
         assert host.state().detector == "motion"
         assert "deimv2-femto" in host.state().reason
+
+
+async def test_after_a_decoder_that_hung_the_next_worker_decodes_in_software(
+    running, play, scene, monkeypatch
+):
+    asked, start = [], Session.start
+
+    async def noted(self, hello):
+        asked.append(hello.decoder)
+        await start(self, hello)
+
+    monkeypatch.setattr(Session, "start", noted)
+    monkeypatch.setattr(session, "DECODE_TIMEOUT_S", -1.0)  # any packet takes longer
+    async with running("yard") as (host, heard):
+        play(scene(), host.tap("yard"))
+        await heard.until(lambda: host.state().restarts >= 1, 10)
+        assert "the decoder of yard" in host.state().reason
+        monkeypatch.setattr(session, "DECODE_TIMEOUT_S", 5.0)
+        again = time.monotonic()
+        await heard.until(moving(heard, again), 15)
+    assert asked[:2] == ["auto", "software"]
