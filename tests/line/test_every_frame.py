@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import time
@@ -146,23 +145,13 @@ WATCH_S = 30.0
 
 
 @pytest.fixture(scope="session")
-def data() -> Path:
-    """The folder with footage and models."""
-    named = [Path(part) for part in os.environ.get("APPLIANCE_ASSETS_PATH", "").split(os.pathsep) if part]
-    for path in [*named, Path(__file__).resolve().parents[3] / "shared" / "data"]:
-        if (path / "footage/one-by-one-person-detection.mp4").is_file() and (path / "models").is_dir():
-            return path
-    pytest.skip("no footage and models: set APPLIANCE_ASSETS_PATH")
-
-
-@pytest.fixture(scope="session")
-def hall(data, tmp_path_factory) -> Callable[[float, float], Path]:
+def hall(shared_data, tmp_path_factory) -> Callable[[float, float], Path]:
     """A part of real footage as a sub stream: 640x360 at 10 fps."""
 
     def make(from_s: float, to_s: float) -> Path:
         path = tmp_path_factory.mktemp("hall") / f"{from_s}.mp4"
         source = ["-ss", str(from_s), "-to", str(to_s)]
-        source += ["-i", str(data / "footage/one-by-one-person-detection.mp4")]
+        source += ["-i", str(shared_data / "footage/one-by-one-person-detection.mp4")]
         code = ["-an", "-vf", f"scale=640:360,fps={SUB_FPS}", "-c:v", "libx264", "-preset", "ultrafast"]
         code += ["-bf", "0", "-g", str(2 * SUB_FPS), "-b:v", "500k", str(path)]
         subprocess.run(["ffmpeg", "-v", "error", *source, *code], check=True)
@@ -188,7 +177,9 @@ async def served(box, ids: list[str], seconds_: float) -> dict[str, float]:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("busy", "fps"), [(3, 5.0), (16, 10.0)], ids=["three-busy", "threefold-overload"])
-async def test_sixteen_cameras_recorded_and_analysed(box, gst, film, hall, digests, tools, data, busy, fps):
+async def test_sixteen_cameras_recorded_and_analysed(
+    box, gst, film, hall, digests, tools, shared_data, busy, fps
+):
     """16 x 1080p15 are recorded, their subs of 640x360 are recorded and analysed, on this machine."""
     names = [f"cam{number}" for number in range(16)]
     async with (
@@ -196,7 +187,7 @@ async def test_sixteen_cameras_recorded_and_analysed(box, gst, film, hall, diges
         gst(hall(5.0, 9.0), "--mounts", "16", "--fps", str(SUB_FPS)) as lively,
         gst(hall(0.0, 4.0), "--mounts", "16", "--fps", str(SUB_FPS)) as empty,
     ):
-        await box.start("--detector", "deimv2-femto", APPLIANCE_ASSETS_PATH=str(data))
+        await box.start("--detector", "deimv2-femto", APPLIANCE_ASSETS_PATH=str(shared_data))
         detect = {"enabled": True, "fps": fps, "stream": "sub"}
         ids = []
         for number, name in enumerate(names):
