@@ -68,6 +68,7 @@ class SimulatorChild:
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": _python_path()},
             limit=_LINE_BYTES,
+            process_group=0,  # its own: Ctrl-C is for whoever started us, who then closes it
         )
         assert process.stdin is not None and process.stdout is not None
         first = {"cameras": [format_spec(spec) for spec in self._specs.values()]}

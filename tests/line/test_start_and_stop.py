@@ -1,6 +1,9 @@
-"""How a box begins and ends: on a full disk, under load, after a kill, and beside another one."""
+"""How a box begins and ends: on a full disk, after a kill, at Ctrl-C, and beside another one."""
 
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +82,61 @@ async def test_a_killed_box_records_again_at_once_and_sigterm_loses_nothing(box,
     assert box.check().returncode == 0
     # The better of two: one start may fall into somebody else's work on this machine.
     assert min(starts) <= START_S, starts
+
+
+def session(leader: int) -> set[int]:
+    """The living processes of a session: a child may leave the group of its parent, but not this."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, _, _, number = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended while we looked
+            if int(number) == leader and state != "Z":
+                found.add(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Ready, and alone in a session and a process group, as a terminal starts it."""
+    run = [sys.executable, "-m", "appliance", "demo", "--port", "0", "--cameras", "1", "--json"]
+    with (tmp_path / "demo.log").open("wb") as log:
+        made = subprocess.Popen(
+            [*run, "--detector", "motion", "--data", str(tmp_path / "data")],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    assert made.stdout is not None and b'"ready": true' in made.stdout.readline()
+    yield made
+    for pid in session(made.pid):
+        os.kill(pid, signal.SIGKILL)
+    made.stdout.close()
+    made.wait()
+
+
+async def test_ctrl_c_is_for_the_daemon_alone_and_leaves_nothing_running(demo, tmp_path):
+    children = session(demo.pid) - {demo.pid}
+    assert len(children) == 2  # the simulator and the vision worker
+    assert all(os.getpgid(child) == child for child in children)  # also while they are still importing
+    os.kill(demo.pid, signal.SIGSTOP)  # or it would end them before they can complain
+    os.killpg(demo.pid, signal.SIGINT)
+    time.sleep(1.0)
+    assert session(demo.pid) == {demo.pid, *children}
+    os.kill(demo.pid, signal.SIGCONT)
+    assert demo.wait(STOP_S) == 0
+    assert session(demo.pid) == set()
+    said = (tmp_path / "demo.log").read_text()
+    assert "Traceback" not in said and "KeyboardInterrupt" not in said, said
+
+
+async def test_no_child_outlives_a_killed_daemon(demo, tools):
+    assert len(session(demo.pid)) == 3
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait(STOP_S)
+    await tools.until(lambda: not session(demo.pid), STOP_S, "an orphan")
 
 
 async def test_one_box_per_data_directory(box, scene):

@@ -11,6 +11,8 @@ from pathlib import Path
 _PASSED = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "VIRTUAL_ENV")
 _PASSED_BEGINNINGS = ("LC_", "CUDA_", "NVIDIA_")
 _ROOT = Path(__file__).resolve().parents[2]  # where ``appliance`` is imported from
+# Ctrl-C goes to the terminal's whole process group, and is for the daemon alone: it ends us in order.
+OF_ITS_OWN = 0
 
 
 def environment() -> dict[str, str]:
@@ -38,6 +40,7 @@ async def start_worker(control_fd: int) -> Process:
         stdout=DEVNULL,
         pass_fds=(control_fd,),
         env=environment(),
+        process_group=OF_ITS_OWN,
     )
 
 
@@ -60,4 +63,5 @@ async def start_still() -> Process:
         stdout=PIPE,
         stderr=PIPE,
         env=environment(),
+        process_group=OF_ITS_OWN,
     )
