@@ -58,7 +58,7 @@ async def supervise(
         try:
             await run_once()
             back_off.reset()
-        except Exception as error:
+        except Exception as error:  # that no failure of a part ends it is what we are for
             if clock.monotonic_ns() - began_ns > healthy_after_s * SECOND_NS:
                 back_off.reset()
             text = f"{type(error).__name__}: {error}"

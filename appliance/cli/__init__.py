@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `appliance events | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:
+    except Exception as error:  # people get a sentence of any fault; dev mode shows where it broke
         if sys.flags.dev_mode:
             raise
         text = f"{type(error).__name__}: {error}"

@@ -126,7 +126,7 @@ class Assets:
             path, failed = None, None
             try:
                 path = self.find(asset) or self.download(asset, progress, stop)
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is raised where somebody waits for us
                 failed = error
             try:
                 loop.call_soon_threadsafe(settle, path, failed)

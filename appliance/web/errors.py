@@ -96,7 +96,7 @@ async def answer_errors(
         return await _answer(request, _from_http(error))
     except (asyncio.CancelledError, ConnectionError):
         raise
-    except Exception as error:
+    except Exception as error:  # a fault of ours in any handler; who asked still gets our shape
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # of a static file
             return await _answer(request, _from_http(web.HTTPNotFound()))
         log.exception("%s %s failed", request.method, request.path[:LONGEST_PATH])

@@ -248,7 +248,7 @@ class StreamThread:
             return None
         try:
             made = _Run(self.spec, source, sets, key, now_ns, self._recording.end_ns)
-        except Exception as error:
+        except Exception as error:  # sets that make no sense raise anything; the run that is goes on
             log.warning("%s", error, extra={"camera": self.spec.camera_id})
             return run
         self._end_run("no_video")

@@ -240,7 +240,7 @@ def open_camera(
         raise fault_from(error, _SILENT) from None
     try:
         return _begin(connection, address, until)
-    except BaseException:
+    except BaseException:  # whatever is wrong with the dialogue, the connection is ours to close
         connection.close()
         raise
 

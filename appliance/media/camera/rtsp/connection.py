@@ -56,7 +56,7 @@ class Connection:
                 plug = secure
                 check_peer(secure.getpeercert(binary_form=True) or b"")
             return cls(plug)
-        except BaseException:
+        except BaseException:  # TLS, ``check_peer`` or an interrupt: nobody else knows of the socket yet
             plug.close()
             raise
 
