@@ -41,12 +41,11 @@ def _groups(candidates: Iterable[Candidate]) -> Iterable[list[Candidate]]:
     for candidate in candidates:
         row, column, _ = candidate
         a, b = of_row.get(row), of_column.get(column)
-        if a is None and b is None:
-            group: list[Candidate] = []
+        group = a or b  # a group that is known is never empty
+        if group is None:
+            group = []
             groups[id(group)] = group
-        elif a is None or b is None or a is b:
-            group = b if a is None else a  # type: ignore[assignment]
-        else:
+        elif a and b and a is not b:
             group, other = (a, b) if len(a) >= len(b) else (b, a)
             del groups[id(other)]
             group += other

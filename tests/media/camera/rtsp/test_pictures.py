@@ -61,13 +61,14 @@ class Camera:
         self.h264 = codec == "h264"
         self.marks, self.mtu, self.dressed = marks, mtu, dressed
         self.random = random.Random(seed)
+        self.chance = self.random.random
         self.sequence = self.random.choice((0, 7, 65_530))
         self.packets: list[bytes] = []
 
     def picture(self, units: list[Unit], stamp: int) -> None:
         at = 0
         while at < len(units):
-            together = self._together(units[at:]) if self.random.random() < 0.5 else 1
+            together = self._together(units[at:]) if self.chance() < 0.5 else 1
             group = units[at : at + together]
             at += together
             is_last = at == len(units)
@@ -108,7 +109,7 @@ class Camera:
         kind = data[0] & 0x1F if self.h264 else data[0] >> 1 & 0x3F
         out, at = [], skip
         while at < len(data):
-            size = self.mtu if self.random.random() < 0.9 else self.random.randint(1, self.mtu)
+            size = self.mtu if self.chance() < 0.9 else self.random.randint(1, self.mtu)
             flags = (0x80 if at == skip else 0) | (0x40 if at + size >= len(data) else 0)
             out.append(head + bytes((kind | flags,)) + data[at : at + size])
             at += size
@@ -116,7 +117,7 @@ class Camera:
 
     def _rtp(self, payload: bytes, stamp: int, *, marker: bool) -> None:
         first, extras, padding = 0x80, b"", b""
-        if self.dressed and self.random.random() < 0.3:
+        if self.dressed and self.chance() < 0.3:
             sources, words, padded = (self.random.randrange(4) for _ in range(3))
             first |= sources | 0x10 | (0x20 if padded else 0)
             extras = bytes(4 * sources) + struct.pack(">HH", 0xBEDE, words) + bytes(4 * words)
@@ -249,7 +250,7 @@ def test_a_foreign_packetiser(new_peer, film_hevc, film, codec) -> None:
 def whole(codec: str, groups: list[tuple[list[str], int]], marks: str = "right") -> Camera:
     """Pictures of small units, each in a packet of its own."""
     camera = Camera(codec, marks, 1400, 0, dressed=False)
-    camera.random.random = lambda: 1.0  # type: ignore[method-assign]
+    camera.chance = lambda: 1.0
     for number, (names, stamp) in enumerate(groups):
         camera.picture([unit(codec, name, 9, number * 10 + n) for n, name in enumerate(names)], stamp)
     return camera
