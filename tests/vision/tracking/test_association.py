@@ -1,52 +1,9 @@
 """Who is who: appearance, classes and the order in which tracks choose."""
 
-from itertools import count
-
 import numpy as np
 import pytest
 
-from appliance.vision.detectors import Detections, ordered
-from appliance.vision.tracking.tracker import Tracker
-
-LABELS = ("person", "car", "truck", "chair")
-START_NS = 1_768_919_400 * 10**9
-
-
-def found(*rows):
-    """(x1, y1, x2, y2, score, class)"""
-    table = np.array(rows, np.float32).reshape(-1, 6)
-    return ordered(table[:, :4], table[:, 4], table[:, 5].astype(np.int32))
-
-
-def person(x, y=0.3, score=0.8, width=0.1, height=0.4):
-    return (x, y, x + width, y + height, score, 0)
-
-
-def car(x, y=0.5, score=0.8, label=1):
-    return (x, y, x + 0.3, y + 0.2, score, label)
-
-
-class Watcher:
-    """A tracker that is shown one frame after the other."""
-
-    def __init__(self, step_s=0.2, **options):
-        numbers = count(1)
-        self.tracker = Tracker("yard", lambda: f"t{next(numbers)}", 0.4, **options)
-        self.step_ns = round(step_s * 1e9)
-        self.time_ns = START_NS
-        self.points = []
-
-    def see(self, *rows, motion=None):
-        points = self.tracker.update(self.time_ns, found(*rows), LABELS, motion)
-        self.time_ns += self.step_ns
-        self.points += points
-        return [point for point in points if point.phase == "update"]
-
-    def ids(self):
-        return {point.track_id for point in self.points}
-
-    def wait(self, seconds):
-        self.time_ns += round(seconds * 1e9)
+from appliance.vision.detectors import Detections
 
 
 class Coats:
@@ -79,11 +36,11 @@ class Coats:
         del self.of[number]
 
 
-def test_appearance_decides_where_boxes_cannot():
+def test_appearance_decides_where_boxes_cannot(watching, person):
     """Two in one place look away from each other and come back swapped."""
 
     def swapped(**options):
-        watcher = Watcher(0.2, **options)
+        watcher = watching(0.2, **options)
         for _ in range(4):
             watcher.see(person(0.40, score=0.81), person(0.44, score=0.82))
         watcher.see(person(0.40, score=0.82), person(0.44, score=0.81))
@@ -94,16 +51,16 @@ def test_appearance_decides_where_boxes_cannot():
     assert by_boxes["t1"] == pytest.approx(by_coats["t2"]) and by_boxes["t2"] == pytest.approx(by_coats["t1"])
 
 
-def test_appearance_is_told_who_has_ended():
+def test_appearance_is_told_who_has_ended(watching, person):
     coats = Coats()
-    watcher = Watcher(0.2, appearance=coats)
+    watcher = watching(0.2, appearance=coats)
     watcher.see(person(0.3), person(0.6, score=0.5))
     watcher.tracker.finish()
     assert len(coats.forgotten) == 2 and not coats.of
 
 
-def test_the_confirmed_choose_before_who_began_a_moment_ago():
-    watcher = Watcher(0.2)
+def test_the_confirmed_choose_before_who_began_a_moment_ago(watching, person):
+    watcher = watching(0.2)
     for _ in range(3):
         watcher.see(person(0.30))
     watcher.see(person(0.30), person(0.36, score=0.5))
@@ -111,24 +68,24 @@ def test_the_confirmed_choose_before_who_began_a_moment_ago():
     assert (point.track_id, point.bbox.x) == ("t1", pytest.approx(0.34))
 
 
-def test_a_fresh_track_goes_before_one_that_was_lost():
+def test_a_fresh_track_goes_before_one_that_was_lost(watching, person):
     # The gate of the lost one has grown so wide that its boxes overlap more.
-    watcher = Watcher(0.1)
+    watcher = watching(0.1)
     for number in range(20):
         watcher.see(*[person(0.30)] * (number < 5), *[person(0.36)] * (number >= 3))
     (point,) = watcher.see(person(0.335))
     assert point.track_id == "t2"
 
 
-def test_who_starts_to_walk_between_two_rare_looks_is_the_same():
-    watcher = Watcher(0.5)
+def test_who_starts_to_walk_between_two_rare_looks_is_the_same(watching, person):
+    watcher = watching(0.5)
     for x in (0.3, 0.3, 0.3, 0.3, 0.5):
         watcher.see(person(x))
     assert watcher.ids() == {"t1"}
 
 
-def test_classes_tell_two_apart_who_trade_places():
-    watcher = Watcher(0.2)
+def test_classes_tell_two_apart_who_trade_places(watching, car):
+    watcher = watching(0.2)
     for _ in range(4):
         watcher.see(car(0.30, label=1), car(0.36, label=2))
     watcher.see(car(0.34, label=1), car(0.32, label=2))
@@ -137,16 +94,16 @@ def test_classes_tell_two_apart_who_trade_places():
     assert last == {"t1": pytest.approx(0.34), "t2": pytest.approx(0.32)}
 
 
-def test_a_chair_beside_a_missed_person_is_a_chair():
-    watcher = Watcher(0.2)
+def test_a_chair_beside_a_missed_person_is_a_chair(watching):
+    watcher = watching(0.2)
     for _ in range(4):
         watcher.see((0.5, 0.3, 0.6, 0.7, 0.8, 0))
     watcher.see((0.53, 0.32, 0.66, 0.7, 0.8, 3))
     assert {(p.track_id, p.class_name) for p in watcher.points} == {("t1", "person"), ("t2", "chair")}
 
 
-def test_a_part_of_a_car_that_was_called_a_truck_is_no_second_car():
-    watcher = Watcher(0.2)
+def test_a_part_of_a_car_that_was_called_a_truck_is_no_second_car(watching, car):
+    watcher = watching(0.2)
     for _ in range(6):
         watcher.see(car(0.3))
     watcher.see(car(0.3, label=2), (0.3, 0.5, 0.6, 0.6, 0.75, 1))

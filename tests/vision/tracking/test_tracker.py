@@ -4,12 +4,13 @@ from collections import Counter
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.base.model import Box, TrackPoint
 from appliance.vision.boxes import iou
-from appliance.vision.detectors import Detections, ordered
+from appliance.vision.detectors import Detections
 from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking.assignment import assign
 from appliance.vision.tracking.tracker import Tracker
@@ -19,23 +20,15 @@ STEP_NS = 200_000_000
 STILL = Motion(np.zeros((54, 96), np.bool_), np.zeros((54, 96), np.bool_))
 
 
-def found(*rows):
-    """(x1, y1, x2, y2, score, class)"""
-    table = np.array([row[:4] for row in rows], np.float32).reshape(-1, 4)
-    return ordered(
-        table, np.array([row[4] for row in rows], np.float32), np.array([row[5] for row in rows], np.int32)
-    )
+@pytest.fixture(scope="session")
+def walk(found):
+    def see(tracker, frames, start_ns=10**18, motion=None, step_ns=STEP_NS):
+        points = []
+        for number, rows in enumerate(frames):
+            points += tracker.update(start_ns + number * step_ns, found(*rows), LABELS, motion)
+        return points
 
-
-def person(x, y=0.3, score=0.8):
-    return (x, y, x + 0.1, y + 0.4, score, 0)
-
-
-def walk(tracker, frames, start_ns=10**18, motion=None, step_ns=STEP_NS):
-    points = []
-    for number, rows in enumerate(frames):
-        points += tracker.update(start_ns + number * step_ns, found(*rows), LABELS, motion)
-    return points
+    return see
 
 
 boxes = st.tuples(
@@ -50,7 +43,7 @@ boxes = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(boxes, max_size=6), max_size=25))
-def test_laws(frames):
+def test_laws(walk, frames):
     numbers = iter(range(10**6))
     tracker = Tracker("yard", lambda: f"t{next(numbers)}", 0.4)
     points = walk(tracker, frames)
@@ -72,42 +65,42 @@ def test_laws(frames):
         assert times <= max(Counter(row[:4] for row in rows).values())
 
 
-def test_a_walk_is_one_track(ids):
+def test_a_walk_is_one_track(walk, person, ids):
     points = walk(Tracker("yard", ids, 0.4), [[person(0.05 + 0.04 * n)] for n in range(20)])
     assert {p.track_id for p in points} == {"t-1"}
     assert points[0].phase == "start" and points[0].time_ns == 10**18
 
 
-def test_one_weak_box_is_no_track_and_two_that_moved_are(ids):
+def test_one_weak_box_is_no_track_and_two_that_moved_are(walk, person, ids):
     assert walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], []]) == []
     points = walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.5)], [person(0.42, score=0.5)]])
     assert [p.phase for p in points] == ["start", "update"]
     assert points[0].time_ns < points[1].time_ns
 
 
-def test_furniture_that_half_looks_like_something_is_no_track(ids):
+def test_furniture_that_half_looks_like_something_is_no_track(walk, ids):
     tracker = Tracker("yard", ids, 0.4)
     assert walk(tracker, [[(0.5, 0.6, 0.63, 0.77, 0.55, 2)]] * 100, motion=STILL) == []
     assert not tracker.unsure  # and it does not cost a look in every frame
 
 
-def test_who_stands_there_from_the_beginning_is_a_track_in_time(ids):
+def test_who_stands_there_from_the_beginning_is_a_track_in_time(walk, person, ids):
     points = walk(Tracker("yard", ids, 0.4), [[person(0.5, score=0.65)]] * 12, motion=STILL)
     assert points[0].phase == "start"
 
 
-def test_a_sure_box_starts_at_once(ids):
+def test_a_sure_box_starts_at_once(walk, person, ids):
     assert [p.phase for p in walk(Tracker("yard", ids, 0.4), [[person(0.3, score=0.9)]])] == ["start"]
 
 
-def test_weak_boxes_carry_a_track_on_and_begin_none(ids):
+def test_weak_boxes_carry_a_track_on_and_begin_none(walk, person, ids):
     frames = [[person(0.3)]] * 3 + [[person(0.3, score=0.15), person(0.7, score=0.3)]] * 20
     points = walk(Tracker("yard", ids, 0.4), frames)
     assert {p.track_id for p in points} == {"t-1"}
     assert points[-1].time_ns == 10**18 + 22 * STEP_NS
 
 
-def test_two_people_who_cross_keep_their_identity(ids):
+def test_two_people_who_cross_keep_their_identity(walk, person, ids):
     frames = [[person(0.1 + 0.03 * n, 0.3), person(0.7 - 0.03 * n, 0.38)] for n in range(20)]
     points = walk(Tracker("yard", ids, 0.4), frames)
     assert {p.track_id for p in points} == {"t-1", "t-2"}
@@ -115,7 +108,7 @@ def test_two_people_who_cross_keep_their_identity(ids):
         assert len({round(p.bbox.y, 2) for p in points if p.track_id == track_id}) == 1
 
 
-def test_who_stands_still_outlives_ten_seconds_without_a_detection(ids):
+def test_who_stands_still_outlives_ten_seconds_without_a_detection(walk, person, ids):
     tracker = Tracker("yard", ids, 0.4)
     walk(tracker, [[person(0.5)]] * 20, motion=STILL)
     missed = walk(tracker, [[]] * 50, 10**18 + 20 * STEP_NS, STILL)
@@ -124,7 +117,7 @@ def test_who_stands_still_outlives_ten_seconds_without_a_detection(ids):
     assert [(p.track_id, p.phase, p.stationary) for p in back] == [("t-1", "update", True)]
 
 
-def test_who_was_seen_to_move_away_ends_in_seconds_and_is_not_the_next_one(ids):
+def test_who_was_seen_to_move_away_ends_in_seconds_and_is_not_the_next_one(walk, person, ids):
     tracker = Tracker("yard", ids, 0.4)
     walk(tracker, [[person(0.5)]] * 20, motion=STILL)
     moving = np.zeros((54, 96), np.bool_)
@@ -136,13 +129,13 @@ def test_who_was_seen_to_move_away_ends_in_seconds_and_is_not_the_next_one(ids):
     assert {p.track_id for p in again} == {"t-2"}
 
 
-def test_a_person_does_not_become_the_chair(ids):
+def test_a_person_does_not_become_the_chair(walk, person, ids):
     tracker = Tracker("yard", ids, 0.4)
     points = walk(tracker, [[person(0.5)]] * 5 + [[(0.5, 0.5, 0.6, 0.7, 0.6, 2)]] * 3)
     assert {p.class_name for p in points if p.track_id == "t-1"} == {"person"}
 
 
-def test_a_class_is_voted_for(ids):
+def test_a_class_is_voted_for(walk, ids):
     frames = (
         [[(0.2, 0.2, 0.5, 0.4, 0.8, 1)]] * 4
         + [[(0.2, 0.2, 0.5, 0.4, 0.5, 2)]]
@@ -152,12 +145,12 @@ def test_a_class_is_voted_for(ids):
     assert {(p.track_id, p.class_name) for p in points} == {("t-1", "car")}
 
 
-def test_twins_on_one_thing_are_one_track(ids):
+def test_twins_on_one_thing_are_one_track(walk, person, ids):
     frames = [[person(0.5), (0.5, 0.32, 0.6, 0.69, 0.7, 0), (0.5, 0.3, 0.6, 0.7, 0.6, 2)]] * 5
     assert {p.track_id for p in walk(Tracker("yard", ids, 0.4), frames)} == {"t-1"}
 
 
-def test_seeds_go_on_under_their_id_or_end(ids):
+def test_seeds_go_on_under_their_id_or_end(walk, person, ids):
     def seeded():
         tracker = Tracker("yard", ids, 0.4)
         box = Box(0.5, 0.3, 0.1, 0.4)
@@ -200,7 +193,7 @@ def test_iou_of_known_boxes():
     assert np.allclose(iou(a, b), [[1 / 7, 1, 0]])
 
 
-def test_tentative_tracks_are_forgotten_one_by_one(ids):
+def test_tentative_tracks_are_forgotten_one_by_one(walk, person, ids):
     """Several at once, of which some are seen again."""
     weak = [person(0.1, score=0.5), person(0.4, score=0.5), person(0.7, score=0.5)]
     frames = [weak, [], [weak[1]], [], [], [], [], [], [], []]

@@ -1,5 +1,6 @@
 """What the tracker owes whatever it is shown: laws, and the situations in which identities get lost."""
 
+import zlib
 from itertools import count
 
 import msgspec
@@ -8,59 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.vision.detectors import ordered
 from appliance.vision.looking.gate import Motion
 from appliance.vision.tracking.association import Cuts
-from appliance.vision.tracking.tracker import Tracker
 
-LABELS = ("person", "car", "truck", "chair")
-START_NS = 1_768_919_400 * 10**9
 NOTHING_MOVES = Motion(np.zeros((54, 96), np.bool_), np.zeros((54, 96), np.bool_))
 NEW_SCENE = Motion(np.zeros((54, 96), np.bool_), np.zeros((54, 96), np.bool_), new_scene=True)
 FAST = settings(max_examples=50, deadline=None)
-
-
-def found(*rows):
-    """(x1, y1, x2, y2, score, class)"""
-    table = np.array(rows, np.float32).reshape(-1, 6)
-    return ordered(table[:, :4], table[:, 4], table[:, 5].astype(np.int32))
-
-
-def person(x, y=0.3, score=0.8, width=0.1, height=0.4):
-    return (x, y, x + width, y + height, score, 0)
-
-
-def car(x, y=0.5, score=0.8, label=1):
-    return (x, y, x + 0.3, y + 0.2, score, label)
 
 
 def moving(x1, y1, x2, y2):
     cells = np.zeros((54, 96), np.bool_)
     cells[int(y1 * 54) : int(y2 * 54), int(x1 * 96) : int(x2 * 96)] = True
     return Motion(cells, cells)
-
-
-class Watcher:
-    """A tracker that is shown one frame after the other."""
-
-    def __init__(self, step_s=0.2, **options):
-        numbers = count(1)
-        self.tracker = Tracker("yard", lambda: f"t{next(numbers)}", 0.4, **options)
-        self.step_ns = round(step_s * 1e9)
-        self.time_ns = START_NS
-        self.points = []
-
-    def see(self, *rows, motion=None):
-        points = self.tracker.update(self.time_ns, found(*rows), LABELS, motion)
-        self.time_ns += self.step_ns
-        self.points += points
-        return [point for point in points if point.phase == "update"]
-
-    def ids(self):
-        return {point.track_id for point in self.points}
-
-    def wait(self, seconds):
-        self.time_ns += round(seconds * 1e9)
 
 
 def box_of(numbers):
@@ -89,8 +49,8 @@ frames = st.lists(
 
 @FAST
 @given(frames)
-def test_no_two_live_tracks_share_an_id_and_no_id_comes_back(shown):
-    watcher, live, ended = Watcher(), set(), set()
+def test_no_two_live_tracks_share_an_id_and_no_id_comes_back(watching, shown):
+    watcher, live, ended = watching(), set(), set()
     for rows in shown:
         updates = watcher.see(*rows)
         assert len({point.track_id for point in updates}) == len(updates)
@@ -109,9 +69,9 @@ crowds = st.lists(st.lists(cells, max_size=8, unique_by=lambda c: c[:2]), min_si
 
 @FAST
 @given(crowds, st.randoms(use_true_random=False))
-def test_the_order_of_detections_changes_nothing(shown, random):
+def test_the_order_of_detections_changes_nothing(watching, person, shown, random):
     """Equal scores, so that nothing sorts them; who is who is told by where each began."""
-    one, other = Watcher(), Watcher()
+    one, other = watching(), watching()
     for crowd in shown:
         rows = [person(0.2 * column + x, 0.33 * row + y, 0.8, 0.1, 0.2) for column, row, x, y in crowd]
         one.see(*rows)
@@ -126,8 +86,8 @@ def test_the_order_of_detections_changes_nothing(shown, random):
 
 @FAST
 @given(frames, st.integers(0, 10**17))
-def test_the_time_of_day_changes_nothing(shown, later_ns):
-    one, other = Watcher(), Watcher()
+def test_the_time_of_day_changes_nothing(watching, shown, later_ns):
+    one, other = watching(), watching()
     other.time_ns += later_ns
     for rows in shown:
         one.see(*rows)
@@ -138,9 +98,9 @@ def test_the_time_of_day_changes_nothing(shown, later_ns):
 
 @FAST
 @given(frames)
-def test_the_size_of_the_picture_changes_nothing(shown):
+def test_the_size_of_the_picture_changes_nothing(watching, shown):
     """Half as large, in a corner: a power of two, so that not even rounding differs."""
-    one, other = Watcher(), Watcher()
+    one, other = watching(), watching()
     for rows in shown:
         one.see(*rows)
         other.see(*[(*(corner / 2 for corner in row[:4]), *row[4:]) for row in rows])
@@ -150,9 +110,9 @@ def test_the_size_of_the_picture_changes_nothing(shown):
 
 @FAST
 @given(st.floats(1.0, 15.0), st.floats(-0.9, 0.9), st.floats(0.7, 1.0))
-def test_a_walk_is_one_track_at_any_rate_of_looks(rate, speed, score):
+def test_a_walk_is_one_track_at_any_rate_of_looks(watching, person, rate, speed, score):
     """Up to 0.9 heights a second, sideways: gates are a matter of seconds, not of frames."""
-    watcher = Watcher(1 / rate)
+    watcher = watching(1 / rate)
     for number in range(int(3 * rate)):
         x = 0.45 + speed * 0.12 * number / rate
         watcher.see(person(x, width=0.05, height=0.12, score=score))
@@ -161,8 +121,8 @@ def test_a_walk_is_one_track_at_any_rate_of_looks(rate, speed, score):
 
 @FAST
 @given(st.lists(st.floats(0.2, 2.2), min_size=1, max_size=6), st.floats(0.0, 0.01))
-def test_what_stands_keeps_its_id_through_gaps_below_the_memory(gaps_s, jitter):
-    watcher = Watcher(0.1)
+def test_what_stands_keeps_its_id_through_gaps_below_the_memory(watching, car, gaps_s, jitter):
+    watcher = watching(0.1)
     for gap_s in gaps_s:
         for side in (1, -1, 1):
             watcher.see(car(0.3 + side * jitter))
@@ -172,8 +132,8 @@ def test_what_stands_keeps_its_id_through_gaps_below_the_memory(gaps_s, jitter):
     assert watcher.ids() == {"t1"}
 
 
-def test_beyond_the_memory_it_has_ended():
-    watcher = Watcher(0.1)
+def test_beyond_the_memory_it_has_ended(watching, car):
+    watcher = watching(0.1)
     for rows in [[car(0.3)]] * 5 + [[]] * 27 + [[car(0.3)]] * 2:
         watcher.see(*rows)
     assert [p.track_id for p in watcher.points if p.phase == "end"] == ["t1"]
@@ -185,8 +145,8 @@ def test_beyond_the_memory_it_has_ended():
 
 @FAST
 @given(frames, frames)
-def test_a_saved_tracker_goes_on_as_if_nothing_had_happened(before, after):
-    one, other = Watcher(), Watcher()
+def test_a_saved_tracker_goes_on_as_if_nothing_had_happened(watching, before, after):
+    one, other = watching(), watching()
     for rows in before:
         one.see(*rows)
     assert other.tracker.restore(one.tracker.save())
@@ -199,15 +159,19 @@ def test_a_saved_tracker_goes_on_as_if_nothing_had_happened(before, after):
     assert other.tracker.finish() == one.tracker.finish()
 
 
-def parked():
-    watcher = Watcher()
-    for _ in range(25):
-        watcher.see(car(0.3), person(0.05), motion=NOTHING_MOVES)
-    return watcher
+@pytest.fixture(scope="session")
+def parked(watching, person, car):
+    def watch():
+        watcher = watching()
+        for _ in range(25):
+            watcher.see(car(0.3), person(0.05), motion=NOTHING_MOVES)
+        return watcher
+
+    return watch
 
 
-def test_a_parked_car_is_the_same_car_after_a_night_without_power():
-    evening, morning = parked(), Watcher()
+def test_a_parked_car_is_the_same_car_after_a_night_without_power(watching, parked, car):
+    evening, morning = parked(), watching()
     assert morning.tracker.restore(evening.tracker.save())
     morning.time_ns = evening.time_ns
     morning.wait(9 * 3600)
@@ -219,8 +183,8 @@ def test_a_parked_car_is_the_same_car_after_a_night_without_power():
     assert "start" not in {p.phase for p in morning.points}
 
 
-def test_whoever_walks_there_an_hour_later_is_somebody_else():
-    evening, later = Watcher(), Watcher()
+def test_whoever_walks_there_an_hour_later_is_somebody_else(watching, person):
+    evening, later = watching(), watching()
     for number in range(5):
         evening.see(person(0.2 + 0.02 * number))
     assert later.tracker.restore(evening.tracker.save())
@@ -233,32 +197,35 @@ def test_whoever_walks_there_an_hour_later_is_somebody_else():
 
 @FAST
 @given(st.data())
-def test_a_damaged_memory_is_refused_as_a_whole(data):
+def test_a_damaged_memory_is_refused_as_a_whole(watching, parked, car, data):
     saved = bytearray(parked().tracker.save())
     if data.draw(st.booleans(), "cut"):
         del saved[data.draw(st.integers(0, len(saved) - 1), "at") :]
     else:
         saved[data.draw(st.integers(0, len(saved) - 1), "at")] ^= 1 << data.draw(st.integers(0, 7), "bit")
-    anew = Watcher()
+    anew = watching()
     assert not anew.tracker.restore(bytes(saved))
     assert not anew.tracker.known
     anew.see(car(0.3))
     assert anew.points[0].phase == "start"
 
 
-def forged(change=lambda body: None, version=1):
+@pytest.fixture(scope="session")
+def forged(parked):
     """A memory that somebody wrote with a right check sum."""
-    import zlib
 
-    outer = msgspec.msgpack.decode(parked().tracker.save())
-    body = msgspec.msgpack.decode(outer["body"])
-    change(body)
-    packed = msgspec.msgpack.encode(body)
-    return msgspec.msgpack.encode({"version": version, "check": zlib.crc32(packed), "body": packed})
+    def forge(change=lambda body: None, version=1):
+        outer = msgspec.msgpack.decode(parked().tracker.save())
+        body = msgspec.msgpack.decode(outer["body"])
+        change(body)
+        packed = msgspec.msgpack.encode(body)
+        return msgspec.msgpack.encode({"version": version, "check": zlib.crc32(packed), "body": packed})
+
+    return forge
 
 
-def test_the_forger_of_the_next_test_gives_what_is_accepted():
-    assert Watcher().tracker.restore(forged())
+def test_the_forger_of_the_next_test_gives_what_is_accepted(watching, forged):
+    assert watching().tracker.restore(forged())
 
 
 @pytest.mark.parametrize(
@@ -278,13 +245,13 @@ def test_the_forger_of_the_next_test_gives_what_is_accepted():
         lambda body: body.update(tracks=body["tracks"] * 600),
     ],
 )
-def test_a_memory_that_makes_no_sense_is_refused(change):
-    anew = Watcher()
+def test_a_memory_that_makes_no_sense_is_refused(watching, forged, change):
+    anew = watching()
     assert not anew.tracker.restore(forged(change)) and not anew.tracker.known
 
 
-def test_a_memory_of_another_version_is_refused():
-    assert not Watcher().tracker.restore(forged(version=2))
+def test_a_memory_of_another_version_is_refused(watching, forged):
+    assert not watching().tracker.restore(forged(version=2))
 
 
 # -- situations -----------------------------------------------------------------------------
@@ -292,9 +259,9 @@ def test_a_memory_of_another_version_is_refused():
 
 @pytest.mark.parametrize("hidden_s", [0.0, 0.6, 1.2, 1.8])
 @pytest.mark.parametrize("step_s", [0.1, 0.2, 0.4])
-def test_two_who_cross_go_on_as_themselves(hidden_s, step_s):
+def test_two_who_cross_go_on_as_themselves(watching, person, hidden_s, step_s):
     """The one behind is not seen for a while; both walk half a height a second."""
-    watcher = Watcher(step_s)
+    watcher = watching(step_s)
     for number in range(round(-2.5 / step_s), round(2.5 / step_s)):
         way = number * step_s * 0.1
         rows = [person(0.45 + way, 0.40, width=0.06, height=0.2)]
@@ -307,16 +274,16 @@ def test_two_who_cross_go_on_as_themselves(hidden_s, step_s):
         assert len(set(line)) == 1, track_id
 
 
-def test_who_is_hidden_behind_a_pillar_comes_out_as_the_same():
-    watcher = Watcher(0.2)
+def test_who_is_hidden_behind_a_pillar_comes_out_as_the_same(watching, person):
+    watcher = watching(0.2)
     for number in range(30):
         hidden = 10 <= number < 16
         watcher.see(*[] if hidden else [person(0.1 + 0.02 * number)])
     assert watcher.ids() == {"t1"}
 
 
-def test_a_parked_car_stays_while_somebody_walks_past_and_it_is_missed():
-    watcher = Watcher(0.2)
+def test_a_parked_car_stays_while_somebody_walks_past_and_it_is_missed(watching, person, car):
+    watcher = watching(0.2)
     for _ in range(20):
         watcher.see(car(0.3), motion=NOTHING_MOVES)
     for number in range(40):
@@ -327,8 +294,8 @@ def test_a_parked_car_stays_while_somebody_walks_past_and_it_is_missed():
     assert {point.track_id for point in cars} == {"t1"} and cars[-1].phase == "update"
 
 
-def test_a_parked_car_outlives_the_switch_to_infra_red():
-    watcher = Watcher(0.2)
+def test_a_parked_car_outlives_the_switch_to_infra_red(watching, car):
+    watcher = watching(0.2)
     for _ in range(20):
         watcher.see(car(0.3), motion=NOTHING_MOVES)
     for number in range(40):
@@ -337,15 +304,15 @@ def test_a_parked_car_outlives_the_switch_to_infra_red():
     assert point.track_id == "t1" and "end" not in {p.phase for p in watcher.points}
 
 
-def test_a_car_that_is_sometimes_a_truck_is_one_thing():
-    watcher = Watcher(0.2)
+def test_a_car_that_is_sometimes_a_truck_is_one_thing(watching, car):
+    watcher = watching(0.2)
     for number in range(20):
         watcher.see(car(0.1 + 0.01 * number, label=2 if number % 3 == 2 else 1))
     assert {(p.track_id, p.class_name) for p in watcher.points} == {("t1", "car")}
 
 
-def test_who_gets_out_of_a_car_is_not_the_car():
-    watcher = Watcher(0.2)
+def test_who_gets_out_of_a_car_is_not_the_car(watching, car):
+    watcher = watching(0.2)
     for _ in range(5):
         watcher.see(car(0.3))
     for number in range(10):
@@ -355,17 +322,17 @@ def test_who_gets_out_of_a_car_is_not_the_car():
     assert {(p.track_id, p.class_name) for p in watcher.points} == {("t1", "car"), ("t2", "person")}
 
 
-def test_a_fresh_track_may_run():
+def test_a_fresh_track_may_run(watching, person):
     """Nobody knows how fast it is until the second look; after that the gate is as for all."""
-    watcher = Watcher(0.2)
+    watcher = watching(0.2)
     for number in range(7):
         watcher.see(person(0.1 + 0.12 * number))
     assert watcher.ids() == {"t1"}
 
 
-def test_cuts_are_of_the_model():
+def test_cuts_are_of_the_model(watching, person):
     """One that calls everything certain needs other cuts than ``min_confidence`` gives."""
-    watcher = Watcher(0.2, cuts=Cuts(strong=0.85, begin=0.95, sure=0.97))
+    watcher = watching(0.2, cuts=Cuts(strong=0.85, begin=0.95, sure=0.97))
     for score in (0.9, 0.9, 0.9):
         assert watcher.see(person(0.3, score=score)) == []
     assert not watcher.tracker.known
