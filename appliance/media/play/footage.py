@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from appliance.base.clock import SECOND_NS
 from appliance.base.model import Segment
-from appliance.media.play.layout import Start, damaged, read_footer, read_start
+from appliance.media.play.layout import damaged, read_footer, read_start
 from appliance.media.ring.index import Index, OpenSpan
-from appliance.media.ring.segment import Key, SegmentWriter
+from appliance.media.ring.segment import Key, SegmentWriter, Start
 from appliance.media.ring.tiling import Layer, sweep
 from appliance.media.ring.volumes import Volumes
 from appliance.store import segments

@@ -18,20 +18,12 @@ from appliance.media.fragment import AUDIO_TRACK, VIDEO_TRACK
 from appliance.media.mp4 import boxes, h26x
 from appliance.media.mp4.boxes import AudioParameters
 from appliance.media.ring.scan import AudioRun
-from appliance.media.ring.segment import FOOTER, HEAD, Footer, Head, Key
+from appliance.media.ring.segment import FOOTER, Footer, Key, Start, parse_start
 
 _START_BYTES = 16_384  # ftyp, moov and head: under 3 kB in practice
 _FOOTER_BYTES = 262_144  # of a 60 s segment: 3 kB
 _VIDEO = struct.Struct(">I4s24x4x4s4xI12xQ4x4s4xI4xIIIiI4s")  # a video fragment's moof, mdat's header
 _AUDIO_TRUN = 8 + 16 + 8 + 20 + 20  # where an audio fragment's trun begins in its moof
-
-
-class Start(NamedTuple):
-    """What stands before the first fragment, which begins at ``offset``."""
-
-    head: Head
-    init: bytes
-    offset: int
 
 
 @dataclass(slots=True)
@@ -61,19 +53,10 @@ def damaged(path: Path) -> ApplianceError:
 
 def read_start(descriptor: int, path: Path) -> Start:
     """Raises ``data_loss`` where the file does not begin like a segment."""
-    data = os.pread(descriptor, _START_BYTES, 0)
-    init_end = 0
-    for item in boxes.walk(data):
-        body = item.offset + item.header
-        if item.kind == b"moov":
-            init_end = item.offset + item.size
-        elif item.kind == b"uuid" and data[body : body + 16] == HEAD.bytes:
-            try:
-                head = msgspec.json.decode(data[body + 16 : item.offset + item.size], type=Head)
-            except msgspec.MsgspecError:
-                break
-            return Start(head, data[:init_end], item.offset + item.size)
-    raise damaged(path)
+    start = parse_start(os.pread(descriptor, _START_BYTES, 0))
+    if start is None:
+        raise damaged(path)
+    return start
 
 
 def read_footer(descriptor: int, size_bytes: int) -> tuple[Footer, int] | None:

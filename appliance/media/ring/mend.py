@@ -16,7 +16,7 @@ from appliance.base.model import Segment
 from appliance.media.mp4 import boxes
 from appliance.media.mp4.fragmenter import ns_from_90k
 from appliance.media.ring.scan import Scan, scan, scan_or_none
-from appliance.media.ring.segment import FOOTER, HEAD, Footer, Head, row_of
+from appliance.media.ring.segment import FOOTER, Footer, Head, parse_start, row_of
 
 ENDS_BYTES = 64_000  # head and footer lie within so much of a file's ends
 UNREADABLE_BYTES = 64_000  # a file without a head that is larger was footage once
@@ -75,25 +75,10 @@ def read_head(path: Path) -> Head | None:
     """Of a file whose beginning is whole; reads no more than that."""
     try:
         with path.open("rb") as file:
-            found = _head_and_init(file.read(ENDS_BYTES))
+            found = parse_start(file.read(ENDS_BYTES))
     except OSError:
         return None
-    return found[0] if found is not None else None
-
-
-def _head_and_init(start: bytes) -> tuple[Head, bytes] | None:
-    init_end = 0
-    for item in boxes.walk(start):
-        at = item.offset + item.header
-        if item.kind == b"moov":
-            init_end = item.offset + item.size
-        elif item.kind == b"uuid" and start[at : at + 16] == HEAD.bytes:
-            try:
-                head = msgspec.json.decode(start[at + 16 : item.offset + item.size], type=Head)
-            except msgspec.MsgspecError:
-                return None
-            return head, start[:init_end]
-    return None
+    return found.head if found is not None else None
 
 
 def not_torn(path: Path, found: Scan) -> bool:
@@ -156,8 +141,10 @@ def quick_row(path: Path, volume_id: str, relative: str) -> Segment | None:
         footer = msgspec.json.decode(tail[at + 24 :], type=Footer)
     except (OSError, msgspec.MsgspecError):
         return None
-    ends = _head_and_init(start)
-    return None if ends is None else row_of_parts(*ends, footer, volume_id, relative, size)
+    found = parse_start(start)
+    if found is None:
+        return None
+    return row_of_parts(found.head, found.init, footer, volume_id, relative, size)
 
 
 def _fsync_dir(folder: Path) -> None:

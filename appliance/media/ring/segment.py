@@ -42,6 +42,29 @@ class Head(msgspec.Struct, frozen=True):
     version: int = 1
 
 
+class Start(NamedTuple):
+    """What stands before the first fragment, which begins at ``offset``."""
+
+    head: Head
+    init: bytes
+    offset: int
+
+
+def parse_start(data: bytes) -> Start | None:
+    """Of a file's first bytes; None where they are not, or not yet, those of a segment."""
+    init_end = 0
+    for item in boxes.walk(data):
+        at, end = item.offset + item.header, item.offset + item.size
+        if item.kind == b"moov":
+            init_end = end
+        elif item.kind == b"uuid" and data[at : at + 16] == HEAD.bytes:
+            try:
+                return Start(msgspec.json.decode(data[at + 16 : end], type=Head), data[:init_end], end)
+            except msgspec.MsgspecError:
+                return None
+    return None
+
+
 class Key(NamedTuple):
     """A key frame: box-clock time, byte offset of its moof, ticks inside the run."""
 
