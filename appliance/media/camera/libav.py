@@ -24,6 +24,7 @@ from appliance.media.camera.source import (
     READ_TIMEOUT_S,
     RawPacket,
     SourceFault,
+    network_fault,
 )
 from appliance.media.fragment import TIMESCALE
 from appliance.media.mp4 import h26x
@@ -164,16 +165,10 @@ def fault_from(error: Exception, what: str) -> SourceFault:
         return SourceFault("no_video", "the camera knows no such stream; check the path of the URL")
     if isinstance(error, av.error.InvalidDataError | av.error.HTTPClientError):
         return SourceFault("no_video", f"{what}: its answer cannot be understood")
-    if isinstance(error, av.error.TimeoutError | av.error.ExitError | TimeoutError):
-        return SourceFault("camera_offline", f"{what}: no data in time")
-    if isinstance(error, ConnectionRefusedError):
-        return SourceFault("camera_offline", f"{what}: connection refused")
-    if isinstance(error, FileNotFoundError):
-        return SourceFault("camera_offline", f"{what}: no such file")
     if isinstance(error, av.error.ArgumentError):
         return SourceFault(
             "no_video", "this address sends no video of a known kind; over HTTP, MP4 and TS are"
         )
-    if isinstance(error, av.error.EOFError):
-        return SourceFault("camera_offline", f"{what}: it closed the connection")
-    return SourceFault("camera_offline", f"{what} ({type(error).__name__})")
+    if isinstance(error, av.error.ExitError):  # we interrupted it: the time was up
+        return network_fault(TimeoutError(), what)
+    return network_fault(error, what)

@@ -3,6 +3,8 @@
 ``connect`` opens one: ``rtsp`` for cameras, ``libav`` for files and HTTP.
 """
 
+import os
+import socket
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -58,6 +60,25 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Free the camera's place; safe to call whatever happened."""
+
+
+def network_fault(error: Exception, what: str) -> SourceFault:
+    """What the network did to ``what``, in our words: never in the error's own, which may hold a
+    whole URL with its password."""
+    match error:
+        case TimeoutError():
+            reason = "no data in time"
+        case ConnectionRefusedError():
+            reason = "connection refused"
+        case EOFError() | ConnectionResetError() | BrokenPipeError():
+            reason = "it closed the connection"
+        case socket.gaierror():
+            reason = "its name is not known"
+        case OSError(errno=int(number)):
+            reason = os.strerror(number).lower()
+        case _:
+            reason = type(error).__name__
+    return SourceFault("camera_offline", f"{what}: {reason}")
 
 
 def as_appliance_error(fault: SourceFault) -> ApplianceError:

@@ -48,6 +48,9 @@ def test_no_text_of_libav_gets_out() -> None:
         av.error.EOFError(1, secret),
         ConnectionRefusedError(111, secret),
         OSError(5, secret),
+        OSError(secret),
+        av.error.OSError(5, secret),
+        av.error.UnknownError(1, secret),
         ValueError(secret),
     ):
         assert "hunter2" not in str(fault_from(error, "the camera does not answer"))

@@ -23,6 +23,7 @@ from appliance.media.camera.source import (
     READ_TIMEOUT_S,
     RawPacket,
     SourceFault,
+    network_fault,
 )
 from appliance.media.fragment import TIMESCALE
 from appliance.media.mp4 import h26x
@@ -272,22 +273,10 @@ def _refuse(answer: Answer) -> None:
 
 def fault_from(error: Exception, what: str) -> SourceFault:
     """Errors of the connection in our words."""
-    if isinstance(error, TimeoutError):
-        return SourceFault("camera_offline", f"{what}: no data in time")
-    if isinstance(error, ConnectionRefusedError):
-        return SourceFault("camera_offline", f"{what}: connection refused")
-    if isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
-        return SourceFault("camera_offline", f"{what}: it closed the connection")
     if isinstance(error, ssl.SSLError):
         return SourceFault("camera_offline", f"{what}: it speaks no TLS; try rtsp://")
     if isinstance(error, BadAnswer):
         return SourceFault("camera_offline", f"{what}: what comes is not RTSP; check the port of the URL")
     if isinstance(error, ValueError):
         return SourceFault("camera_offline", "the URL has no host, or a port that is none")
-    return SourceFault("camera_offline", f"{what}: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return type(error).__name__
+    return network_fault(error, what)
