@@ -22,6 +22,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="bootstrap file (default: DIR/appliance.toml)")
 
 
+def add_command(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
+    """One of a command's own commands (``camera add``); each works on a box, has ``--data`` therefore."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
+        allow_abbrev=False,
+    )
+    add_data(parser)
+    return parser
+
+
 def config_of(args: argparse.Namespace, **overrides: Any) -> Config:
     """Raises ``invalid``, naming the key or the variable."""
     return configuration.load(os.environ, data_dir=args.data, config_file=args.config, overrides=overrides)

@@ -13,7 +13,7 @@ from appliance.base.errors import invalid, not_found
 from appliance.base.ids import free_slug
 from appliance.base.model import Camera, Credentials
 from appliance.base.redaction import forbid
-from appliance.cli.box import add_data, open_box, print_json
+from appliance.cli.box import add_command, open_box, print_json
 from appliance.store import audit, cameras
 from appliance.web.addresses import one_credential, read_address
 from appliance.web.camera_body import CameraBody, check_body, seal_for, to_camera
@@ -26,36 +26,25 @@ PROBE_TIMEOUT_S = 10.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="add|list|test|remove")
-    add = _sub(
+    add = add_command(
         commands, "add", "appliance camera add --data DIR Gate rtsp://192.168.1.20/stream1 --username bob"
     )
     add.add_argument("words", metavar="NAME URL", nargs="+", help="what people call it, and its address")
     add.add_argument("--name", help=argparse.SUPPRESS)
     add.add_argument("--sub", metavar="URL", help="address of its small stream")
     _credentials(add)
-    listing = _sub(commands, "list", "appliance camera list --data DIR")
+    listing = add_command(commands, "list", "appliance camera list --data DIR")
     listing.add_argument("--json", action="store_true", help="JSON lines")
-    test = _sub(commands, "test", "appliance camera test rtsp://192.168.1.20/stream1 --username bob")
+    test = add_command(commands, "test", "appliance camera test rtsp://192.168.1.20/stream1 --username bob")
     test.add_argument("url", metavar="URL")
     test.add_argument("--json", action="store_true", help="one JSON line")
     _credentials(test)
-    remove = _sub(commands, "remove", "appliance camera remove --data DIR gate")
+    remove = add_command(commands, "remove", "appliance camera remove --data DIR gate")
     remove.add_argument("id", metavar="ID", help="as `camera list` shows it; footage ages out, events stay")
 
 
 def run(args: argparse.Namespace) -> int:
     return {"add": _add, "list": _list, "test": _test, "remove": _remove}[args.what](args)
-
-
-def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
-        allow_abbrev=False,
-    )
-    add_data(parser)
-    return parser
 
 
 def _credentials(parser: argparse.ArgumentParser) -> None:
