@@ -57,6 +57,7 @@ class Dialogue:
             cseq = self._connection.send(method, url, self._headers(method, url, headers), left_s)
             answer = self._connection.answer(cseq, self._until - time.monotonic(), self.handlers)
             if answer.status != 401:
+                self._note(answer)
                 return answer
             if self._proof is None or not self._proof.learn(answer.every("www-authenticate")):
                 break
@@ -70,11 +71,16 @@ class Dialogue:
         """An answer that nobody waited for: whether the request should be made again."""
         if not answer.status:
             self._connection.reply(answer)
+        self._note(answer)
         return (
             answer.status == 401
             and self._proof is not None
             and self._proof.learn(answer.every("www-authenticate"))
         )
+
+    def _note(self, answer: Answer) -> None:
+        if answer.status == 200 and self._proof is not None:
+            self._proof.accepted()
 
     def _headers(self, method: str, url: str, headers: dict[str, str] | None) -> dict[str, str]:
         out = dict(headers or {})

@@ -21,11 +21,14 @@ class Proof:
         self._challenge: dict[str, str] | None = None
         self._is_basic = False
         self._count = 0
+        self._was_accepted = False  # our answer to this challenge
 
     def learn(self, challenges: list[str]) -> bool:
         """The camera said 401 with these WWW-Authenticate lines: whether another try makes sense.
 
         Digest goes before Basic, SHA-256 before MD5; the same nonce twice means a wrong password.
+        A new one does so too, unless it is said to be stale, or our answer to the one before was
+        accepted: cameras whose nonces are good for one request do not always say ``stale``.
         """
         every = [pair for text in challenges for pair in _split(text)]
         known = [_pairs(text) for scheme, text in every if scheme == "digest"]
@@ -35,12 +38,17 @@ class Proof:
             before = self._challenge
             is_new = before is None or self._is_basic
             is_stale = best.get("stale", "").lower() == "true" and best != before
-            self._challenge, self._is_basic, self._count = best, False, 0
-            return is_new or is_stale
+            is_spent = self._was_accepted and before is not None and best["nonce"] != before["nonce"]
+            self._challenge, self._is_basic, self._count, self._was_accepted = best, False, 0, False
+            return is_new or is_stale or is_spent
         if any(scheme == "basic" for scheme, _ in every):
             was, self._is_basic = self._is_basic, True
             return not was
         return False
+
+    def accepted(self) -> None:
+        """The camera agreed to a request that went out with ``header``."""
+        self._was_accepted = self._challenge is not None and not self._is_basic
 
     def header(self, method: str, url: str) -> str | None:
         """The value of Authorization; None before the first challenge."""

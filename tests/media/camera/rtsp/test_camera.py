@@ -234,6 +234,41 @@ def test_a_nonce_that_is_always_stale_ends(serve, answered) -> None:
     assert len(server.requests) == 3
 
 
+def one_time(answered, refuses: str = "", more: bytes = b""):
+    """A camera whose nonces are good for one request; it does not say that they are stale."""
+    nonces, good = map(str, itertools.count()), ""
+
+    def script(method, count, text):
+        nonlocal good
+        if method == "OPTIONS" or (f'nonce="{good}"' in text and method != refuses):
+            good = ""
+            return answered(200, count) + more if method == "GET_PARAMETER" else None
+        good = next(nonces)
+        challenge = f'WWW-Authenticate: Digest realm="r", nonce="{good}"'
+        return answered(401, count, challenge) + (more if method == "GET_PARAMETER" else b"")
+
+    return script
+
+
+def test_a_camera_with_one_time_nonces_plays_and_is_kept_alive(serve, pictures, answered) -> None:
+    server = serve(one_time(answered, more=pictures(3)), stream=pictures(3))
+    source = connect(server.url, SECRET)
+    twice = [method for method in ("DESCRIBE", "SETUP", "SETUP", "PLAY") for _ in range(2)]
+    assert server.methods == ["OPTIONS", *twice]
+    source._every_s = 0.0
+    packets = source.packets()
+    while server.methods.count("GET_PARAMETER") < 6:
+        next(packets)
+    source.close()
+
+
+@pytest.mark.parametrize("method", ["DESCRIBE", "SETUP", "PLAY"])
+def test_a_camera_that_refuses_every_new_nonce_is_not_asked_for_ever(serve, answered, method) -> None:
+    server = serve(one_time(answered, refuses=method))
+    assert refused(server.url, SECRET).cause == "auth_failed"
+    assert server.methods.count(method) == 2
+
+
 @pytest.mark.parametrize("where", ["url", "query", "apart"])
 def test_the_login_is_in_no_request_and_no_error(serve, answered, where) -> None:
     def script(method, count, text):

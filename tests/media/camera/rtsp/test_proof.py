@@ -137,6 +137,17 @@ def test_a_wrong_password_ends_and_a_stale_nonce_does_not() -> None:
     assert not proof.learn(['Digest realm="c", nonce="4", stale=TRUE'])
 
 
+def test_a_new_nonce_after_one_that_was_accepted_is_stale_once() -> None:
+    proof = Proof(Credentials("u", "p"))
+    proof.accepted()  # nothing was proven with that
+    assert proof.learn(['Digest realm="c", nonce="1"'])
+    proof.accepted()
+    assert not proof.learn(['Digest realm="c", nonce="1"'])
+    proof.accepted()
+    assert proof.learn(['Digest realm="c", nonce="2"'])
+    assert not proof.learn(['Digest realm="c", nonce="3"'])
+
+
 def test_digest_after_basic_was_refused() -> None:
     proof = Proof(MUFASA)
     assert proof.learn(['Basic realm="c"'])
