@@ -10,13 +10,15 @@ import msgspec
 from appliance.base.clock import SECOND_NS
 
 LONGEST_PAUSE_S = 300.0
+OF_THE_TARGET = (401, 402, 403, 404, 405, 407, 410)  # who asks, and where: the same of any batch
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``delivered``: ``acknowledged`` ids leave, the others go again. ``refused``: the batch is
-    parked. ``later``: all of it goes again, not before ``after_s`` where the target said so."""
+    """``delivered``: ``acknowledged`` ids leave, the others go again. ``refused``: parked, whatever
+    it holds. ``poisoned``: parked too, but one of its rows may be all that is wrong with it.
+    ``later``: all of it goes again, not before ``after_s`` where the target said so."""
 
-    kind: Literal["delivered", "refused", "later"]
+    kind: Literal["delivered", "refused", "poisoned", "later"]
     acknowledged: tuple[str, ...] = ()
     error: str = ""
     after_s: float = 0.0
@@ -34,7 +36,7 @@ def judge(
         return _success(body, ids)
     error = f"HTTP {status} {_phrase(status)}".strip()
     if 400 <= status < 500 and status not in (408, 429):
-        return Verdict("refused", error=error)
+        return Verdict("refused" if status in OF_THE_TARGET else "poisoned", error=error)
     if 300 <= status < 400:
         error += ", redirects are not followed: enter the new address"
     return Verdict("later", error=error, after_s=_retry_after_s(headers.get("Retry-After"), now_ns))

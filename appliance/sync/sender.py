@@ -19,6 +19,7 @@ from appliance.sync.post import post
 
 BATCH_ROWS = 100
 FIRST_PAUSE_S = 1.0
+MOST_ALONE = 3
 IDLE_S = 60.0  # a command beside the daemon may have written without waking us
 
 
@@ -33,7 +34,12 @@ class SenderState(msgspec.Struct, frozen=True):
 class Sender:
     """``run`` for ever. A row taken and not answered for (a crash, a cancelled task) is taken again
     by the next ``run``. After a failure the same rows go first and alone, so that the batch keeps
-    its Idempotency-Key."""
+    its Idempotency-Key.
+
+    One row that a target cannot digest must not park the rows beside it: halves of a batch that was
+    refused go again, until the row is alone. Where ``MOST_ALONE`` were refused one after the other,
+    it is not the rows, and batches are parked whole until one is delivered.
+    """
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class Sender:
         self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._woken = asyncio.Event()
         self._limit = BATCH_ROWS
+        self._alone = 0  # rows refused alone since the last delivery
         self.state = SenderState()
 
     def wake(self) -> None:
@@ -98,18 +105,24 @@ class Sender:
                 outbox.retry(conn, id_, [row.id], due_ns, "the target did not acknowledge it")
 
         await self._db.write(settle)
-        self._limit = BATCH_ROWS
+        self._limit = min(BATCH_ROWS, 2 * self._limit)
         if not gone:
             return self._pause(Verdict("later", error="the target acknowledged nothing"))
+        self._alone = 0
         self._back_off.reset()
         self.state = SenderState(delivered_ns=now_ns)
         return 0.0
 
     async def _failed(self, rows: Sequence[OutboxRow], verdict: Verdict) -> float:
         id_, ids = self._target.id, [row.id for row in rows]
-        if verdict.kind == "refused":
+        if verdict.kind == "poisoned" and len(rows) > 1 and self._alone < MOST_ALONE:
+            await self._db.write(lambda conn: outbox.retry(conn, id_, ids, 0, verdict.error))
+            self._limit = len(rows) // 2
+            return 0.0
+        if verdict.kind in ("refused", "poisoned"):
             await self._db.write(lambda conn: outbox.park(conn, id_, ids, verdict.error))
-            self._limit = BATCH_ROWS
+            self._alone += verdict.kind == "poisoned" and len(rows) == 1
+            self._limit = 1 if 0 < self._alone < MOST_ALONE else BATCH_ROWS
         else:
             # Due at once: it is the target that rests, and all its rows with it.
             await self._db.write(lambda conn: outbox.retry(conn, id_, ids, 0, verdict.error))

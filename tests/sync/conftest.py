@@ -36,6 +36,7 @@ class Cloud:
         self.requests: list[tuple[dict[str, str], dict]] = []
         self.effects: list[str] = []
         self.bodies: dict[str, dict] = {}
+        self.poison: set[str] = set()  # a batch that holds one of these is a 422
         self.arrived = asyncio.Event()
         self.url = ""
 
@@ -45,6 +46,8 @@ class Cloud:
         self.arrived.set()
         how, _, detail = (self.script.pop(0) if self.script else "ok").partition(":")
         ids = [row["id"] for row in batch["batch"]]
+        if how == "ok" and self.poison.intersection(ids):
+            how, detail = "status", "422"
         if how == "status":
             code, _, after = detail.partition(",")
             headers = {"Retry-After": after} if after else {}
@@ -138,8 +141,11 @@ class Bench:
     async def until(self, holds: Callable[[], bool], tick_s: float = 0.0) -> None:
         """Turns of the loop, letting ``tick_s`` of simulated time pass in each, until ``holds``."""
         while not holds():
-            self.clock.tick(tick_s)
-            await asyncio.sleep(0.001)
+            await self.turn(tick_s)
+
+    async def turn(self, tick_s: float) -> None:
+        self.clock.tick(tick_s)
+        await asyncio.sleep(0.001)
 
     async def settled(self) -> None:
         """The target rests after a failure: nothing is in flight, and the sender says until when."""

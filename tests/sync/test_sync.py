@@ -86,13 +86,59 @@ async def test_silence_ends_with_the_timeout(bench, cloud):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422])
 async def test_other_4xx_park_and_mending_the_target_sends_again(bench, cloud, status):
-    cloud.script = [f"status:{status}"]
+    # Of who asks and where: at once. Of what may be one row: that is found out first.
+    tries = 1 if status in (401, 403, 404) else 4
+    cloud.script = [f"status:{status}"] * tries
     bench.owe(3)
     bench.start()
-    await bench.until(lambda: bench.figures().parked == 3)
+    await bench.until(lambda: bench.figures().parked == 3, tick_s=0.05)
+    assert len(cloud.requests) == tries
     await bench.until(lambda: bench.figures().in_flight == 0)
     bench.put(url=cloud.url + "?again=1")
     await bench.until(lambda: bench.figures().acknowledged == 3)
+
+
+@pytest.mark.parametrize("places", [{0}, {57}, {99}, {100}, {149}, {57, 58}, {3, 140}])
+async def test_only_the_rows_that_a_target_cannot_digest_are_parked(bench, cloud, places):
+    ids = bench.owe(150)
+    cloud.poison = {ids[place] for place in places}
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 150 - len(places), tick_s=0.05)
+    await bench.until(lambda: bench.figures().in_flight == bench.figures().waiting == 0)
+    assert bench.figures().parked == len(places) and bench.figures().owed == 150
+    assert cloud.effects == [id_ for id_ in ids if id_ not in cloud.poison], "the others keep their order"
+    assert len(cloud.requests) <= 3 + 28 * len(places)  # at most 7 times down, each from half as high
+    cloud.poison = set()
+    bench.put(url=cloud.url + "?again=1")
+    await bench.until(lambda: bench.figures().acknowledged == 150)
+
+
+async def test_a_target_that_refuses_everything_costs_a_few_requests_per_batch(bench, cloud):
+    ids = bench.owe(250)
+    cloud.poison = set(ids)
+    bench.start()
+    await bench.until(lambda: bench.figures().parked == 250, tick_s=0.2)
+    sizes = [len(body["batch"]) for _, body in cloud.requests]
+    assert sizes == [100, 50, 25, 12, 6, 3, 1, 1, 1, 100, 100, 47]
+    (new,) = bench.owe(1)
+    await bench.until(lambda: new in cloud.effects, tick_s=0.2)
+
+
+async def test_a_kill_while_halves_are_tried_loses_and_doubles_nothing(bench, cloud):
+    ids = bench.owe(40)
+    cloud.poison = {ids[17]}
+    for life in range(1, 15):  # a life of so many requests; each new one begins to look anew
+        enough = len(cloud.requests) + life
+        bench.start()
+        for _ in range(100):
+            if len(cloud.requests) >= enough:
+                break
+            await bench.turn(1.0)
+        await bench.kill()
+        f = bench.figures()
+        assert f.owed == 40 == f.acknowledged + f.waiting + f.in_flight + f.parked
+    assert bench.figures().acknowledged == 39 and bench.figures().parked == 1
+    assert cloud.effects == [id_ for id_ in ids if id_ not in cloud.poison]
 
 
 async def test_what_was_not_acknowledged_waits_longer_each_time_and_the_rest_goes_on(bench, cloud):
