@@ -11,7 +11,7 @@ import msgspec
 from appliance.base import config as configuration
 from appliance.base.clock import BoxClock
 from appliance.base.errors import invalid
-from appliance.cli.serving import Announcement, run_box
+from appliance.cli.serving import Announcement, must_be_known, run_box
 from appliance.daemon import demo
 from appliance.daemon.assets import Assets
 from appliance.web.passwords import Passwords
@@ -47,6 +47,7 @@ def _run(args: argparse.Namespace, data: Path) -> int:
     config = configuration.load(os.environ, data_dir=data, overrides=overrides)
     cache = demo.workshop() / "assets"
     config = msgspec.structs.replace(config, assets_path=(*config.assets_path, cache))
+    must_be_known(args.detector, config)
     assets = Assets(config.assets_path, cache, clock)
     found = demo.look(assets)
     password = demo.prepare(config, clock, Passwords().hash_now, args.cameras, found)

@@ -4,7 +4,7 @@ import argparse
 
 from appliance.base.clock import BoxClock
 from appliance.cli.box import add_data, config_of
-from appliance.cli.serving import Announcement, run_box
+from appliance.cli.serving import Announcement, must_be_known, run_box
 from appliance.daemon import first_boot
 from appliance.web.passwords import Passwords
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = config_of(args, listen=args.listen)
+    must_be_known(args.detector, config)
     code = None
     if not first_boot.is_box(config.data_dir):
         code = first_boot.initialise(config, BoxClock(), Passwords().hash_now)

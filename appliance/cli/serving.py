@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import difflib
 import logging
 import os
 import signal
@@ -11,8 +12,10 @@ from typing import Any
 
 from appliance.base import log
 from appliance.base.config import Config
+from appliance.base.errors import invalid
 from appliance.cli.box import print_json
 from appliance.daemon.box import Box
+from appliance.vision.packs import catalogue, installed
 
 Around = Callable[[Box], contextlib.AbstractAsyncContextManager[None]]
 
@@ -30,6 +33,17 @@ class Announcement:
 @contextlib.asynccontextmanager
 async def nothing_around(_: Box) -> AsyncIterator[None]:
     yield
+
+
+def must_be_known(detector: str, config: Config) -> None:
+    """Raises ``invalid`` for a name that is no detector's: the box would look with ``motion`` instead,
+    and say so only in its health. One that is known and not installed yet is none of that."""
+    packs = (*catalogue.KNOWN, *installed.installed((config.models_path, *config.assets_path)))
+    known = sorted({"auto", "motion", *(pack.name for pack in packs)})
+    if detector not in known:
+        near = difflib.get_close_matches(detector, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known ones: {', '.join(known)}"
+        raise invalid(f"there is no detector {detector!r}", hint, field="detector")
 
 
 def run_box(

@@ -137,3 +137,14 @@ def test_a_demo_lasts_for_some_time(appliance, seconds):
 def test_events_are_one_or_more(appliance, box_dir, limit):
     said = appliance("events", "--data", str(box_dir), "--limit", limit)
     assert said.status == 2 and "[limit]" in said.err and "hint:" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("nonsense", "deimv2-femto"), ("yolox-nan", "did you mean yolox-nano?")]
+)
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_an_unknown_detector_is_refused_before_anything_is_made(appliance, tmp_path, command, name, hint):
+    said = appliance(command, "--data", tmp_path / "box", "--detector", name)
+    assert (said.status, said.out) == (2, "")
+    assert name in said.err and "[detector]" in said.err and hint in said.err
+    assert not (tmp_path / "box").exists()
