@@ -106,7 +106,15 @@ def _detector(box: Box, user: User) -> dict[str, Any] | None:
         "reason": state.reason,
         "restarts": state.restarts,
         "cameras": [
-            {"camera_id": camera_id, "decoder": f.decoder or None, "decode_ms": f.decode_ms}
+            {
+                "camera_id": camera_id,
+                "fps_wanted": f.fps_wanted,
+                "fps_done": f.fps_done,
+                "looks_per_s": f.looks_per_s,
+                "latency_ms": f.latency_ms,
+                "decoder": f.decoder or None,
+                "decode_ms": f.decode_ms,
+            }
             for camera_id, f in sorted(box.vision.figures().items())
             if sees(user, camera_id)
         ],

@@ -5,20 +5,26 @@ arrival to its track message at 60 % load. Needs the footage and the models."""
 import asyncio
 import importlib.util
 import itertools
+import os
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
+import av
 import numpy as np
 from film import CLOCK, Film, Run, assets, encoded, say
 
 from appliance.base.model import TrackPoint
-from appliance.vision.detectors import Detections, Picture, make
+from appliance.vision.decoding.planes import luma
+from appliance.vision.detectors import Picture, families, make
+from appliance.vision.detectors.filling import Filler
+from appliance.vision.detectors.model import ModelDetector, Runner
 from appliance.vision.looking.batcher import Batcher
-from appliance.vision.looking.gate import Motion
+from appliance.vision.looking.gate import Gate
 from appliance.vision.messages import Points, pack
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
@@ -28,7 +34,11 @@ CAMERAS = 8
 THREADS = 1  # of the model; the other core decodes and records
 SECONDS = 8.0
 LOAD = 0.6
-MODELS = (("deimv2-femto", "onnxruntime", 0.95), ("pvb-2003", "openvino", 0.95), ("yolox-nano", "onnxruntime", 0.85))
+MODELS = (
+    ("deimv2-femto", "onnxruntime", 0.95),
+    ("pvb-2003", "openvino", 0.95),
+    ("yolox-nano", "onnxruntime", 0.85),
+)
 
 
 def bare_onnxruntime(found: Pack) -> Callable[[], object]:
@@ -60,8 +70,6 @@ def bare(found: Pack, backend: str, seconds: float) -> float:
     answer: list[float] = []
 
     def loop() -> None:
-        import os
-
         once = {"onnxruntime": bare_onnxruntime, "openvino": bare_openvino}[backend](found)
         once()
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)  # on Linux: this thread alone
@@ -124,36 +132,112 @@ async def memory_mb(folder: Path, film: Film, cameras: int) -> float:
     return mb
 
 
-def besides_the_model(folder: Path, film: Film, name: str, backend: str) -> tuple[float, float]:
-    """ms per look for filling the model's input, and for reading its answers, tracking, taking turns
-    and telling: CPU time of this thread, less that of the model."""
-    found, _ = installed.choose(name, [folder])
-    assert found is not None
-    detector = make(backend)
-    model_s = fill_s = 0.0
+class Clock:
+    """CPU seconds of this thread spent in a part."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+
+    def timed(self, work: Callable[..., Any], *given: Any) -> Any:
+        began_s = time.thread_time()
+        try:
+            return work(*given)
+        finally:
+            self.spent_s += time.thread_time() - began_s
+
+
+class TimedSeat:
+    def __init__(self, seat: Any, model: Clock) -> None:
+        self.tensor = seat.tensor
+        self.run = lambda count: model.timed(seat.run, count)
+
+
+class TimedRunner:
+    """A runner whose seats tell how long the model itself took."""
+
+    def __init__(self, runner: Any, model: Clock) -> None:
+        self.inputs, self.batch, self.device = runner.inputs, runner.batch, runner.device
+        self.seat = lambda extras: TimedSeat(runner.seat(extras), model)
+        self.close = runner.close
+
+
+def besides_the_model(found: Pack, backend: str, pictures: list[Picture]) -> tuple[float, float]:
+    """CPU ms per look: for filling the model's input, and for everything else but the model: its turn,
+    reading the answers, tracking, telling."""
+    whole, model, fill = Clock(), Clock(), Clock()
+    detector = cast("ModelDetector", make(backend))
+    open_runner = detector.open_runner
+    detector.open_runner = lambda pack_, threads: cast(
+        "Runner", TimedRunner(open_runner(pack_, threads), model)
+    )
     detector.load(found, THREADS)
-    open_runner = getattr(detector, "open_runner")  # noqa: B009  # only a model's detector has one
-    pictures = list(_pictures(film))
-    tracker = Tracker("c", lambda n=itertools.count(): str(next(n)), 0.4)
+    numbers = itertools.count()
+    tracker = Tracker("c", lambda: str(next(numbers)), 0.4)
     batcher: Batcher[Picture] = Batcher()
-    answers: list[Detections] = []
-    del open_runner, model_s, fill_s, answers
-    return _measured(detector, pictures, tracker, batcher)
+
+    def look(picture: Picture) -> None:
+        batcher.put(picture)
+        batch = batcher.take(1, 1.0, weights={})
+        (answer,) = detector.detect(batch)
+        points = tracker.update(
+            picture.time_ns, answer.only(answer.scores >= 0.1), detector.labels, picture.motion
+        )
+        pack(Points(points))
+        batcher.done(batch)
+
+    look(pictures[0])
+    model.spent_s = 0.0
+    for picture in pictures:
+        whole.timed(look, picture)
+    filler = Filler(families.make(found).feeding)
+    tensor = np.zeros((1, 3, found.input_height, found.input_width), np.float32)
+    for picture in pictures:
+        fill.timed(filler.fill, picture.frame, tensor, 0)
+    each = 1000 / len(pictures)
+    return fill.spent_s * each, (whole.spent_s - model.spent_s - fill.spent_s) * each
 
 
-def _pictures(film: Film) -> Iterator[Picture]:
-    raise NotImplementedError
-
-
-def _measured(*_: object) -> tuple[float, float]:
-    raise NotImplementedError
+def pictures_of(path: Path) -> list[Picture]:
+    gate, found = Gate(), []
+    with av.open(str(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            time_ns = 10**18 + number * 10**8
+            found.append(Picture("c", time_ns, frame, gate.look(luma(frame), time_ns)))
+    return found
 
 
 def main() -> int:
+    folder = assets()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "busy.mp4"
+        film, pictures = encoded(folder, path, 5.0, 9.0), pictures_of(path)
+        for name, backend, least in MODELS:
+            found, reason = installed.choose(name, [folder])
+            if found is None or importlib.util.find_spec(backend) is None:
+                print(f"{name} on {backend} is left out: {reason or 'not installed'}", file=sys.stderr)
+                continue
+            before = bare(found, backend, SECONDS / 2)
+            looks = asyncio.run(saturated(folder, film, name, backend))
+            alone = (before + bare(found, backend, SECONDS / 2)) / 2
+            say(
+                f"sight_{name}_looks_per_s",
+                looks,
+                "1/s",
+                f"the bare model in a loop (at least {least})",
+                alone,
+            )
+            fill_ms, rest_ms = besides_the_model(found, backend, pictures)
+            say(f"sight_{name}_fill", fill_ms, "ms of CPU per look")
+            say(f"sight_{name}_besides", rest_ms, "ms of CPU per look", "limit", 0.3)
+            if name == "deimv2-femto":
+                p50_ms, p95_ms, load = asyncio.run(answering(folder, film, alone))
+                say("sight_packet_to_track_p50", p50_ms, f"ms at {load:.0%} load")
+                say("sight_packet_to_track_p95", p95_ms, f"ms at {load:.0%} load", "limit", 250.0)
+        few, many = asyncio.run(memory_mb(folder, film, 4)), asyncio.run(memory_mb(folder, film, 12))
+        say("sight_rss_per_added_camera", (many - few) / 8, "MB", "limit", 12.0)
+        say("sight_rss_12_cameras", many, "MB")
     return 0
 
-
-_ = (Motion, Points, pack, importlib, tempfile, encoded, say, assets, bare, saturated, answering, memory_mb)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -186,8 +186,9 @@ async def test_a_viewer_sees_how_far_sync_is_but_not_where_it_goes(site: Any) ->
     assert [target["id"] for target in body["sync"]] == ["cloud"]
     assert "cloud.example" not in await response.text()
     assert body["cameras"] == {"total": 2, "recording": 2} and body["detector"]["state"] == "running"
-    (decoding,) = body["detector"]["cameras"]
-    assert decoding == {"camera_id": "gate", "decoder": "software", "decode_ms": 0.4}
+    (figures,) = body["detector"]["cameras"]
+    assert figures["camera_id"] == "gate" and (figures["fps_done"], figures["fps_wanted"]) == (5.0, 5.0)
+    assert (figures["decoder"], figures["decode_ms"]) == ("software", 0.4)
 
 
 async def test_static_files_are_validated_by_etag_and_stay_inside(site: Any) -> None:

@@ -6,7 +6,7 @@ import { news } from "./live/news.js";
 import { LivePicture } from "./live/picture.js";
 import { moment } from "./time.js";
 import { Timeline } from "./timeline.js";
-import { STATES } from "./words.js";
+import { STATES, analysing } from "./words.js";
 
 const PIECE_MS = 10 * 60_000; // footage asked for at a time; the next piece follows by itself
 const page = document.querySelector("#camera");
@@ -42,6 +42,9 @@ async function poll() {
   try {
     status = (await get(`/cameras/${id}`)).camera.status;
     showStatus();
+    const { detector } = await get("/system/status");
+    const figures = detector?.cameras?.find(({ camera_id }) => camera_id === id);
+    document.querySelector("#fact-analysis").textContent = figures ? analysing(figures) : "off";
   } catch { /* the banner says that there is no connection */ }
 }
 

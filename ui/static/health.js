@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { moment } from "./time.js";
+import { analysing } from "./words.js";
 
 const AGAIN_MS = 5000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -46,9 +47,8 @@ function showStatus(status) {
   if (status.detector) {
     const { state, detector, reason, since } = status.detector;
     add("Detector", [detector ?? "none", state, reason, state !== "running" && since ? `since ${moment(Date.parse(since))}` : ""].filter(Boolean).join(", "));
-    for (const { camera_id, decoder, decode_ms } of status.detector.cameras ?? []) {
-      if (decoder) add("Decoding", `${camera_id}: ${decoder}, ${decode_ms.toFixed(1)} ms a frame`);
-    }
+    const cameras = (status.detector.cameras ?? []).map((figures) => element("li", "", `${figures.camera_id}: ${analysing(figures)}`));
+    if (cameras.length) add("Analysis", element("ul", "plain", ...cameras));
   }
   const cameras = Object.entries(status.cameras ?? {}).map(([state, count]) => `${count} ${state.replaceAll("_", " ")}`);
   if (cameras.length) add("Cameras", cameras.join(", "));
