@@ -17,4 +17,26 @@ def tracker_memory(conn: sqlite3.Connection) -> None:
     )
 
 
-TRACKS: Final[tuple[Migration, ...]] = (tracker_memory,)
+def model_health(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS model_hours ("
+        "camera_id TEXT NOT NULL, hour_ns INTEGER NOT NULL, model TEXT NOT NULL,"
+        " conditions TEXT NOT NULL, looks REAL NOT NULL, inference_ms_sum REAL NOT NULL,"
+        " inference_ms_max REAL NOT NULL, PRIMARY KEY (camera_id, hour_ns, model, conditions)) WITHOUT ROWID"
+    )
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS model_classes ("
+        "camera_id TEXT NOT NULL, hour_ns INTEGER NOT NULL, model TEXT NOT NULL,"
+        " conditions TEXT NOT NULL, class_name TEXT NOT NULL, boxes INTEGER NOT NULL,"
+        " score_sum REAL NOT NULL, minutes INTEGER NOT NULL, minute_sum REAL NOT NULL,"
+        " minute_squares REAL NOT NULL,"
+        " PRIMARY KEY (camera_id, hour_ns, model, conditions, class_name)) WITHOUT ROWID"
+    )
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS model_alarms (camera_id TEXT PRIMARY KEY, model TEXT NOT NULL,"
+        " conditions TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('low','drop')),"
+        " since_ns INTEGER NOT NULL, reference_ns INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID"
+    )
+
+
+TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)
