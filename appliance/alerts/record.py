@@ -11,7 +11,7 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS
 from appliance.base.ids import uuid7
-from appliance.base.model import Alert, Event, Lock
+from appliance.base.model import Alert, Event, Lock, Severity
 from appliance.base.wire import Json, alert_json, event_json
 from appliance.rules.finding import Finding
 from appliance.store import alerts, events, journal, locks, outbox, targets
@@ -54,16 +54,25 @@ def record(
     return Recorded(tuple(began), newest)
 
 
-def record_of_box(conn: sqlite3.Connection, type_: str, metadata: Json, now_ns: int, device_id: str) -> int:
-    """A critical event and alert about the box itself, such as ``storage_full``: no camera, no rule.
+def record_of_box(
+    conn: sqlite3.Connection,
+    type_: str,
+    metadata: Json,
+    now_ns: int,
+    device_id: str,
+    *,
+    severity: Severity = "critical",
+    camera_id: str = "",
+) -> int:
+    """An event and alert about the box itself, such as ``storage_full``: no rule, and mostly no camera.
     ``metadata`` holds ``detail`` and ``hint`` for people. The journal position."""
     event = Event(
         id=uuid7(now_ns),
         device_id=device_id,
-        camera_id="",
+        camera_id=camera_id,
         rule_id=None,
         type=type_,
-        severity="critical",
+        severity=severity,
         start_ns=now_ns,
         end_ns=now_ns,
         confidence=1.0,

@@ -22,6 +22,7 @@ from appliance.base.model import Box, Camera
 from appliance.base.supervision import supervise
 from appliance.base.wire import time_or_none
 from appliance.daemon.health import Finding
+from appliance.daemon.model_health import HINT, ModelHealth
 from appliance.daemon.stores import Stores
 from appliance.media.play.archive import Archive
 from appliance.media.record.recorder import Recorder
@@ -29,9 +30,12 @@ from appliance.rules.engine import Engine
 from appliance.rules.priority import weights
 from appliance.store import journal, rules, settings, tracker_memory, tracks, zones
 from appliance.store.journal import JournalType
+from appliance.store.model_health import Alarm
 from appliance.sync.sync import Sync
 from appliance.vision.host.host import VisionHost
-from appliance.vision.state import VisionState
+from appliance.vision.packs import choice as model_choice
+from appliance.vision.packs.choice import Choice
+from appliance.vision.state import Activation, VisionBeat, VisionState
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +52,14 @@ class Analysis:
         stores: Stores,
         device_id: str,
         archive: Archive,
-        detector: str,
+        choice: Choice,
     ) -> None:
         self._clock, self._stores, self._archive = clock, stores, archive
         self._db = stores.appliance
         self._device_id = device_id
-        self._detector = detector
+        self._choice = self._choice_before = choice
+        self._phase = ""  # of the change under way
+        self.on_beat: Callable[[VisionBeat], None] = lambda _: None
         self._taps: dict[str, str] = {}  # camera -> the stream its tap hangs on
         self._recording: frozenset[str] = frozenset()
         self._streams: dict[str, str] = {}
@@ -61,13 +67,17 @@ class Analysis:
         self.vision = VisionHost(
             clock,
             config.models_path,
-            detector,
+            choice.detector,
+            backend=choice.backend,
             asset_dirs=config.assets_path,
             threads=max(1, (os.cpu_count() or 2) // 2),  # the other half records and decodes
             memories=stores.tracks.read_now(tracker_memory.load),
+            on_metrics=self._beat,
             on_state=self._vision_changed,
             on_memory=self._remember,
+            on_activation=self._activation_changed,
         )
+        self.health = ModelHealth(clock, stores.tracks, self.vision.state, self._model_alarm)
         self.stills = Stills(config.data_dir / "stills", self._still)
         self.sync = Sync(self._db, stores.sealer, clock, device_id)
         self.desk = Desk(self._db, clock, self.bell, on_owed=self.sync.wake)
@@ -78,11 +88,13 @@ class Analysis:
         self.intake = await self._make_intake()
         self.vision.on_tracks = self.intake.ingest
         stack.push_async_callback(self.intake.close)
+        stack.push_async_callback(self.health.close)
         tasks = [
             asyncio.create_task(supervise("vision", self.vision.run, self._clock), name="vision"),
             asyncio.create_task(supervise("intake", self.intake.run, self._clock), name="intake"),
             asyncio.create_task(supervise("sync", self.sync.run, self._clock), name="sync"),
             asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
+            asyncio.create_task(supervise("model health", self.health.run, self._clock), name="model health"),
         ]
         stack.push_async_callback(_cancel, tasks)
 
@@ -109,6 +121,7 @@ class Analysis:
         for camera_id in [k for k, stream in self._taps.items() if wanted.get(k) != stream]:
             recorder.remove_tap(camera_id, self.vision.tap(camera_id))
             del self._taps[camera_id]
+        self.health.apply(cameras)
         await self.vision.apply(cameras)
         known = {camera.id for camera in cameras if camera.archived_ns is None}
         self._stores.tracks.offer(lambda conn: tracker_memory.keep(conn, known))
@@ -137,11 +150,31 @@ class Analysis:
         found = await self._db.read(rules.list_rules)
         self.intake.replace(found, await self._db.read(zones.list_zones), site.time_zone)
 
-    async def use(self, detector: str) -> None:
-        """Another detector, if it is another."""
-        if detector != self._detector:
-            self._detector = detector
-            await self.vision.use(detector)
+    async def use(self, choice: Choice) -> None:
+        """Another detector or backend, if it is another: beside the old one first, for ``shadow_s``."""
+        if (choice.detector, choice.backend) != (self._choice.detector, self._choice.backend):
+            self._choice_before, self._choice = self._choice, choice
+            await self.vision.use(choice.detector, choice.backend, choice.shadow_s)
+
+    def _activation_changed(self, activation: Activation) -> None:
+        """What failed must not be taken again at the next start."""
+        now_ns, phase = self._clock.now_ns(), activation.phase
+        if phase != self._phase:
+            self._phase = phase
+            data = {"what": "model", "model": activation.wanted, "phase": phase, "reason": activation.reason}
+            self.tell("system", None, now_ns, data)
+        failed, back = self._choice, self._choice_before
+        if phase == "active":
+            self._choice_before = self._choice
+        elif phase in ("refused", "rolled_back") and failed != back:
+            self._choice = back
+            self._db.offer(
+                lambda conn: model_choice.put_back(conn, failed.detector, back, activation.reason, now_ns)
+            )
+
+    def _beat(self, beat: VisionBeat) -> None:
+        self.health.beat(beat)
+        self.on_beat(beat)
 
     async def reload_targets(self) -> None:
         self.sync.reload()
@@ -185,6 +218,20 @@ class Analysis:
 
         future.add_done_callback(done)
 
+    def _model_alarm(self, alarm: Alarm, began: bool) -> None:
+        now_ns = self._clock.now_ns()
+        if began:
+            metadata = {"detail": alarm.detail, "hint": HINT, "model": alarm.model}
+            self._submit(
+                lambda conn: record_of_box(
+                    conn, "model_drift", metadata, now_ns, self._device_id,
+                    severity="warning", camera_id=alarm.camera_id,
+                )
+            )  # fmt: skip
+            self.sync.wake()
+        data = {"what": "model_health", "camera_id": alarm.camera_id, "kind": alarm.kind, "began": began}
+        self.tell("system", alarm.camera_id, now_ns, data)
+
     def _vision_changed(self, state: VisionState) -> None:
         data = {
             "what": "analysis",
@@ -196,11 +243,11 @@ class Analysis:
         self.tell("system", None, self._clock.now_ns(), data)
 
     def findings(self) -> list[Finding]:
-        state = self.vision.state()
+        state, model = self.vision.state(), self.health.findings()
         if state.state == "down":
-            return [("analysis", "failing", f"blind: {state.reason}")]
+            return [("analysis", "failing", f"blind: {state.reason}"), *model]
         text = f"{state.detector}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-        return [("analysis", "degraded" if state.state == "starting" else "ok", text)]
+        return [("analysis", "degraded" if state.state == "starting" else "ok", text), *model]
 
     async def _expire(self) -> None:
         """Once an hour; the supervisor calls again."""

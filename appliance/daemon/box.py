@@ -25,6 +25,7 @@ from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
 from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.models import Models
 from appliance.daemon.serving import Served, serve
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
@@ -42,6 +43,8 @@ from appliance.store import settings as settings_rows
 from appliance.system import ballast
 from appliance.system.instance import Instance
 from appliance.system.notify import Notifier
+from appliance.vision.packs import choice
+from appliance.vision.packs.choice import Choice
 from appliance.web.app import make_app
 from appliance.web.box import Box as WebBox
 
@@ -52,7 +55,6 @@ PROBE_S = 8.0
 READY_POLL_S = 0.05
 BALLAST_S = 5.0
 BALLAST_TURNS = 120
-DETECTOR_KEY = "detector"  # in the settings table; `appliance models activate` writes it
 DETECTOR_NS = 3 * SECOND_NS
 STATED = ("offline", "auth_failed", "disabled")
 
@@ -142,18 +144,18 @@ class Box:
 
     async def _start_analysis(self) -> None:
         self.analysis = Analysis(
-            self.config, self.clock, self.stores, self.device_id, self.archive, self._detector
+            self.config, self.clock, self.stores, self.device_id, self.archive, await self._choice()
         )
         await self.analysis.start(self._stack)
         self.health.add(self.analysis.findings)
         self.recorder.on_change(self._camera_changed)
         await self._apply_analysis()
 
-    async def _chosen_detector(self) -> str:
+    async def _choice(self) -> Choice:
         """The command line's choice, else the one that a person activated."""
         if self._detector != "auto":
-            return self._detector
-        return str(await self.db.read(lambda c: settings_rows.get_value(c, DETECTOR_KEY)) or "auto")
+            return Choice(self._detector)
+        return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
         box = WebBox(
@@ -161,8 +163,9 @@ class Box:
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
             self.analysis.bell, self._probe, self.analysis.still_of_event, self.changed,
             self.config.volumes, self.config.allow_file_sources,
+            Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
         )  # fmt: skip
-        self.analysis.vision.on_metrics = box.metrics.beat
+        self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
 
     def _start_duties(self) -> None:
@@ -217,7 +220,7 @@ class Box:
         """A command beside us wrote to the database."""
         await self.changed("cameras")
         await self.changed("targets")
-        await self.analysis.use(await self._chosen_detector())
+        await self.analysis.use(await self._choice())
 
     async def _apply_analysis(self) -> None:
         await self.analysis.apply(self._cameras, self.recorder)

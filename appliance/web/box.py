@@ -16,6 +16,7 @@ from appliance.web.ports import (
     Changed,
     Desk,
     Health,
+    Models,
     Probe,
     Recorder,
     StillOfEvent,
@@ -48,6 +49,7 @@ class Box:
     changed: Changed = _nobody
     volume_paths: tuple[Path, ...] = ()
     allow_file_sources: bool = False
+    models: Models | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

@@ -14,6 +14,7 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import ROLES, SEVERITIES, Camera, Role, User
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
+from appliance.vision.packs import licences
 from appliance.web import pages_data as data
 from appliance.web import pages_words as words
 from appliance.web.auth import page_user
@@ -239,6 +240,13 @@ async def site(asked: Asked) -> str:
     return asked.page("settings_site.html", "settings", "Site", settings=settings)
 
 
+async def models(asked: Asked) -> str:
+    """Raises ``unavailable`` where the box runs without analysis."""
+    overview = await data.models_view(asked.box)
+    notes = {m["name"]: licences.meaning(m["licence"]) for m in overview["models"]}
+    return asked.page("settings_models.html", "settings", "Models", overview=overview, notes=notes)
+
+
 async def health(asked: Asked) -> str:
     return asked.page("settings_health.html", "settings", "Health", device_id=asked.box.device_id)
 
@@ -256,6 +264,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/users", users),
     ("/settings/site", site),
     ("/settings/health", health),
+    ("/models", models),
 )
 
 

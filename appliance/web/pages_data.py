@@ -12,6 +12,7 @@ from appliance.base.errors import not_found
 from appliance.base.model import Camera, CameraStatus, Event, User
 from appliance.base.wire import Json, alert_json, camera_json, event_json, rule_json, zone_json
 from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
+from appliance.web import models
 from appliance.web.access import only_seen, sees, sees_rule
 from appliance.web.box import Box
 
@@ -140,6 +141,11 @@ async def users_view(box: Box) -> list[User]:
 
 async def settings_view(box: Box) -> Any:
     return msgspec.to_builtins(await box.db.read(settings.load))
+
+
+async def models_view(box: Box) -> Json:
+    """What ``GET /models`` answers. Raises ``unavailable`` without analysis."""
+    return await models.overview(box)
 
 
 def _with_alert(conn: sqlite3.Connection, event: Event) -> Json:

@@ -4,9 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from appliance.base.model import Alert, Box, CameraStatus, Check, Credentials, Lock, User
 from appliance.media.fragment import Fragment, StreamInit
 from appliance.media.span import Clip, Recordings
+from appliance.store.model_health import Alarm
+from appliance.vision.health.judge import Verdict
+from appliance.vision.state import Activation
 
 
 class Viewer(Protocol):
@@ -79,6 +84,14 @@ class VisionState(Protocol):
     @property
     def restarts(self) -> int: ...
 
+    @property
+    def backend(self) -> str:
+        """Which library runs it, on which device."""
+
+    @property
+    def because(self) -> str:
+        """Why that one."""
+
 
 class VisionFigures(Protocol):
     @property
@@ -116,6 +129,47 @@ class Vision(Protocol):
     def state(self) -> VisionState: ...
 
     def figures(self) -> Mapping[str, VisionFigures]: ...
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """A model that is installed, or one that can be. ``width`` and ``height`` of its input, in pixels;
+    0: it takes pictures as they are."""
+
+    name: str
+    version: str
+    family: str
+    licence: str
+    source: str
+    labels: tuple[str, ...]
+    width: int
+    height: int
+    installed: bool
+    known: bool
+
+
+class Models(Protocol):
+    def fixed(self) -> str | None:
+        """The detector that the box was started with; None: people choose."""
+
+    def state(self) -> VisionState: ...
+
+    def activation(self) -> Activation | None:
+        """How the last change goes or went; None before the first."""
+
+    async def activate(self, name: str, backend: str, shadow_s: float) -> Activation | None:
+        """The choice is stored: apply it. Returns as soon as the change has begun; None where nothing
+        looks that it could be compared with."""
+
+    async def entries(self) -> list[ModelEntry]: ...
+
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """How the model does, by camera."""
+
+    def alarms(self) -> Mapping[str, Alarm]:
+        """Cameras on which it does worse than usual."""
+
+    def confidence(self) -> Mapping[str, float]:
+        """Mean score of the last minute, by camera."""
 
 
 class Desk(Protocol):

@@ -56,6 +56,9 @@ def _analysis(box: Box) -> Iterator[Metric]:
     yield gauge("ai_decode_seconds", "CPU per decoded packet, by the path in use", (*label, "decoder"), costs)
     skipped = [(c, f.skipped) for c, f in rows]
     yield counter("ai_frames_skipped", "Frames that analysis left out", label, skipped)
+    sure = {} if box.models is None else box.models.confidence()
+    about = "Mean score of the last minute's boxes"
+    yield gauge("ai_confidence_mean", about, label, sorted(sure.items()))
     up = box.vision is not None and box.vision.state().state == "running"
     yield gauge("ai_up", "1 while the vision worker runs", (), [(int(up),)])
 

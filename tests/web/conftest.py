@@ -20,11 +20,14 @@ from appliance.media.record.live import LiveHub
 from appliance.media.span import Recordings, Span
 from appliance.store import alerts, cameras, events, journal, locks, rules, users, zones
 from appliance.store.database import Database
+from appliance.store.model_health import Alarm as ModelAlarm
 from appliance.store.sealing import Sealer
-from appliance.vision.state import VisionFigures, VisionState
+from appliance.vision.health.judge import Verdict
+from appliance.vision.state import Activation, VisionFigures, VisionState
 from appliance.web.app import make_app
 from appliance.web.box import Box
 from appliance.web.passwords import Passwords
+from appliance.web.ports import ModelEntry
 
 PASSWORD = "a horse in the rain"
 ROLES = ("viewer", "operator", "installer", "admin")
@@ -134,6 +137,59 @@ class PlayedVision:
         return {"gate": VisionFigures(5.0, 5.0, queue_depth=1, skipped=3, decoder="software", decode_ms=0.4)}
 
 
+class PlayedModels:
+    """Two installed models, one known one; a change goes into a shadow at once."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.now = VisionState(
+            "running", clock.now_ns(), "deimv2-femto", "", 0, "onnxruntime, CPU", "no GPU here"
+        )
+        self.change: Activation | None = None
+        self.fixed_to: str | None = None
+        self.asked: list[tuple[str, str, float]] = []
+        both = {"version": "1", "source": "", "labels": ("person", "car"), "width": 416, "height": 416}
+        free, agpl = {"licence": "Apache-2.0", "known": True}, {"licence": "AGPL-3.0", "known": False}
+        self.found = [
+            ModelEntry("deimv2-femto", family="detr", installed=True, **free, **both),
+            ModelEntry("own-model", family="yolo", installed=True, **agpl, **both),
+            ModelEntry("yolox-nano", family="yolox", installed=False, **free, **both),
+            ModelEntry("motion", "", "motion", "built in", "", ("motion",), 0, 0, True, True),
+        ]
+        self.judged = {
+            "gate": Verdict("drop", 0.41, 0.62, 0.66, boxes=900, classes={"person": 900}),
+            "yard": Verdict("learning", boxes=3, classes={"car": 3}),
+        }
+
+    def fixed(self) -> str | None:
+        return self.fixed_to
+
+    def state(self) -> VisionState:
+        return self.now
+
+    def activation(self) -> Activation | None:
+        return self.change
+
+    async def activate(self, name: str, backend: str, shadow_s: float) -> Activation | None:
+        self.asked.append((name, backend, shadow_s))
+        self.change = Activation(name, "deimv2-femto", "shadow", self._clock.now_ns(), pictures=7)
+        return self.change
+
+    async def entries(self) -> list[ModelEntry]:
+        return self.found
+
+    def verdicts(self) -> dict[str, Verdict]:
+        return self.judged
+
+    def alarms(self) -> dict[str, ModelAlarm]:
+        return {
+            "gate": ModelAlarm("gate", "deimv2-femto", "sub 0.40", "drop", self._clock.now_ns(), 0, "0.41")
+        }
+
+    def confidence(self) -> dict[str, float]:
+        return {"gate": 0.41}
+
+
 class PlayedDesk:
     """As the real one: a status change and its journal row in one transaction."""
 
@@ -204,6 +260,7 @@ class Site:
     archive: PlayedArchive
     live: LiveHub
     vision: PlayedVision
+    models: PlayedModels
     health: PlayedHealth
     changed: list[str]
     probed: list[Any]
@@ -243,6 +300,7 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     passwords, bell, changed, probed = Passwords(hasher), PlayedBell(), [], []
     live = LiveHub(asyncio.get_running_loop())
+    models = PlayedModels(clock)
     archive, vision, health = PlayedArchive(db, clock, tmp_path), PlayedVision(), PlayedHealth()
 
     async def note_change(noun: str) -> None:
@@ -263,6 +321,7 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
         recorder=PlayedRecorder(live, clock),
         archive=archive,
         vision=vision,
+        models=models,
         desk=PlayedDesk(db, clock, bell),
         bell=bell,
         probe=probe,
@@ -272,7 +331,7 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
     await db.write(lambda conn: _furnish(conn, clock.now_ns(), hasher.hash(PASSWORD)))
     server = TestServer(make_app(box), host="127.0.0.1")
     async with TestClient(server) as client:
-        yield Site(client, box, db, clock, bell, archive, live, vision, health, changed, probed)
+        yield Site(client, box, db, clock, bell, archive, live, vision, models, health, changed, probed)
     db.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from appliance.base.model import Check
 from appliance.store import events, outbox, targets
 from appliance.store.cameras import KEEP
-from appliance.web import shapes
+from appliance.web import model_shapes, shapes
 from appliance.web.app import ROUTES
 from appliance.web.openapi import plain_path
 
@@ -24,7 +24,7 @@ POST /cameras/{id}/locks;DELETE /locks/{id};GET /events;GET /events/{id};GET /ev
 GET /events/{id}/clip.mp4;GET /alerts;POST /alerts/{id}/ack;POST /alerts/{id}/resolve;GET /zones;POST /zones
 PUT /zones/{id};DELETE /zones/{id};GET /rules;POST /rules;PUT /rules/{id};DELETE /rules/{id}
 GET /targets/{id};PUT /targets/{id};DELETE /targets/{id};GET /audit;GET /system/health;GET /system/status
-GET /openapi.json
+GET /openapi.json;GET /models;POST /models/{name}/activate
 """
 NAMES = [
     "stream_active",
@@ -36,6 +36,7 @@ NAMES = [
     "ai_detection_total",
     "ai_queue_depth",
     "ai_frames_skipped_total",
+    "ai_confidence_mean",
     "events_total",
     "alerts_active",
     "alert_ack_duration_seconds",
@@ -58,7 +59,7 @@ async def test_openapi_has_every_mounted_route_and_the_contract(site: Any) -> No
     for line in re.split(r"[;\n]", CONTRACT.strip()):
         method, path = line.split()
         assert (method, f"/api/v1{path}") in documented
-    assert not any("backtest" in path or "reports" in path or "models" in path for _, path in documented)
+    assert not any("backtest" in path or "reports" in path for _, path in documented)
 
 
 async def test_openapi_s_references_resolve_and_bodies_are_described(site: Any) -> None:
@@ -93,6 +94,8 @@ async def test_answers_have_the_published_shapes(site: Any) -> None:
         ("/audit", shapes.AuditAnswer),
         ("/system/health", shapes.HealthAnswer),
         ("/system/status", shapes.StatusAnswer),
+        ("/models", model_shapes.ModelsAnswer),
+        ("/models/health", model_shapes.ModelHealthAnswer),
         ("/cameras/gate/live", shapes.LiveAnswer),
     ):
         response = await site.ask("GET", path)

@@ -51,3 +51,14 @@ def write(conn: sqlite3.Connection, choice: Choice, now_ns: int, user: User | No
     settings.set_value(conn, SHADOW_S, choice.shadow_s)
     detail = {"activated": True, "backend": choice.backend, "shadow_s": choice.shadow_s, "by": by}
     audit.add(conn, now_ns, user, "changed", f"model/{choice.detector}", detail)
+
+
+def put_back(conn: sqlite3.Connection, failed: str, before: Choice, reason: str, now_ns: int) -> bool:
+    """``failed`` was refused or rolled back: the next start must not take it again. False where people
+    have chosen something else meanwhile."""
+    if read(conn).detector != failed:
+        return False
+    for key, value in zip((DETECTOR, BACKEND, SHADOW_S), msgspec.structs.astuple(before), strict=True):
+        settings.set_value(conn, key, value)
+    audit.add(conn, now_ns, None, "changed", f"model/{failed}", {"rolled_back": True, "reason": reason})
+    return True

@@ -75,3 +75,14 @@ def test_the_catalogue_is_whole(pack):
     assert len(places) == len(pack.files)
     assert all(place.url.startswith("https://") and place.bytes_ > 0 for place in places)
     assert not meaning(pack.licence)[1]
+
+
+def test_what_failed_is_put_back_but_never_over_a_newer_choice(conn):
+    before = Choice("auto", "auto", 0.0)
+    choice.write(conn, Choice("yolox-nano", "openvino", 60.0), 1, None, "api")
+    assert not choice.put_back(conn, "deimv2-femto", before, "too slow", 2)
+    assert choice.read(conn).detector == "yolox-nano"
+    assert choice.put_back(conn, "yolox-nano", before, "too slow", 2)
+    assert choice.read(conn) == before
+    (row,) = conn.execute("SELECT thing, detail FROM audit ORDER BY id DESC LIMIT 1")
+    assert row["thing"] == "model/yolox-nano" and "too slow" in row["detail"]

@@ -1,0 +1,126 @@
+"""A change of the model that failed is not taken again; a model that is less sure is said to people."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.base.clock import ManualClock
+from appliance.base.config import load
+from appliance.daemon.analysis import Analysis
+from appliance.daemon.stores import Stores
+from appliance.store import alerts, audit, events, journal
+from appliance.store.alerts import AlertFilter
+from appliance.store.events import EventFilter
+from appliance.store.model_health import Alarm
+from appliance.vision.packs import choice as choices
+from appliance.vision.packs.choice import Choice
+from appliance.vision.state import Activation, VisionBeat
+
+BEFORE, WANTED = Choice("auto"), Choice("own-model", "openvino", 60.0)
+
+
+@pytest.fixture
+async def analysis(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Analysis]:
+    config = load({}, data_dir=tmp_path)
+    stores = Stores.open(config)
+    found: Any = None  # nothing of the past is asked for here
+    yield Analysis(config, clock, stores, "box-1", found, BEFORE)
+    stores.close()
+
+
+async def choose(analysis: Analysis) -> Any:
+    """As the web does; then the box's databases."""
+    db = analysis._db
+    await db.write(lambda conn: choices.write(conn, WANTED, 1, None, "api"))
+    await analysis.use(WANTED)
+    return db
+
+
+async def settled(db: Any) -> None:
+    await db.write(lambda conn: None)
+    await asyncio.sleep(0)
+
+
+async def rows(db: Any, type_: str) -> list[Any]:
+    return [row.data for row in await db.read(lambda c: journal.since(c, 0, 100)) if row.type == type_]
+
+
+def phase(name: Any, reason: str = "") -> Activation:
+    return Activation("own-model", "deimv2-femto", name, 1, reason)
+
+
+@pytest.mark.parametrize("end", ["refused", "rolled_back"])
+async def test_what_failed_is_not_the_choice_of_the_next_start(analysis, end):
+    db = await choose(analysis)
+    for change in (phase("loading"), phase("shadow"), phase("shadow"), phase(end, "it is too slow")):
+        analysis._activation_changed(change)
+    await settled(db)
+    assert await db.read(choices.read) == BEFORE
+    told = [(row["phase"], row["reason"]) for row in await rows(db, "system")]
+    assert told == [("loading", ""), ("shadow", ""), (end, "it is too slow")]
+    assert (await db.read(lambda c: audit.page(c, 1, None)))[0][0].detail["reason"] == "it is too slow"
+
+
+async def test_what_succeeded_stays(analysis):
+    db = await choose(analysis)
+    for name in ("loading", "shadow", "trial", "active"):
+        analysis._activation_changed(phase(name))
+    await settled(db)
+    assert await db.read(choices.read) == WANTED
+
+
+async def test_a_later_try_at_it_that_fails_does_not_undo_what_people_accepted(analysis):
+    db = await choose(analysis)
+    for name in ("loading", "active", "loading", "rolled_back"):  # the host tries again by itself
+        analysis._activation_changed(phase(name))
+    await settled(db)
+    assert await db.read(choices.read) == WANTED
+
+
+async def test_the_host_is_asked_once_with_backend_and_shadow(analysis, monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+
+    async def use(*what: Any) -> None:
+        asked.append(what)
+
+    monkeypatch.setattr(analysis.vision, "use", use)
+    await analysis.use(Choice("auto", "auto", 30.0))
+    assert asked == []
+    await choose(analysis)
+    await analysis.use(WANTED)
+    assert asked == [("own-model", "openvino", 60.0)]
+
+
+async def test_beats_go_to_the_health_of_models_and_to_whoever_listens(analysis):
+    heard: list[Any] = []
+    analysis.on_beat = heard.append
+    beat = VisionBeat({}, (), {})
+    analysis._beat(beat)
+    assert heard == [beat]
+
+
+async def test_a_model_that_is_less_sure_is_a_warning_on_its_camera(analysis, clock):
+    rung: list[int] = []
+    listener: Callable[[], None] = lambda: rung.append(analysis.bell.newest)  # noqa: E731
+    analysis.bell.listen(listener)
+    alarm = Alarm("gate", "deimv2-femto", "sub 0.40", "drop", clock.now_ns(), 0, "fell to 0.46")
+    analysis._model_alarm(alarm, True)
+    analysis._model_alarm(alarm, False)
+    db = analysis._db
+    await settled(db)
+    (event,), _, _ = await db.read(lambda c: events.page(c, EventFilter(), 10, None))
+    assert (event.type, event.severity, event.camera_id) == ("model_drift", "warning", "gate")
+    assert event.metadata["detail"] == "fell to 0.46" and "dirt" in event.metadata["hint"]
+    (alert,), _, _ = await db.read(lambda c: alerts.page(c, AlertFilter(), 10, None))
+    assert (alert.event_id, alert.severity, alert.status) == (event.id, "warning", "new")
+    assert [(row["kind"], row["began"]) for row in await rows(db, "system")] == [
+        ("drop", True), ("drop", False),
+    ]  # fmt: skip
+    assert rung
+
+
+async def test_findings_say_it_without_names(analysis):
+    assert ("model", "ok", "as sure as usual") in analysis.findings()
