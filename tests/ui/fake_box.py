@@ -4,7 +4,8 @@ detector are played. A process of its own, so that neither browser nor test can 
     python tests/ui/fake_box.py --cameras 9
 
 prints one line of JSON (url, username, password), then obeys lines of JSON on stdin:
-``{"do": "stall", "camera": "gate"}``, ``resume``, ``state``, ``event``, ``codec`` and answers each with one.
+``{"do": "stall", "camera": "gate"}``, ``resume``, ``state``, ``event``, ``model``,
+``deaf`` and answers each with one.
 """
 
 import argparse
@@ -29,12 +30,14 @@ from appliance.simulator.spec import CameraSpec
 from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
+from appliance.vision.packs import choice
 from appliance.web.app import make_app
 from appliance.web.box import Box as WebBox
 from appliance.web.passwords import Passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played import Played, PlayedArchive, PlayedBell, PlayedDesk, PlayedHealth, PlayedVision, footage
+from played_models import PlayedModels
 
 NAMES = (
     "Front gate", "Loading bay 2", "Yard", "Reception", "Stair A", "Server room", "Car park west",
@@ -55,6 +58,7 @@ class FakeBox:
         self.bell = PlayedBell()
         clip, still = footage(args.size)
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        self.models = PlayedModels(self.clock, [slug(name) for name in NAMES[: args.cameras]])
         self.box = WebBox(
             db=self.db,
             clock=self.clock,
@@ -71,6 +75,7 @@ class FakeBox:
             still_of_event=self._still_of_event(still),
             passwords=Passwords(hasher),
             volume_paths=(folder,),
+            models=self.models,
         )
 
     def _still_of_event(self, still: bytes) -> Any:
@@ -170,6 +175,18 @@ class FakeBox:
                 self.played.statuses[camera] = new
                 data = {"id": camera, "status": status_json(new)}
                 await self.db.write(lambda conn: journal.append(conn, "camera", camera, now_ns, data))
+                self.bell.ring()
+            case "model":  # the change that goes on ends
+                wanted = self.models.end(order["phase"], order["reason"])
+                back, reason = choice.Choice(), order["reason"]
+                await self.db.write(lambda conn: choice.put_back(conn, wanted, back, reason, now_ns))
+                data = {"what": "model", "phase": order["phase"]}
+                await self.db.write(lambda conn: journal.append(conn, "system", None, now_ns, data))
+                self.bell.ring()
+            case "deaf":  # or no longer
+                self.box.models = None if order["deaf"] else self.models
+                data = {"what": "analysis"}
+                await self.db.write(lambda conn: journal.append(conn, "system", None, now_ns, data))
                 self.bell.ring()
             case "event":
                 severity, what = order.get("severity", "critical"), order.get("class_name", "person")

@@ -18,6 +18,7 @@ PAGES = (
     "/settings/users",
     "/settings/site",
     "/settings/health",
+    "/models",
 )
 
 TEXT = ("text", "text-2", "accent", "critical", "warning", "info")

@@ -1,31 +1,14 @@
 // Health: the checks with their since, and the box at a glance; asked again while one looks.
 
 import { get } from "./api.js";
+import { element, icon } from "./nodes.js";
 import { moment } from "./time.js";
 import { analysing } from "./words.js";
 
 const AGAIN_MS = 5000;
-const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { ok: "In order", degraded: "Degraded", failing: "Failing" };
 const ICONS = { ok: "check", degraded: "warning", failing: "critical" };
 const list = document.querySelector("#checks");
-
-function element(name, className, ...content) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
-}
-
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
-  svg.append(use);
-  return svg;
-}
 
 function showChecks({ checks }) {
   const order = ["failing", "degraded", "ok"];
