@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.vision.detectors import NOTHING, Columns, Detections, Picture, ordered
-from appliance.vision.looking.gate import Mask
+from appliance.vision.looking.gate import Mask, Motion
 from appliance.vision.packs.pack import Pack
 
 LABEL = "object"
@@ -28,13 +28,14 @@ class MotionDetector:
         """Nothing to load."""
 
     def detect(self, batch: Sequence[Picture]) -> list[Detections]:
-        return [_blobs(picture.motion.mask, picture.motion.fresh) for picture in batch]
+        return [_blobs(picture.motion) for picture in batch]
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def _blobs(mask: Mask, fresh: Mask) -> Detections:
+def _blobs(motion: Motion) -> Detections:
+    mask, fresh = motion.mask, motion.fresh
     rows, columns = mask.shape
     found: list[tuple[int, int, int, int, int]] = []  # left, top, right, bottom, cells
     for left, top, right, bottom, cells in label(mask):
@@ -45,8 +46,8 @@ def _blobs(mask: Mask, fresh: Mask) -> Detections:
         return NOTHING
     found.sort(key=lambda blob: -blob[4])
     table: Columns = np.array(found[:MOST], np.float32)
-    size: Columns = np.array([columns, rows, columns, rows], np.float32)
-    boxes: Columns = table[:, :4] / size
+    wide, high = columns / motion.across, rows / motion.down
+    boxes: Columns = table[:, :4] / np.array([wide, high, wide, high], np.float32)
     # A large solid blob is surer than a small torn one; below 1, since it is never certain.
     area = (table[:, 2] - table[:, 0]) * (table[:, 3] - table[:, 1])
     solid = table[:, 4] / area

@@ -1,37 +1,57 @@
 """Does anything move? A small view of the Y plane against a background that follows slowly.
 
-Each cell of about 96x54 is the mean of at most 4x4 strided samples of the plane; the background is
-a running mean and variance per cell (C. Wren et al., "Pfinder", 1997, section 3: one Gaussian per
-place). A step of the whole picture (exposure, a lamp) is subtracted first by its median; what
-then still changes nearly everywhere is a new scene and no motion.
+The background is a running mean and variance per cell (C. Wren et al., "Pfinder", 1997, section 3: one
+Gaussian per place). Not motion is: what light or a shaking camera does to the whole picture (``light.Fit``),
+what light does to a part of it (``light.Relit``), lonely cells (noise), and a place that keeps flickering (a
+tree, rain), unless more happens there than ever does. What then still changes half of the picture is a new
+scene, and the pictures after it are its settling: infra-red comes in several steps.
 """
 
 from dataclasses import dataclass
 from math import exp
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Grid = NDArray[np.float32]
+from appliance.vision.looking.light import Fit, Relit
+from appliance.vision.looking.masks import Mask, Polygon, open_cells
+from appliance.vision.looking.view import Grid, View
 
-COLUMNS, ROWS = 96, 54
-SAMPLES = 4  # per cell and axis, at most
-FOLLOW_S = 4.0  # time constant of the background
+Why = Literal["", "start", "size", "scene"]
+
+FOLLOW_S = 4.0  # time constant of the background where it shows
+FRONT_S = 30.0  # ... behind something that moves
+PUT_DOWN_S = 3.0  # ... and where something stands that has not stirred for
+STILL_S = 2.0
+LIGHT_S = 1.0  # ... for light, which is no thing
 SIGMAS = 4.0
 FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance says
-GLOBAL = 0.6  # share of changed cells that is a new scene
+UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
+SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
+SETTLE_S = 3.0
+SUSPECT = 0.02  # share of changed cells from which on light is thought of
+NOISIEST = 4.0  # how much a picture may be noisier than those before it
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
+LEARN_S = 1.0  # between looks at the slower parts of the model
+FLICKER_S = 30.0  # a place that changed FLICKERS times in so long flickers ...
+FLICKERS = 6.0
+USUAL = 0.1  # weight of one change in what is usual at a place
+FLICKER_MARGIN = 1.5  # ... and counts only where it changes so much more than it usually does
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
     """``mask``: cells that differ from the background. ``fresh``: of these, the ones that also
-    differ from the picture before; a thing that was put down stops being fresh."""
+    differ from the picture before; a thing that was put down stops being fresh. The cells cover
+    ``across`` and ``down`` of the picture's width and height. ``why`` there is a ``new_scene``."""
 
     mask: Mask
     fresh: Mask
     new_scene: bool = False
+    why: Why = ""
+    across: float = 1.0
+    down: float = 1.0
 
     @property
     def any(self) -> bool:
@@ -43,92 +63,210 @@ class Motion:
         if self.new_scene:
             return 1.0
         rows, columns = self.fresh.shape
-        left, right = int(max(0.0, x1) * columns), int(min(1.0, x2) * columns) + 1
-        top, bottom = int(max(0.0, y1) * rows), int(min(1.0, y2) * rows) + 1
+        wide, high = columns / self.across, rows / self.down
+        left, right = int(max(0.0, x1) * wide), int(min(1.0, x2) * wide) + 1
+        top, bottom = int(max(0.0, y1) * high), int(min(1.0, y2) * high) + 1
         part = self.fresh[top:bottom, left:right]
         return float(part.mean()) if part.size else 0.0
 
 
 class Gate:
-    """One per camera. Feed it frames in order; it starts again where the picture's size changes."""
+    """One per camera. Feed it frames in order; it starts again where the picture's size changes.
+    ``masks``: polygons, 0..1, in which nothing counts."""
 
-    def __init__(self) -> None:
-        self._mean: Grid | None = None
-        self._variance: Grid = np.empty((0, 0), np.float32)
-        self._last: Grid = np.empty((0, 0), np.float32)
+    def __init__(self, masks: tuple[Polygon, ...] = ()) -> None:
+        self.masks = masks
         self._shape = (0, 0)
         self._time_ns = 0
+        self._view = View(1, 1)
+        self._room(self._view)
 
     def look(self, luma: NDArray[np.uint8], time_ns: int) -> Motion:
         """``luma``: the Y plane, rows x columns, padding cut off."""
-        cells = shrink(luma)
-        if self._mean is None or luma.shape != self._shape:
-            self._restart(cells, luma.shape, time_ns)
-            return Motion(*_empty(cells), new_scene=True)
+        if luma.shape != self._shape:
+            why: Why = "size" if self._shape[0] else "start"
+            self._shape = (luma.shape[0], luma.shape[1])
+            self._view = View(*self._shape)
+            self._room(self._view)
+            return self._restart(self._view.look(luma), time_ns, why)
+        cells = self._view.look(luma)
         step_s = min(2.0, max(0.0, (time_ns - self._time_ns) / 1e9))
         self._time_ns = time_ns
-        threshold = np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance))
-        away = cells - self._mean
-        away -= np.median(away)
-        moved = cells - self._last
-        moved -= np.median(moved)
-        changed = np.abs(away) > threshold
-        if changed.mean() > GLOBAL:
-            self._restart(cells, luma.shape, time_ns)
-            return Motion(*_empty(cells), new_scene=True)
-        mask = _solid(changed)
-        fresh = mask & _wide(_solid(np.abs(moved) > threshold))
-        self._follow(cells, away, changed, step_s)
-        return Motion(mask, fresh)
+        self._age_s += step_s
+        changed, light = self._compare(cells)
+        mask = self._quiet
+        if changed is not None:
+            mask = changed & ~self._relit.places(self._view.fine, changed, self._noise)
+            limit = SETTLING if self._age_s < SETTLE_S else SCENE
+            if np.count_nonzero(mask) > limit * self._cells:
+                return self._restart(cells, time_ns, "scene")
+        fresh = self._fresh(mask)
+        self._follow(mask, changed, fresh, light, step_s)
+        return Motion(mask, fresh, False, "", self._view.across, self._view.down)
 
-    def _restart(self, cells: Grid, shape: tuple[int, ...], time_ns: int) -> None:
-        self._mean, self._last = cells, cells
-        self._variance = np.full_like(cells, 1.0)
-        self._shape, self._time_ns = (shape[0], shape[1]), time_ns
+    # -- the picture against the background -------------------------------------------------
 
-    def _follow(self, cells: Grid, away: Grid, changed: Mask, step_s: float) -> None:
-        assert self._mean is not None
-        gain = np.float32(1.0 - exp(-step_s / FOLLOW_S))
-        self._mean = self._mean + gain * (cells - self._mean)
+    def _compare(self, cells: Grid) -> tuple[Mask | None, Grid | np.float32]:
+        """Cells that changed and are not lonely (None: nowhere), and what the light did. Leaves
+        in ``_away`` what is left when that is taken away."""
+        away = np.subtract(cells, self._mean, out=self._away)
+        light: Grid | np.float32 = np.float32(np.median(away[::2, ::2]))
+        away -= light
+        size = np.abs(away, out=self._size)
+        np.greater(size, self._threshold, out=self._raw)
+        count = np.count_nonzero(self._raw)
+        if count > SUSPECT * self._cells:
+            count, light = self._explain(cells, light, count)
+        if count < NEIGHBOURS:
+            return None, light
+        self._onsets += self._raw > self._before
+        self._before[:] = self._raw
+        np.subtract(size, self._usual, out=self._gain)
+        self._gain *= np.float32(USUAL)
+        np.add(self._usual, self._gain, out=self._usual, where=self._raw)
+        if self._flickers:
+            self._raw &= size > self._flicker
+        changed = self._raw & self._open
+        changed &= _block(changed) >= NEIGHBOURS
+        return (changed if changed.any() else None), light
+
+    def _explain(
+        self, cells: Grid, light: Grid | np.float32, count: int
+    ) -> tuple[int, Grid | np.float32]:
+        """Much has changed: by light, a shake of the camera, or noise?"""
+        away, size = self._away, self._size
+        np.subtract(cells, self._mean, out=away)
+        if self._fit.solve(away):
+            np.subtract(away, self._fit.correction, out=away)
+            np.abs(away, out=size)
+            # A picture that is brighter by a half is not so to the grey level: it saturates.
+            less = np.count_nonzero(size - 0.2 * np.abs(self._fit.correction) > self._threshold)
+            if less < 0.8 * count:
+                light = self._fit.correction
+                size -= 0.2 * np.abs(light)
+            else:
+                away[:] = cells - self._mean - light
+                np.abs(away, out=size)
+        else:
+            away -= light
+        noisier = float(np.median(size[::2, ::2])) / (0.6745 * self._noise**0.5)
+        if noisier > 1.2:
+            size *= 1 / min(noisier, NOISIEST)
+        np.greater(size, self._threshold, out=self._raw)
+        return np.count_nonzero(self._raw), light
+
+    def _fresh(self, mask: Mask) -> Mask:
+        """Of ``mask``, what also differs from the picture before."""
+        if mask is self._quiet:
+            np.copyto(self._last, self._away)
+            return mask
+        moved = np.abs(np.subtract(self._away, self._last, out=self._last), out=self._last)
+        stirs = moved > self._threshold
+        np.copyto(self._last, self._away)
+        stirs &= _block(stirs) >= NEIGHBOURS
+        fresh: Mask = mask & (_block(stirs) > 0)  # a uniform coat changes only at its edges
+        return fresh
+
+    # -- the background follows -------------------------------------------------------------
+
+    def _follow(
+        self, mask: Mask, changed: Mask | None, fresh: Mask, light: Grid | np.float32, step_s: float
+    ) -> None:
+        young_s = max(step_s, min(FOLLOW_S, self._age_s))
+        gain = np.float32(1.0 - exp(-step_s / young_s)) if step_s else np.float32(0.0)
+        self._still_s += step_s
+        if changed is None:
+            follow: Grid | np.float32 = gain
+        else:
+            follow = self._gain
+            follow.fill(gain)
+            np.copyto(follow, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
+            if mask is not self._quiet:
+                self._still_s[_block(fresh) > 0] = 0.0
+                still = self._still_s > STILL_S
+                np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
+                np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=mask & still)
+        step = np.multiply(self._away, follow, out=self._size)
+        self._mean += step
+        self._mean += np.float32(1.0 - exp(-step_s / LIGHT_S)) * light
         # A changed cell is something in front of the background: it says nothing of its noise.
-        quiet = np.where(changed, self._variance, away * away)
-        self._variance = self._variance + gain * (quiet - self._variance)
-        self._last = cells
+        square = np.multiply(self._away, self._away, out=self._size)
+        square -= self._variance
+        square *= gain
+        if changed is not None:
+            square[changed] = 0.0
+        self._variance += square
+        if self._age_s >= self._learn_at_s:
+            self._learn(changed)
 
+    def _learn(self, changed: Mask | None) -> None:
+        """What need not be known anew for every picture."""
+        passed_s = LEARN_S + self._age_s - self._learn_at_s
+        self._learn_at_s = self._age_s + LEARN_S
+        settled = np.float32(1.0 - exp(-passed_s / max(passed_s, min(FOLLOW_S, self._age_s))))
+        self._relit.learn(self._view.fine, settled if changed is None else settled * (_block(changed) == 0))
+        self._fit.learn(self._mean)
+        self._noise = max(0.05, float(np.median(self._variance[::2, ::2])))
+        self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
+        flickers = self._onsets > FLICKERS
+        self._flickers = bool(flickers.any())
+        if self._flickers:
+            np.multiply(self._usual * np.float32(FLICKER_MARGIN), flickers, out=self._flicker)
+            _spread_out(self._flicker)
+        np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance), out=self._threshold)
 
-def shrink(luma: NDArray[np.uint8]) -> Grid:
-    """Cell means, at most ``ROWS`` x ``COLUMNS``; smaller pictures give fewer cells."""
-    high, wide = luma.shape
-    rows, columns = min(ROWS, high), min(COLUMNS, wide)
-    down, across = high // rows, wide // columns
-    stride_y, stride_x = max(1, down // SAMPLES), max(1, across // SAMPLES)
-    part = luma[: rows * down, : columns * across].reshape(rows, down, columns, across)
-    part = part[:, ::stride_y, :, ::stride_x]
-    total = part.sum(axis=(1, 3), dtype=np.uint32)
-    cells: Grid = (total / np.float32(part.shape[1] * part.shape[3])).astype(np.float32)
-    return cells
+    def _restart(self, cells: Grid, time_ns: int, why: Why) -> Motion:
+        self._mean[:] = cells
+        self._variance.fill(UNKNOWN)
+        self._threshold.fill(SIGMAS * UNKNOWN**0.5)
+        for state in (self._last, self._onsets, self._usual, self._still_s, self._flicker):
+            state.fill(0.0)
+        self._before.fill(False)
+        self._flickers = False
+        self._age_s = self._learn_at_s = 0.0
+        self._noise = UNKNOWN
+        self._time_ns = time_ns
+        self._relit.learn(self._view.fine, 1.0)
+        self._fit.learn(self._mean)
+        return Motion(self._quiet, self._quiet, True, why, self._view.across, self._view.down)
+
+    def _room(self, view: View) -> None:
+        """Arrays for pictures of one size, used again for each."""
+        shape = view.cells.shape
+
+        def grid() -> Grid:
+            return np.zeros(shape, np.float32)
+
+        self._mean, self._variance, self._threshold = grid(), grid(), grid()
+        self._away, self._size, self._last, self._gain = grid(), grid(), grid(), grid()
+        self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
+        self._raw, self._before, self._quiet = (np.zeros(shape, np.bool_) for _ in range(3))
+        self._quiet.flags.writeable = False  # given away in every quiet Motion
+        self._open = open_cells(self.masks, *shape, view.across, view.down)
+        self._cells = max(1, int(np.count_nonzero(self._open)))
+        self._fit, self._relit = Fit(*shape, view.side), Relit(*shape)
+        self._flickers = False
+        self._age_s = self._learn_at_s = 0.0
+        self._noise = UNKNOWN
 
 
 def _block(cells: Mask) -> NDArray[np.uint8]:
     """How many of the 3x3 cells around each are set."""
-    padded = np.pad(cells.astype(np.uint8), 1)
-    rows: NDArray[np.uint8] = padded[:-2] + padded[1:-1] + padded[2:]
-    total: NDArray[np.uint8] = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    rows, columns = cells.shape
+    padded = np.zeros((rows + 2, columns + 2), np.uint8)
+    padded[1:-1, 1:-1] = cells
+    tall = padded[:-2] + padded[1:-1]
+    tall += padded[2:]
+    total: NDArray[np.uint8] = tall[:, :-2] + tall[:, 1:-1]
+    total += tall[:, 2:]
     return total
 
 
-def _solid(cells: Mask) -> Mask:
-    """Without lonely cells, which are noise."""
-    solid: Mask = cells & (_block(cells) >= NEIGHBOURS)
-    return solid
-
-
-def _wide(cells: Mask) -> Mask:
-    """Grown by one cell: a uniform coat changes only at its edges."""
-    wide: Mask = _block(cells) > 0
-    return wide
-
-
-def _empty(cells: Grid) -> tuple[Mask, Mask]:
-    empty = np.zeros(cells.shape, np.bool_)
-    return empty, empty
+def _spread_out(cells: Grid) -> None:
+    """Each cell becomes the largest of the 3x3 around it."""
+    wide = cells.copy()
+    np.maximum(wide[:, 1:], cells[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], cells[:, 1:], out=wide[:, :-1])
+    cells[:] = wide
+    np.maximum(cells[1:], wide[:-1], out=cells[1:])
+    np.maximum(cells[:-1], wide[1:], out=cells[:-1])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from appliance.vision.looking.gate import COLUMNS, ROWS, Gate, shrink
+from appliance.vision.looking.gate import Gate
 
 STEP_NS = 200_000_000
 
@@ -72,11 +72,3 @@ def test_another_size_starts_again(random):
     run(gate, [noise(random) for _ in range(5)])
     (motion,) = run(gate, [noise(random, shape=(240, 320))], 5)
     assert motion.new_scene
-
-
-@pytest.mark.parametrize("shape", [(432, 768), (1080, 1920), (2160, 3840), (181, 323), (40, 50), (1, 1)])
-def test_shrink_keeps_the_mean(shape):
-    luma = np.full(shape, 77, np.uint8)
-    cells = shrink(luma)
-    assert cells.shape == (min(ROWS, shape[0]), min(COLUMNS, shape[1]))
-    assert np.all(cells == 77)

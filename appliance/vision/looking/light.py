@@ -1,0 +1,111 @@
+"""What light and a shaking camera do to a picture, told from what things do.
+
+``Fit``: the whole picture brighter, flatter or a pixel aside, as one linear model against the background,
+fitted so that things in front of it do not count. ``Relit``: places whose texture is still the
+background's, only darker or brighter: a shadow, a cloud, a lamp, headlights on a wall, a blurred insect
+that the wall shows through.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.vision.looking.view import Grid, texture
+
+Mask = NDArray[np.bool_]
+
+ROUNDS = 3
+OUTLIER = 2.5  # of the residuals' spread
+SPREAD = 1.4826  # median absolute deviation -> sigma of a Gaussian
+LEAST = 2.0  # grey levels: residuals below it always count
+SHIFT_MOST_PX = 3.0
+GAIN_LEAST, GAIN_MOST = 0.3, 3.0
+
+ALIKE = 0.5  # squared correlation of the texture, from which on a place is the same surface
+TEXTURED = 3.0  # times the noise
+TEXTURE_NOISE = 16.0  # a difference of halves is so much noisier than a cell's mean, in variance
+
+
+class Fit:
+    """cells = mean + offset + gain * mean + shift along the mean's slope (B. Lucas and T. Kanade, "An
+    iterative image registration technique", 1981, in cells), by reweighted least squares with a hard cut
+    (P. Huber, "Robust Statistics", 1981, section 7). Shifts are in px of the analysed picture."""
+
+    def __init__(self, rows: int, columns: int, side: int) -> None:
+        self._side = side
+        self._terms = np.ones((4, rows, columns), np.float32)
+        self._flat = self._terms.reshape(4, -1)
+        self._some = np.ones((4, len(range(0, rows, 2)) * len(range(0, columns, 2))), np.float32)
+        self.correction: Grid = np.zeros((rows, columns), np.float32)
+
+    def learn(self, mean: Grid) -> None:
+        """A new background; now and then, since it changes slowly."""
+        np.multiply(mean - np.float32(128), np.float32(1 / 128), out=self._terms[1])
+        for term, axis in ((2, 1), (3, 0)):
+            if mean.shape[axis] > 1:
+                np.divide(np.gradient(mean, axis=axis), np.float32(self._side), out=self._terms[term])
+        self._some[:] = self._terms[:, ::2, ::2].reshape(4, -1)
+
+    def solve(self, away: Grid) -> bool:
+        """``away``: cells less the mean. Fills ``correction``; False where no sane light explains it."""
+        target = away[::2, ::2].ravel()
+        residual = target - np.median(target)
+        found = np.zeros(4, np.float32)
+        for _ in range(ROUNDS):
+            size = np.abs(residual)
+            cut = max(LEAST, OUTLIER * SPREAD * float(np.median(size)))
+            kept = self._some * (size < cut)
+            normal = kept @ self._some.T
+            normal.flat[::5] += 1e-2  # a flat background says nothing of gain and shift
+            found = np.linalg.solve(normal, kept @ target)
+            residual = target - found @ self._some
+        gain, aside = 1 + found[1] / 128, np.abs(found[2:]).max()
+        if not (GAIN_LEAST < gain < GAIN_MOST and aside < SHIFT_MOST_PX):
+            return False
+        np.matmul(found, self._flat, out=self.correction.reshape(-1))
+        return True
+
+
+class Relit:
+    """Remembers the background's texture: how cells' halves differ."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        shape = (rows, columns)
+        self._now = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._known = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._energy = np.zeros(shape, np.float32)
+
+    def learn(self, fine: Grid, gain: Grid | float) -> None:
+        """``gain`` per cell: 1 where this picture is the background, 0 where something stands before it."""
+        texture(fine, *self._now)
+        for known, now in zip(self._known, self._now, strict=True):
+            known += gain * (now - known)
+        across, down = self._known
+        self._energy = block(across * across + down * down)
+
+    def places(self, fine: Grid, changed: Mask, noise: float) -> Mask:
+        """Which changed cells show the known texture: normalised correlation over 3x3 cells of what is
+        (J. Jacques et al., "Background subtraction and shadow detection in grayscale video sequences",
+        2005, section 3.2, on differences in place of pixels: those have no mean to be subtracted)."""
+        texture(fine, *self._now)
+        (across, down), (known_across, known_down) = self._now, self._known
+        product = block(across * known_across + down * known_down)
+        energy = block(across * across + down * down)
+        least = np.float32(TEXTURED * 2 * 9 * TEXTURE_NOISE * noise)
+        same = (product > 0) & (product * product > ALIKE * energy * self._energy)
+        same &= (self._energy > least) & changed
+        # A lone cell in a coat that looks like the wall behind is still the coat, and the other way round.
+        votes = block(same.astype(np.float32))
+        relit: Mask = changed & (2 * votes > block(changed.astype(np.float32)))
+        return relit
+
+
+def block(cells: Grid) -> Grid:
+    """Sums over the 3x3 cells around each."""
+    rows, columns = cells.shape
+    padded = np.zeros((rows + 2, columns + 2), np.float32)
+    padded[1:-1, 1:-1] = cells
+    tall = padded[:-2] + padded[1:-1]
+    tall += padded[2:]
+    total: Grid = tall[:, :-2] + tall[:, 1:-1]
+    total += tall[:, 2:]
+    return total
