@@ -31,6 +31,7 @@ UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only 
 SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
 SETTLE_S = 3.0
 SUSPECT = 0.02  # share of changed cells from which on light is thought of
+EXPLAINED = 0.6  # of it may be left for light to be the reason
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
 LEARN_S = 1.0  # between looks at the slower parts of the model
@@ -100,7 +101,7 @@ class Gate:
             limit = SETTLING if self._age_s < SETTLE_S else SCENE
             if np.count_nonzero(mask) > limit * self._cells:
                 return self._restart(cells, time_ns, "scene")
-        fresh = self._fresh(mask)
+        fresh = self._fresh(cells, mask)
         self._follow(mask, changed, fresh, light, step_s)
         return Motion(mask, fresh, False, "", self._view.across, self._view.down)
 
@@ -119,8 +120,8 @@ class Gate:
             count, light = self._explain(cells, light, count)
         if count < NEIGHBOURS:
             return None, light
-        self._onsets += self._raw > self._before
-        self._before[:] = self._raw
+        self._onsets += self._raw > self._was
+        self._was[:] = self._raw
         np.subtract(size, self._usual, out=self._gain)
         self._gain *= np.float32(USUAL)
         np.add(self._usual, self._gain, out=self._usual, where=self._raw)
@@ -141,7 +142,7 @@ class Gate:
             np.abs(away, out=size)
             # A picture that is brighter by a half is not so to the grey level: it saturates.
             less = np.count_nonzero(size - 0.2 * np.abs(self._fit.correction) > self._threshold)
-            if less < 0.8 * count:
+            if less < EXPLAINED * count:
                 light = self._fit.correction
                 size -= 0.2 * np.abs(light)
             else:
@@ -155,16 +156,19 @@ class Gate:
         np.greater(size, self._threshold, out=self._raw)
         return np.count_nonzero(self._raw), light
 
-    def _fresh(self, mask: Mask) -> Mask:
-        """Of ``mask``, what also differs from the picture before."""
-        if mask is self._quiet:
-            np.copyto(self._last, self._away)
-            return mask
-        moved = np.abs(np.subtract(self._away, self._last, out=self._last), out=self._last)
-        stirs = moved > self._threshold
+    def _fresh(self, cells: Grid, mask: Mask) -> Mask:
+        """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
+        light, since either alone jumps where the light does."""
+        fresh = mask
+        if mask is not self._quiet:
+            stirs = np.abs(np.subtract(self._away, self._last, out=self._last), out=self._last) > self._threshold
+            plain = np.subtract(cells, self._before, out=self._before)
+            plain -= np.median(plain[::2, ::2])
+            stirs &= np.abs(plain, out=plain) > self._threshold
+            stirs &= _block(stirs) >= NEIGHBOURS
+            fresh = mask & (_block(stirs) > 0)  # a uniform coat changes only at its edges
         np.copyto(self._last, self._away)
-        stirs &= _block(stirs) >= NEIGHBOURS
-        fresh: Mask = mask & (_block(stirs) > 0)  # a uniform coat changes only at its edges
+        np.copyto(self._before, cells)
         return fresh
 
     # -- the background follows -------------------------------------------------------------
@@ -221,7 +225,8 @@ class Gate:
         self._threshold.fill(SIGMAS * UNKNOWN**0.5)
         for state in (self._last, self._onsets, self._usual, self._still_s, self._flicker):
             state.fill(0.0)
-        self._before.fill(False)
+        self._was.fill(False)
+        self._before[:] = cells
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
         self._noise = UNKNOWN
@@ -238,9 +243,9 @@ class Gate:
             return np.zeros(shape, np.float32)
 
         self._mean, self._variance, self._threshold = grid(), grid(), grid()
-        self._away, self._size, self._last, self._gain = grid(), grid(), grid(), grid()
+        self._away, self._size, self._last, self._before, self._gain = (grid() for _ in range(5))
         self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
-        self._raw, self._before, self._quiet = (np.zeros(shape, np.bool_) for _ in range(3))
+        self._raw, self._was, self._quiet = (np.zeros(shape, np.bool_) for _ in range(3))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
         self._open = open_cells(self.masks, *shape, view.across, view.down)
         self._cells = max(1, int(np.count_nonzero(self._open)))
