@@ -14,7 +14,7 @@ from appliance.vision.looking.gate import Mask, Motion
 from appliance.vision.packs.pack import Pack
 
 LABEL = "object"
-SMALLEST = 6  # cells: about 0.1 % of the picture
+SMALLEST = 3  # cells: a person of 25 px in 360
 REACH = 1  # cells of gap that are bridged
 MOST = 50  # blobs per picture; more is rain
 

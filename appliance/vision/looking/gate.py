@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.looking.light import Fit, Relit
+from appliance.vision.looking.light import Fit, Relit, sharp, spread
 from appliance.vision.looking.masks import Mask, Polygon, open_cells
 from appliance.vision.looking.view import Grid, View
 
@@ -33,6 +33,7 @@ SETTLE_S = 3.0
 SUSPECT = 0.02  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
+LEAP = np.float32(8.0)  # times the variance known so far is the most that one picture may say
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
 LEARN_S = 1.0  # between looks at the slower parts of the model
 FLICKER_S = 30.0  # a place that changed FLICKERS times in so long flickers ...
@@ -97,10 +98,11 @@ class Gate:
         changed, light = self._compare(cells)
         mask = self._quiet
         if changed is not None:
-            mask = changed & ~self._relit.places(self._view.fine, changed, self._noise)
+            mask = changed & ~self._relit.places(self._view.fine, cells, changed, self._noise)
             limit = SETTLING if self._age_s < SETTLE_S else SCENE
             if np.count_nonzero(mask) > limit * self._cells:
                 return self._restart(cells, time_ns, "scene")
+            mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
         self._follow(mask, changed, fresh, light, step_s)
         return Motion(mask, fresh, False, "", self._view.across, self._view.down)
@@ -158,13 +160,14 @@ class Gate:
 
     def _fresh(self, cells: Grid, mask: Mask) -> Mask:
         """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
-        light, since either alone jumps where the light does."""
+        light, since either alone jumps where the light does. Leaves the former in ``_plain``."""
+        plain = np.subtract(cells, self._before, out=self._plain)
+        plain -= np.median(plain[::2, ::2])
         fresh = mask
         if mask is not self._quiet:
-            stirs = np.abs(np.subtract(self._away, self._last, out=self._last), out=self._last) > self._threshold
-            plain = np.subtract(cells, self._before, out=self._before)
-            plain -= np.median(plain[::2, ::2])
-            stirs &= np.abs(plain, out=plain) > self._threshold
+            stirs = np.abs(plain) > self._threshold
+            moved = np.subtract(self._away, self._last, out=self._last)
+            stirs &= np.abs(moved, out=moved) > self._threshold
             stirs &= _block(stirs) >= NEIGHBOURS
             fresh = mask & (_block(stirs) > 0)  # a uniform coat changes only at its edges
         np.copyto(self._last, self._away)
@@ -193,22 +196,27 @@ class Gate:
         step = np.multiply(self._away, follow, out=self._size)
         self._mean += step
         self._mean += np.float32(1.0 - exp(-step_s / LIGHT_S)) * light
-        # A changed cell is something in front of the background: it says nothing of its noise.
-        square = np.multiply(self._away, self._away, out=self._size)
+        self._measure(changed, gain)
+        if self._age_s >= self._learn_at_s:
+            self._learn(changed)
+
+    def _measure(self, changed: Mask | None, gain: np.float32) -> None:
+        """Noise is what differs from one picture to the next: against the mean, a slow cloud would be noise."""
+        square = np.multiply(self._plain, self._plain, out=self._plain)
+        square *= np.float32(0.5)
+        np.minimum(square, np.multiply(self._variance, LEAP, out=self._size), out=square)
         square -= self._variance
         square *= gain
         if changed is not None:
-            square[changed] = 0.0
+            square[changed] = 0.0  # something in front of the background says nothing of its noise
         self._variance += square
-        if self._age_s >= self._learn_at_s:
-            self._learn(changed)
 
     def _learn(self, changed: Mask | None) -> None:
         """What need not be known anew for every picture."""
         passed_s = LEARN_S + self._age_s - self._learn_at_s
         self._learn_at_s = self._age_s + LEARN_S
         settled = np.float32(1.0 - exp(-passed_s / max(passed_s, min(FOLLOW_S, self._age_s))))
-        self._relit.learn(self._view.fine, settled if changed is None else settled * (_block(changed) == 0))
+        self._relit.learn(self._view.fine, self._view.cells, settled if changed is None else settled * (_block(changed) == 0))
         self._fit.learn(self._mean)
         self._noise = max(0.05, float(np.median(self._variance[::2, ::2])))
         self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
@@ -216,7 +224,7 @@ class Gate:
         self._flickers = bool(flickers.any())
         if self._flickers:
             np.multiply(self._usual * np.float32(FLICKER_MARGIN), flickers, out=self._flicker)
-            _spread_out(self._flicker)
+            spread(self._flicker)
         np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance), out=self._threshold)
 
     def _restart(self, cells: Grid, time_ns: int, why: Why) -> Motion:
@@ -231,7 +239,7 @@ class Gate:
         self._age_s = self._learn_at_s = 0.0
         self._noise = UNKNOWN
         self._time_ns = time_ns
-        self._relit.learn(self._view.fine, 1.0)
+        self._relit.learn(self._view.fine, self._view.cells, 1.0)
         self._fit.learn(self._mean)
         return Motion(self._quiet, self._quiet, True, why, self._view.across, self._view.down)
 
@@ -242,8 +250,8 @@ class Gate:
         def grid() -> Grid:
             return np.zeros(shape, np.float32)
 
-        self._mean, self._variance, self._threshold = grid(), grid(), grid()
-        self._away, self._size, self._last, self._before, self._gain = (grid() for _ in range(5))
+        self._mean, self._variance, self._threshold, self._gain = (grid() for _ in range(4))
+        self._away, self._size, self._last, self._before, self._plain = (grid() for _ in range(5))
         self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
         self._raw, self._was, self._quiet = (np.zeros(shape, np.bool_) for _ in range(3))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
@@ -265,13 +273,3 @@ def _block(cells: Mask) -> NDArray[np.uint8]:
     total: NDArray[np.uint8] = tall[:, :-2] + tall[:, 1:-1]
     total += tall[:, 2:]
     return total
-
-
-def _spread_out(cells: Grid) -> None:
-    """Each cell becomes the largest of the 3x3 around it."""
-    wide = cells.copy()
-    np.maximum(wide[:, 1:], cells[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], cells[:, 1:], out=wide[:, :-1])
-    cells[:] = wide
-    np.maximum(cells[1:], wide[:-1], out=cells[1:])
-    np.maximum(cells[:-1], wide[1:], out=cells[:-1])

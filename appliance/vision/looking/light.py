@@ -1,10 +1,13 @@
 """What light and a shaking camera do to a picture, told from what things do.
 
+``sharp``: things have edges; a lamp's pool, a cloud and whatever flies close to the lens have none.
 ``Fit``: the whole picture brighter, flatter or a pixel aside, as one linear model against the background,
 fitted so that things in front of it do not count. ``Relit``: places whose texture is still the
 background's, only darker or brighter: a shadow, a cloud, a lamp, headlights on a wall, a blurred insect
 that the wall shows through.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +23,11 @@ LEAST = 2.0  # grey levels: residuals below it always count
 SHIFT_MOST_PX = 3.0
 GAIN_LEAST, GAIN_MOST = 0.3, 3.0
 
-ALIKE = 0.5  # squared correlation of the texture, from which on a place is the same surface
-TEXTURED = 3.0  # times the noise
+ALIKE = 0.25  # squared correlation of the texture, from which on a place is the same surface
+TEXTURED = 1.0  # times the noise
+EDGE = 0.5
+PEAK_REACH = 2  # cells
+REACH = 6  # cells that an edge speaks for
 TEXTURE_NOISE = 16.0  # a difference of halves is so much noisier than a cell's mean, in variance
 
 
@@ -72,34 +78,81 @@ class Relit:
         shape = (rows, columns)
         self._now = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._known = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self._energy = np.zeros(shape, np.float32)
 
-    def learn(self, fine: Grid, gain: Grid | float) -> None:
+    def learn(self, fine: Grid, cells: Grid, gain: Grid | float) -> None:
         """``gain`` per cell: 1 where this picture is the background, 0 where something stands before it."""
-        texture(fine, *self._now)
+        texture(fine, cells, *self._now)
         for known, now in zip(self._known, self._now, strict=True):
             known += gain * (now - known)
-        across, down = self._known
-        self._energy = block(across * across + down * down)
 
-    def places(self, fine: Grid, changed: Mask, noise: float) -> Mask:
-        """Which changed cells show the known texture: normalised correlation over 3x3 cells of what is
-        (J. Jacques et al., "Background subtraction and shadow detection in grayscale video sequences",
-        2005, section 3.2, on differences in place of pixels: those have no mean to be subtracted)."""
-        texture(fine, *self._now)
-        (across, down), (known_across, known_down) = self._now, self._known
-        product = block(across * known_across + down * known_down)
-        energy = block(across * across + down * down)
-        least = np.float32(TEXTURED * 2 * 9 * TEXTURE_NOISE * noise)
-        same = (product > 0) & (product * product > ALIKE * energy * self._energy)
-        same &= (self._energy > least) & changed
+    def places(self, fine: Grid, cells: Grid, changed: Mask, noise: float) -> Mask:
+        """Which changed cells show the known texture: normalised correlation with what was there over the
+        changed ones of about 5x5 cells (J. Jacques et al., "Background subtraction and shadow detection in
+        grayscale video sequences", 2005, section 3.2, on differences in place of pixels: those have no mean
+        to be subtracted)."""
+        texture(fine, cells, *self._now)
+        part = window(changed, 2)
+        across, down = (now[part] * changed[part] for now in self._now)
+        known_across, known_down = (known[part] * changed[part] for known in self._known)
+        product = around(across * known_across + down * known_down)
+        energy = around(across * across + down * down)
+        known = around(known_across * known_across + known_down * known_down)
+        same = (product > 0) & (product * product > ALIKE * energy * known)
+        same &= (known > np.float32(TEXTURED * TEXTURE_NOISE * noise) * around(changed[part])) & changed[part]
         # A lone cell in a coat that looks like the wall behind is still the coat, and the other way round.
-        votes = block(same.astype(np.float32))
-        relit: Mask = changed & (2 * votes > block(changed.astype(np.float32)))
+        relit = np.zeros_like(changed)
+        relit[part] = changed[part] & (2 * block(same) > block(changed[part]))
         return relit
 
 
-def block(cells: Grid) -> Grid:
+def around(cells: Grid | Mask) -> Grid:
+    """Sums over 5x5 cells, the nearer the more."""
+    return block(block(cells))
+
+
+def window(cells: Mask, margin: int) -> tuple[slice, slice]:
+    """The part of the grid that holds all set cells, and so many around."""
+    (top, bottom), (left, right) = (
+        (int(at[0]) - margin, int(at[-1]) + margin + 1)
+        for at in (np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0)))
+    )
+    return slice(max(0, top), bottom), slice(max(0, left), right)
+
+
+def sharp(away: Grid, mask: Mask) -> Mask:
+    """The parts of ``mask`` that hang together with an edge: a step between neighbouring cells of more than
+    ``EDGE`` of what the place around differs by. (A Gaussian blot whose sigma is 12 px or more has steps of
+    0.4 at most between cells of 8 px; of two cells that share a sharp edge at least one step has 0.5.)"""
+    peak = np.abs(away)
+    step = np.zeros_like(peak)
+    upright, across = np.abs(away[1:] - away[:-1]), np.abs(away[:, 1:] - away[:, :-1])
+    np.maximum(step[1:], upright, out=step[1:])
+    np.maximum(step[:-1], upright, out=step[:-1])
+    np.maximum(step[:, 1:], across, out=step[:, 1:])
+    np.maximum(step[:, :-1], across, out=step[:, :-1])
+    for _ in range(PEAK_REACH):
+        spread(peak)
+    edge = mask & (step > EDGE * peak)
+    for _ in range(REACH):
+        if not edge.any():
+            break
+        wide = edge.view(np.uint8).copy()
+        spread(wide)
+        edge = mask & wide.view(np.bool_)
+    return edge
+
+
+def spread(cells: NDArray[Any]) -> None:
+    """Each cell becomes the largest of the 3x3 around it."""
+    wide = cells.copy()
+    np.maximum(wide[:, 1:], cells[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], cells[:, 1:], out=wide[:, :-1])
+    cells[:] = wide
+    np.maximum(cells[1:], wide[:-1], out=cells[1:])
+    np.maximum(cells[:-1], wide[1:], out=cells[:-1])
+
+
+def block(cells: Grid | Mask) -> Grid:
     """Sums over the 3x3 cells around each."""
     rows, columns = cells.shape
     padded = np.zeros((rows + 2, columns + 2), np.float32)

@@ -89,10 +89,13 @@ class View:
         half[:] = self._halves
 
 
-def texture(fine: Grid, across: Grid, down: Grid) -> None:
-    """How much each cell's left half is brighter than its right, and its upper than its lower, in sums of
-    two quadrants; into the two arrays given."""
-    sideways = fine[:, 0::2] - fine[:, 1::2]
+def texture(fine: Grid, cells: Grid, across: Grid, down: Grid) -> None:
+    """How much each cell's right half is brighter than its left, and its lower than its upper, in sums of
+    two quadrants, beyond what a slope through the cells beside it accounts for; into the two arrays given.
+    A soft shadow's edge is such a slope."""
+    sideways = fine[:, 1::2] - fine[:, 0::2]
     np.add(sideways[0::2], sideways[1::2], out=across)
-    upright = fine[0::2] - fine[1::2]
+    across[:, 1:-1] -= np.float32(0.5) * (cells[:, 2:] - cells[:, :-2])
+    upright = fine[1::2] - fine[0::2]
     np.add(upright[:, 0::2], upright[:, 1::2], out=down)
+    down[1:-1] -= np.float32(0.5) * (cells[2:] - cells[:-2])

@@ -67,5 +67,14 @@ def test_texture_tells_halves_apart(random):
     view = View(360, 640)
     view.look(luma)
     across, down = np.empty((45, 80), np.float32), np.empty((45, 80), np.float32)
-    texture(view.fine, across, down)
-    assert np.all(across == -200) and np.all(down == 0)
+    texture(view.fine, view.cells, across, down)
+    assert np.all(across == 200) and np.all(down == 0)
+
+
+def test_a_slope_is_no_texture():
+    luma = np.add.outer(np.arange(360) * 0.25, np.arange(640) * 0.25).astype(np.uint8)
+    view = View(360, 640)
+    view.look(luma)
+    across, down = np.empty((45, 80), np.float32), np.empty((45, 80), np.float32)
+    texture(view.fine, view.cells, across, down)
+    assert np.abs(across[:, 1:-1]).max() < 1 and np.abs(down[1:-1]).max() < 1
