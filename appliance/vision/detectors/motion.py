@@ -14,8 +14,10 @@ from appliance.vision.looking.gate import Mask, Motion
 from appliance.vision.packs.pack import Pack
 
 LABEL = "object"
-SMALLEST = 3  # cells: a person of 25 px in 360
 REACH = 1  # cells of gap that are bridged
+# What no longer changes is a thing put down, or the hole of one taken away: enough to carry on a track that
+# stopped there, too little to begin one.
+STANDS = 0.39
 MOST = 50  # blobs per picture; more is rain
 
 
@@ -36,22 +38,26 @@ class MotionDetector:
 
 def _blobs(motion: Motion) -> Detections:
     mask, fresh = motion.mask, motion.fresh
-    rows, columns = mask.shape
-    found: list[tuple[int, int, int, int, int]] = []  # left, top, right, bottom, cells
-    for left, top, right, bottom, cells in label(mask):
-        # What no longer changes is a thing put down, or the ghost of one taken away.
-        if cells >= SMALLEST and fresh[top:bottom, left:right].any():
-            found.append((left, top, right, bottom, cells))
+    if not mask.any():
+        return NOTHING
+    found: list[tuple[float, ...]] = []  # left, top, right, bottom, cells, whether it stirs
+    still = motion.still
+    for part in (mask,) if still is None or not still.any() else (mask & ~still, still):
+        for left, top, right, bottom, cells in label(part):
+            if cells >= motion.smallest:
+                stirs = bool(fresh[top:bottom, left:right].any())
+                found.append((left, top, right, bottom, cells, stirs))
     if not found:
         return NOTHING
-    found.sort(key=lambda blob: -blob[4])
+    found.sort(key=lambda blob: (-blob[5], -blob[4]))
     table: Columns = np.array(found[:MOST], np.float32)
+    rows, columns = mask.shape
     wide, high = columns / motion.across, rows / motion.down
     boxes: Columns = table[:, :4] / np.array([wide, high, wide, high], np.float32)
     # A large solid blob is surer than a small torn one; below 1, since it is never certain.
     area = (table[:, 2] - table[:, 0]) * (table[:, 3] - table[:, 1])
     solid = table[:, 4] / area
-    scores = 0.5 + 0.45 * np.minimum(1.0, table[:, 4] / 60.0) * solid
+    scores = np.where(table[:, 5] > 0, 0.5 + 0.45 * np.minimum(1.0, table[:, 4] / 60.0) * solid, STANDS)
     return ordered(boxes, scores.astype(np.float32), np.zeros(len(table), np.int32))
 
 

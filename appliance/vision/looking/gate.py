@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.looking.light import Fit, Relit, sharp, spread
+from appliance.vision.looking.light import Fit, Relit, sharp, spread, steps
 from appliance.vision.looking.masks import Mask, Polygon, open_cells
 from appliance.vision.looking.view import Grid, View
 
@@ -30,9 +30,13 @@ FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance say
 UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
 SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
 SETTLE_S = 3.0
-SUSPECT = 0.02  # share of changed cells from which on light is thought of
+SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
+SMALLEST = 3  # cells of the patch that a thing makes: a person of 25 px in 360
+LITTER, LITTERED = 3.0, 9  # so many lonely cells per picture mean rain: then a thing must be larger
+LITTER_S = 5.0
+SHAKE_PX = 1.0  # steps in the background may move so far and are no motion
 LEAP = np.float32(8.0)  # times the variance known so far is the most that one picture may say
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
 LEARN_S = 1.0  # between looks at the slower parts of the model
@@ -46,7 +50,9 @@ FLICKER_MARGIN = 1.5  # ... and counts only where it changes so much more than i
 class Motion:
     """``mask``: cells that differ from the background. ``fresh``: of these, the ones that also
     differ from the picture before; a thing that was put down stops being fresh. The cells cover
-    ``across`` and ``down`` of the picture's width and height. ``why`` there is a ``new_scene``."""
+    ``across`` and ``down`` of the picture's width and height. ``why`` there is a ``new_scene``.
+    ``still``: of ``mask``, what has not stirred for ``STILL_S``: put down, or the hole that something
+    left. ``smallest``: patches of fewer cells mean nothing in this weather."""
 
     mask: Mask
     fresh: Mask
@@ -54,6 +60,8 @@ class Motion:
     why: Why = ""
     across: float = 1.0
     down: float = 1.0
+    still: Mask | None = None
+    smallest: int = SMALLEST
 
     @property
     def any(self) -> bool:
@@ -105,7 +113,9 @@ class Gate:
             mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
         self._follow(mask, changed, fresh, light, step_s)
-        return Motion(mask, fresh, False, "", self._view.across, self._view.down)
+        still = None if mask is self._quiet else mask & (self._still_s > STILL_S)
+        smallest = LITTERED if self._litter > LITTER else SMALLEST
+        return Motion(mask, fresh, False, "", self._view.across, self._view.down, still, smallest)
 
     # -- the picture against the background -------------------------------------------------
 
@@ -120,6 +130,7 @@ class Gate:
         count = np.count_nonzero(self._raw)
         if count > SUSPECT * self._cells:
             count, light = self._explain(cells, light, count)
+        self._lonely = count
         if count < NEIGHBOURS:
             return None, light
         self._onsets += self._raw > self._was
@@ -130,7 +141,9 @@ class Gate:
         if self._flickers:
             self._raw &= size > self._flicker
         changed = self._raw & self._open
+        lonely = np.count_nonzero(changed)
         changed &= _block(changed) >= NEIGHBOURS
+        self._lonely = lonely - np.count_nonzero(changed)
         return (changed if changed.any() else None), light
 
     def _explain(
@@ -179,6 +192,7 @@ class Gate:
     def _follow(
         self, mask: Mask, changed: Mask | None, fresh: Mask, light: Grid | np.float32, step_s: float
     ) -> None:
+        self._litter += (self._lonely - self._litter) * min(1.0, step_s / LITTER_S)
         young_s = max(step_s, min(FOLLOW_S, self._age_s))
         gain = np.float32(1.0 - exp(-step_s / young_s)) if step_s else np.float32(0.0)
         self._still_s += step_s
@@ -226,6 +240,7 @@ class Gate:
             np.multiply(self._usual * np.float32(FLICKER_MARGIN), flickers, out=self._flicker)
             spread(self._flicker)
         np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance), out=self._threshold)
+        self._threshold += np.float32(SHAKE_PX / self._view.side) * steps(self._mean)
 
     def _restart(self, cells: Grid, time_ns: int, why: Why) -> Motion:
         self._mean[:] = cells
@@ -237,7 +252,7 @@ class Gate:
         self._before[:] = cells
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
-        self._noise = UNKNOWN
+        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
         self._time_ns = time_ns
         self._relit.learn(self._view.fine, self._view.cells, 1.0)
         self._fit.learn(self._mean)
@@ -260,7 +275,7 @@ class Gate:
         self._fit, self._relit = Fit(*shape, view.side), Relit(*shape)
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
-        self._noise = UNKNOWN
+        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
 
 
 def _block(cells: Mask) -> NDArray[np.uint8]:

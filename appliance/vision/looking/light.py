@@ -124,12 +124,7 @@ def sharp(away: Grid, mask: Mask) -> Mask:
     ``EDGE`` of what the place around differs by. (A Gaussian blot whose sigma is 12 px or more has steps of
     0.4 at most between cells of 8 px; of two cells that share a sharp edge at least one step has 0.5.)"""
     peak = np.abs(away)
-    step = np.zeros_like(peak)
-    upright, across = np.abs(away[1:] - away[:-1]), np.abs(away[:, 1:] - away[:, :-1])
-    np.maximum(step[1:], upright, out=step[1:])
-    np.maximum(step[:-1], upright, out=step[:-1])
-    np.maximum(step[:, 1:], across, out=step[:, 1:])
-    np.maximum(step[:, :-1], across, out=step[:, :-1])
+    step = steps(away)
     for _ in range(PEAK_REACH):
         spread(peak)
     edge = mask & (step > EDGE * peak)
@@ -140,6 +135,17 @@ def sharp(away: Grid, mask: Mask) -> Mask:
         spread(wide)
         edge = mask & wide.view(np.bool_)
     return edge
+
+
+def steps(cells: Grid) -> Grid:
+    """How much each cell differs from that of its four neighbours that differs most."""
+    step = np.zeros_like(cells)
+    upright, across = np.abs(cells[1:] - cells[:-1]), np.abs(cells[:, 1:] - cells[:, :-1])
+    np.maximum(step[1:], upright, out=step[1:])
+    np.maximum(step[:-1], upright, out=step[:-1])
+    np.maximum(step[:, 1:], across, out=step[:, 1:])
+    np.maximum(step[:, :-1], across, out=step[:, :-1])
+    return step
 
 
 def spread(cells: NDArray[Any]) -> None:
