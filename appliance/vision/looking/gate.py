@@ -29,6 +29,7 @@ SIGMAS = 4.0
 FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance says
 UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
 SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
+TURNED, UNTOLD = 0.4, 0.05  # so much changed, and so much of it not by light: a new scene as well
 SETTLE_S = 3.0
 SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
@@ -36,6 +37,7 @@ NOISIEST = 4.0  # how much a picture may be noisier than those before it
 SMALLEST = 3  # cells of the patch that a thing makes: a person of 25 px in 360
 LITTER, LITTERED = 3.0, 9  # so many lonely cells per picture mean rain: then a thing must be larger
 LITTER_S = 5.0
+FRINGE = 0.2
 SHAKE_PX = 1.0  # steps in the background may move so far and are no motion
 LEAP = np.float32(8.0)  # times the variance known so far is the most that one picture may say
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
@@ -108,7 +110,9 @@ class Gate:
         if changed is not None:
             mask = changed & ~self._relit.places(self._view.fine, cells, changed, self._noise)
             limit = SETTLING if self._age_s < SETTLE_S else SCENE
-            if np.count_nonzero(mask) > limit * self._cells:
+            left = np.count_nonzero(mask)
+            turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
+            if left > limit * self._cells or turned:
                 return self._restart(cells, time_ns, "scene")
             mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
@@ -130,6 +134,7 @@ class Gate:
         count = np.count_nonzero(self._raw)
         if count > SUSPECT * self._cells:
             count, light = self._explain(cells, light, count)
+        self._count = count
         self._lonely = count
         if count < NEIGHBOURS:
             return None, light
@@ -143,7 +148,9 @@ class Gate:
         changed = self._raw & self._open
         lonely = np.count_nonzero(changed)
         changed &= _block(changed) >= NEIGHBOURS
-        self._lonely = lonely - np.count_nonzero(changed)
+        lonely -= np.count_nonzero(changed)
+        # The fringe of a large change is no rain.
+        self._lonely = lonely if lonely > FRINGE * count else min(lonely, int(self._litter))
         return (changed if changed.any() else None), light
 
     def _explain(
