@@ -65,13 +65,15 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``classes`` empty means all that the model knows; ``min_confidence`` 0..1."""
+    """``classes`` empty means all that the model knows; ``min_confidence`` 0..1; ``masks``: simple
+    polygons, 0..1, in which motion does not count."""
 
     enabled: bool = True
     fps: float = 5.0
     stream: StreamName = "sub"
     classes: tuple[str, ...] = ()
     min_confidence: float = 0.4
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 class Camera(msgspec.Struct, frozen=True):

@@ -97,6 +97,7 @@ def camera_json(camera: Camera, status: CameraStatus) -> Json:
             "stream": camera.detect.stream,
             "classes": list(camera.detect.classes),
             "min_confidence": camera.detect.min_confidence,
+            "masks": camera.detect.masks,
         },
         "status": status_json(status),
     }

@@ -2,10 +2,10 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from appliance.base.errors import invalid
-from appliance.base.geometry import is_simple
+from appliance.base.geometry import Point, is_simple
 from appliance.base.model import Rule, Zone
 from appliance.rules import schedule
 from appliance.rules.kinds import BUILT, KINDS, Kind
@@ -16,31 +16,41 @@ MOST_POINTS = 64
 
 def validate_zone(zone: Zone) -> None:
     """Raises ``invalid`` where the points do not make a simple polygon or a line in the picture."""
-    for number, point in enumerate(zone.points):
+    if zone.kind == "polygon":
+        validate_polygon(zone.points, "points")
+        return
+    _check_points(zone.points, "points")
+    if len(zone.points) != 2 or zone.points[0] == zone.points[1]:
+        raise invalid("a line has exactly two different points", "mark its two ends", field="points")
+
+
+def validate_polygon(points: Sequence[Point], field: str) -> None:
+    """Raises ``invalid`` with ``field`` where the points do not make a simple polygon in the picture."""
+    _check_points(points, field)
+    if len(points) < 3:
+        raise invalid(
+            f"a polygon needs at least 3 points, this one has {len(points)}",
+            "mark at least three corners",
+            field=field,
+        )
+    if len(points) > MOST_POINTS:
+        raise invalid(f"a polygon has at most {MOST_POINTS} points", "draw it coarser", field=field)
+    if not is_simple(points):
+        raise invalid(
+            "the edges of the polygon cross or touch each other",
+            "go around the area once, without crossing your own line",
+            field=field,
+        )
+
+
+def _check_points(points: Sequence[Point], field: str) -> None:
+    for number, point in enumerate(points):
         if not all(math.isfinite(part) and 0 <= part <= 1 for part in point):
             raise invalid(
                 f"point {number} lies outside the picture",
                 "coordinates are parts of the picture, 0 to 1, from the top left",
-                field=f"points[{number}]",
+                field=f"{field}[{number}]",
             )
-    if zone.kind == "line":
-        if len(zone.points) != 2 or zone.points[0] == zone.points[1]:
-            raise invalid("a line has exactly two different points", "mark its two ends", field="points")
-        return
-    if len(zone.points) < 3:
-        raise invalid(
-            f"a polygon needs at least 3 points, this one has {len(zone.points)}",
-            "mark at least three corners",
-            field="points",
-        )
-    if len(zone.points) > MOST_POINTS:
-        raise invalid(f"a polygon has at most {MOST_POINTS} points", "draw it coarser", field="points")
-    if not is_simple(zone.points):
-        raise invalid(
-            "the edges of the polygon cross or touch each other",
-            "go around the area once, without crossing your own line",
-            field="points",
-        )
 
 
 def validate(rule: Rule, zones: Iterable[Zone]) -> None:

@@ -27,13 +27,15 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024  # a still of an 8K camera is below 8 M
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """How one camera is to be looked at. ``classes`` empty: all that the model knows."""
+    """How one camera is to be looked at. ``classes`` empty: all that the model knows. ``masks``:
+    polygons, 0..1, in which motion does not count."""
 
     camera_id: str
     fps: float
     classes: tuple[str, ...]
     min_confidence: float
     weight: float = 1.0  # its share of the looks when there are too few for all
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):

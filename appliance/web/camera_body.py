@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.base.errors import invalid
 from appliance.base.model import Camera, Credentials, DetectSettings, RecordSettings, StreamName
+from appliance.rules.validate import validate_polygon
 from appliance.store import cameras
 from appliance.store.sealing import Sealer
 from appliance.web.addresses import Address, one_credential, read_address
@@ -16,15 +17,20 @@ Url = Annotated[str, msgspec.Meta(max_length=2000)]
 Username = Annotated[str, msgspec.Meta(max_length=100)]
 Password = Annotated[str, msgspec.Meta(max_length=200)]
 Fps = Annotated[float, msgspec.Meta(ge=0.1, le=60)]
+Mask = Annotated[tuple[tuple[Share, Share], ...], msgspec.Meta(max_length=100)]
+MOST_MASKS = 32
 Days = Annotated[float, msgspec.Meta(ge=0.04, le=3650)]  # an hour: less keeps nothing
 
 
 class DetectBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``masks``: polygons in which motion does not count, each simple and of 3 to 64 points."""
+
     enabled: bool = True
     fps: Fps = 5.0
     stream: StreamName = "sub"
     classes: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
     min_confidence: Share = 0.4
+    masks: Annotated[tuple[Mask, ...], msgspec.Meta(max_length=MOST_MASKS)] = ()
 
 
 class CameraBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +77,8 @@ class Wanted(msgspec.Struct, frozen=True):
 def check_body(body: CameraBody, *, allow_file: bool) -> Wanted:
     main = read_address(body.rtsp_url, "rtsp_url", allow_file=allow_file)
     sub = read_address(body.sub_url, "sub_url", allow_file=allow_file) if body.sub_url else None
+    for number, mask in enumerate(body.detect.masks):
+        validate_polygon(mask, f"detect.masks[{number}]")
     explicit = None
     if isinstance(body.password, str):
         explicit = Credentials(body.username if isinstance(body.username, str) else "", body.password)

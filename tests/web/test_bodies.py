@@ -16,6 +16,7 @@ from appliance.web.app import ROUTES
 from appliance.web.openapi import plain_path
 
 SQL = "x'); DROP TABLE cameras; --"
+TRIANGLE = [[0, 0], [1, 0], [1, 1]]
 CAMERA = {"name": "Roof", "rtsp_url": "rtsp://10.0.0.9/s"}
 ZONE = {"camera_id": "gate", "name": "Z", "kind": "polygon", "points": [[0, 0], [1, 0], [1, 1]]}
 RULE = {"name": "R", "kind": "zone_enter", "zone_ids": ["zone-gate"]}
@@ -46,6 +47,10 @@ async def refused(
         ("/cameras", CAMERA | {"detect": {"fps": 0}}, "detect.fps"),
         ("/cameras", CAMERA | {"detect": {"fps": "5"}}, "detect.fps"),
         ("/cameras", CAMERA | {"detect": {"fps": 1e-320}}, "detect.fps"),
+        ("/cameras", CAMERA | {"detect": {"masks": [[[0, 0], [1, 1]]]}}, "detect.masks[0]"),
+        ("/cameras", CAMERA | {"detect": {"masks": [TRIANGLE, [[0, 0], [1, 1], [1, 0], [0, 1]]]}}, "detect.masks[1]"),
+        ("/cameras", CAMERA | {"detect": {"masks": [[[0, 0], [2, 0], [1, 1]]]}}, None),
+        ("/cameras", CAMERA | {"detect": {"masks": [TRIANGLE] * 33}}, "detect.masks"),
         ("/cameras", CAMERA | {"retention_days": 1e-320}, "retention_days"),
         ("/cameras", CAMERA | {"retention_days": -1}, "retention_days"),
         ("/cameras", CAMERA | {"rtsp_url": "ftp://x/y"}, "rtsp_url"),

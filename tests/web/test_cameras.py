@@ -61,6 +61,16 @@ async def test_what_get_returns_can_be_put_back(site: Any) -> None:
     assert (await put(site, "front-gate", **camera | {"id": "other"})).status == 400
 
 
+async def test_masks_are_kept_and_read_back_as_they_were_sent(site: Any) -> None:
+    masks = [[[0.0, 0.0], [0.5, 0.0], [0.25, 0.5]], [[0.9, 0.9], [1.0, 0.9], [1.0, 1.0]]]
+    await site.ask("POST", "/cameras", json=CAMERA | {"detect": {"masks": masks}})
+    camera = (await (await site.ask("GET", "/cameras/front-gate")).json())["camera"]
+    assert camera["detect"]["masks"] == masks
+    assert (await put(site, "front-gate", **camera)).status == 200
+    stored_camera = await site.db.read(lambda c: cameras.get(c, "front-gate"))
+    assert [[list(point) for point in mask] for mask in stored_camera.detect.masks] == masks
+
+
 @pytest.mark.parametrize(
     ("main", "sub"),
     [

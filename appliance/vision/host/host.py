@@ -105,6 +105,7 @@ class VisionHost:
                 camera.detect.classes,
                 camera.detect.min_confidence,
                 self._weights.get(camera.id, 1.0) * camera.detect.fps,
+                camera.detect.masks,
             )
             for camera in cameras
             if camera.enabled and camera.detect.enabled and camera.archived_ns is None

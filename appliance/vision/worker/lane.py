@@ -63,7 +63,7 @@ class Lane:
         self._send = send
         self._seen: dict[str, tuple[int, float]] = {}
         self._memory, self._remembered_s = b"", time.monotonic()
-        self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate()
+        self._grid, self._looks, self._gate = Grid(watch.fps), Looks(), Gate(watch.masks)
         self._decoder = CameraDecoder(self._may_skip, lambda: round(1e9 / self._grid.fps), paths)
         self._not_before_ns = 0
         self._busy_since = 0.0
@@ -75,6 +75,8 @@ class Lane:
         self._thread.start()
 
     def change(self, watch: Watch) -> None:
+        if watch.masks != self.watch.masks:
+            self._gate = Gate(watch.masks)
         self.watch = watch
         self.tracker.min_confidence = watch.min_confidence
         self._grid = Grid(watch.fps)
