@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.looking.light import Fit, Relit, sharp, spread, steps
+from appliance.vision.looking.light import Fit, Relit, count_around, middle, sharp, spread, steps
 from appliance.vision.looking.masks import Mask, Polygon, open_cells
 from appliance.vision.looking.view import Grid, View
 
@@ -127,7 +127,7 @@ class Gate:
         """Cells that changed and are not lonely (None: nowhere), and what the light did. Leaves
         in ``_away`` what is left when that is taken away."""
         away = np.subtract(cells, self._mean, out=self._away)
-        light: Grid | np.float32 = np.float32(np.median(away[::2, ::2]))
+        light: Grid | np.float32 = np.float32(middle(away[::2, ::2]))
         away -= light
         size = np.abs(away, out=self._size)
         np.greater(size, self._threshold, out=self._raw)
@@ -147,15 +147,13 @@ class Gate:
             self._raw &= size > self._flicker
         changed = self._raw & self._open
         lonely = np.count_nonzero(changed)
-        changed &= _block(changed) >= NEIGHBOURS
+        changed &= count_around(changed) >= NEIGHBOURS
         lonely -= np.count_nonzero(changed)
         # The fringe of a large change is no rain.
         self._lonely = lonely if lonely > FRINGE * count else min(lonely, int(self._litter))
         return (changed if changed.any() else None), light
 
-    def _explain(
-        self, cells: Grid, light: Grid | np.float32, count: int
-    ) -> tuple[int, Grid | np.float32]:
+    def _explain(self, cells: Grid, light: Grid | np.float32, count: int) -> tuple[int, Grid | np.float32]:
         """Much has changed: by light, a shake of the camera, or noise?"""
         away, size = self._away, self._size
         np.subtract(cells, self._mean, out=away)
@@ -172,7 +170,7 @@ class Gate:
                 np.abs(away, out=size)
         else:
             away -= light
-        noisier = float(np.median(size[::2, ::2])) / (0.6745 * self._noise**0.5)
+        noisier = middle(size[::2, ::2]) / (0.6745 * self._noise**0.5)
         if noisier > 1.2:
             size *= 1 / min(noisier, NOISIEST)
         np.greater(size, self._threshold, out=self._raw)
@@ -182,14 +180,14 @@ class Gate:
         """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
         light, since either alone jumps where the light does. Leaves the former in ``_plain``."""
         plain = np.subtract(cells, self._before, out=self._plain)
-        plain -= np.median(plain[::2, ::2])
+        plain -= np.float32(middle(plain[::2, ::2]))
         fresh = mask
         if mask is not self._quiet:
             stirs = np.abs(plain) > self._threshold
             moved = np.subtract(self._away, self._last, out=self._last)
             stirs &= np.abs(moved, out=moved) > self._threshold
-            stirs &= _block(stirs) >= NEIGHBOURS
-            fresh = mask & (_block(stirs) > 0)  # a uniform coat changes only at its edges
+            stirs &= count_around(stirs) >= NEIGHBOURS
+            fresh = mask & (count_around(stirs) > 0)  # a uniform coat changes only at its edges
         np.copyto(self._last, self._away)
         np.copyto(self._before, cells)
         return fresh
@@ -210,7 +208,7 @@ class Gate:
             follow.fill(gain)
             np.copyto(follow, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
             if mask is not self._quiet:
-                self._still_s[_block(fresh) > 0] = 0.0
+                self._still_s[count_around(fresh) > 0] = 0.0
                 still = self._still_s > STILL_S
                 np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
                 np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=mask & still)
@@ -222,7 +220,7 @@ class Gate:
             self._learn(changed)
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
-        """Noise is what differs from one picture to the next: against the mean, a slow cloud would be noise."""
+        """Noise is what differs from one picture to the next; against the mean, a cloud would be noise."""
         square = np.multiply(self._plain, self._plain, out=self._plain)
         square *= np.float32(0.5)
         np.minimum(square, np.multiply(self._variance, LEAP, out=self._size), out=square)
@@ -237,9 +235,13 @@ class Gate:
         passed_s = LEARN_S + self._age_s - self._learn_at_s
         self._learn_at_s = self._age_s + LEARN_S
         settled = np.float32(1.0 - exp(-passed_s / max(passed_s, min(FOLLOW_S, self._age_s))))
-        self._relit.learn(self._view.fine, self._view.cells, settled if changed is None else settled * (_block(changed) == 0))
+        self._relit.learn(
+            self._view.fine,
+            self._view.cells,
+            settled if changed is None else settled * (count_around(changed) == 0),
+        )
         self._fit.learn(self._mean)
-        self._noise = max(0.05, float(np.median(self._variance[::2, ::2])))
+        self._noise = max(0.05, middle(self._variance[::2, ::2]))
         self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
         flickers = self._onsets > FLICKERS
         self._flickers = bool(flickers.any())
@@ -283,15 +285,3 @@ class Gate:
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
         self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
-
-
-def _block(cells: Mask) -> NDArray[np.uint8]:
-    """How many of the 3x3 cells around each are set."""
-    rows, columns = cells.shape
-    padded = np.zeros((rows + 2, columns + 2), np.uint8)
-    padded[1:-1, 1:-1] = cells
-    tall = padded[:-2] + padded[1:-1]
-    tall += padded[2:]
-    total: NDArray[np.uint8] = tall[:, :-2] + tall[:, 1:-1]
-    total += tall[:, 2:]
-    return total

@@ -7,8 +7,6 @@ background's, only darker or brighter: a shadow, a cloud, a lamp, headlights on 
 that the wall shows through.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,11 +52,11 @@ class Fit:
     def solve(self, away: Grid) -> bool:
         """``away``: cells less the mean. Fills ``correction``; False where no sane light explains it."""
         target = away[::2, ::2].ravel()
-        residual = target - np.median(target)
+        residual = target - middle(target)
         found = np.zeros(4, np.float32)
         for _ in range(ROUNDS):
             size = np.abs(residual)
-            cut = max(LEAST, OUTLIER * SPREAD * float(np.median(size)))
+            cut = max(LEAST, OUTLIER * SPREAD * middle(size))
             kept = self._some * (size < cut)
             normal = kept @ self._some.T
             normal.flat[::5] += 1e-2  # a flat background says nothing of gain and shift
@@ -82,26 +80,30 @@ class Relit:
     def learn(self, fine: Grid, cells: Grid, gain: Grid | float) -> None:
         """``gain`` per cell: 1 where this picture is the background, 0 where something stands before it."""
         texture(fine, cells, *self._now)
-        for known, now in zip(self._known, self._now, strict=True):
-            known += gain * (now - known)
+        for number, now in enumerate(self._now):
+            np.add(self._known[number], gain * (now - self._known[number]), out=self._known[number])
 
     def places(self, fine: Grid, cells: Grid, changed: Mask, noise: float) -> Mask:
         """Which changed cells show the known texture: normalised correlation with what was there over the
         changed ones of about 5x5 cells (J. Jacques et al., "Background subtraction and shadow detection in
         grayscale video sequences", 2005, section 3.2, on differences in place of pixels: those have no mean
         to be subtracted)."""
-        texture(fine, cells, *self._now)
         part = window(changed, 2)
-        across, down = (now[part] * changed[part] for now in self._now)
-        known_across, known_down = (known[part] * changed[part] for known in self._known)
+        rows, columns = part
+        quadrants = slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop)
+        across, down = (now[part] for now in self._now)
+        texture(fine[quadrants], cells[part], across, down)
+        inside = changed[part].astype(np.float32)
+        across, down = across * inside, down * inside
+        known_across, known_down = (known[part] * inside for known in self._known)
         product = around(across * known_across + down * known_down)
         energy = around(across * across + down * down)
         known = around(known_across * known_across + known_down * known_down)
         same = (product > 0) & (product * product > ALIKE * energy * known)
-        same &= (known > np.float32(TEXTURED * TEXTURE_NOISE * noise) * around(changed[part])) & changed[part]
+        same &= (known > np.float32(TEXTURED * TEXTURE_NOISE * noise) * around(inside)) & changed[part]
         # A lone cell in a coat that looks like the wall behind is still the coat, and the other way round.
         relit = np.zeros_like(changed)
-        relit[part] = changed[part] & (2 * block(same) > block(changed[part]))
+        relit[part] = changed[part] & (2 * block(same) > block(inside))
         return relit
 
 
@@ -113,28 +115,35 @@ def around(cells: Grid | Mask) -> Grid:
 def window(cells: Mask, margin: int) -> tuple[slice, slice]:
     """The part of the grid that holds all set cells, and so many around."""
     (top, bottom), (left, right) = (
-        (int(at[0]) - margin, int(at[-1]) + margin + 1)
-        for at in (np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0)))
+        (max(0, int(at[0]) - margin), min(most, int(at[-1]) + margin + 1))
+        for at, most in zip(
+            (np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))), cells.shape, strict=True
+        )
     )
-    return slice(max(0, top), bottom), slice(max(0, left), right)
+    return slice(top, bottom), slice(left, right)
 
 
 def sharp(away: Grid, mask: Mask) -> Mask:
     """The parts of ``mask`` that hang together with an edge: a step between neighbouring cells of more than
     ``EDGE`` of what the place around differs by. (A Gaussian blot whose sigma is 12 px or more has steps of
     0.4 at most between cells of 8 px; of two cells that share a sharp edge at least one step has 0.5.)"""
-    peak = np.abs(away)
-    step = steps(away)
+    if not mask.any():
+        return mask
+    part = window(mask, 2)
+    near, inside = away[part], mask[part]
+    peak = np.abs(near)
     for _ in range(PEAK_REACH):
         spread(peak)
-    edge = mask & (step > EDGE * peak)
+    edge = inside & (steps(near) > EDGE * peak)
+    known = np.count_nonzero(edge)
     for _ in range(REACH):
-        if not edge.any():
+        edge = inside & (count_around(edge) > 0)
+        before, known = known, np.count_nonzero(edge)
+        if known == before:
             break
-        wide = edge.view(np.uint8).copy()
-        spread(wide)
-        edge = mask & wide.view(np.bool_)
-    return edge
+    result = np.zeros_like(mask)
+    result[part] = edge
+    return result
 
 
 def steps(cells: Grid) -> Grid:
@@ -148,14 +157,33 @@ def steps(cells: Grid) -> Grid:
     return step
 
 
-def spread(cells: NDArray[Any]) -> None:
+def spread(cells: Grid) -> None:
     """Each cell becomes the largest of the 3x3 around it."""
-    wide = cells.copy()
-    np.maximum(wide[:, 1:], cells[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], cells[:, 1:], out=wide[:, :-1])
-    cells[:] = wide
-    np.maximum(cells[1:], wide[:-1], out=cells[1:])
-    np.maximum(cells[:-1], wide[1:], out=cells[:-1])
+    tall = np.maximum(cells[1:], cells[:-1])
+    np.maximum(cells[1:], tall, out=cells[1:])
+    np.maximum(cells[:-1], tall, out=cells[:-1])
+    wide = np.maximum(cells[:, 1:], cells[:, :-1])
+    np.maximum(cells[:, 1:], wide, out=cells[:, 1:])
+    np.maximum(cells[:, :-1], wide, out=cells[:, :-1])
+
+
+def middle(values: Grid) -> float:
+    """The median, of an even number the upper one: ``np.median`` costs eight times as much."""
+    flat = values.ravel()
+    half = len(flat) // 2
+    return float(np.partition(flat, half)[half])
+
+
+def count_around(cells: Mask) -> NDArray[np.uint8]:
+    """How many of the 3x3 cells around each are set."""
+    rows, columns = cells.shape
+    padded = np.zeros((rows + 2, columns + 2), np.uint8)
+    padded[1:-1, 1:-1] = cells
+    tall = padded[:-2] + padded[1:-1]
+    tall += padded[2:]
+    total: NDArray[np.uint8] = tall[:, :-2] + tall[:, 1:-1]
+    total += tall[:, 2:]
+    return total
 
 
 def block(cells: Grid | Mask) -> Grid:

@@ -80,7 +80,10 @@ class Actor:
 def cast_shadow(canvas: Canvas, x: float, y: float, wide: float, long: float, depth: float = 0.45) -> None:
     """On the ground from the feet to the right, soft at its edges."""
     left, right = max(0, int(x + MARGIN)), min(canvas.shape[1], int(x + long) + MARGIN)
-    top, bottom = max(0, int(y - 0.5 * wide) + MARGIN - 6), min(canvas.shape[0], int(y + 0.2 * wide) + MARGIN + 6)
+    top, bottom = (
+        max(0, int(y - 0.5 * wide) + MARGIN - 6),
+        min(canvas.shape[0], int(y + 0.2 * wide) + MARGIN + 6),
+    )
     if right <= left or bottom <= top:
         return
     rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)

@@ -29,7 +29,9 @@ def yard(seed: int = 1) -> Canvas:
     y, x = np.mgrid[:high, :wide]
     ground = 95 + 0.12 * (y - HORIZON)
     canvas = ground + sum(blotches(random, high, wide, g, level) for g, level in ((3, 7), (9, 8), (30, 10)))
-    bricks = 125 + 25 * ((y % 12 < 2) | ((x + 14 * (y // 12 % 2)) % 28 < 2)) + blotches(random, high, wide, 6, 9)
+    bricks = (
+        125 + 25 * ((y % 12 < 2) | ((x + 14 * (y // 12 % 2)) % 28 < 2)) + blotches(random, high, wide, 6, 9)
+    )
     canvas = np.where(y < HORIZON + 20, bricks, canvas)
     canvas = np.where(y < 40, 190 + blotches(random, high, wide, 40, 4), canvas)
     for left in range(60, wide - 60, 110):

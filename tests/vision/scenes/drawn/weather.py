@@ -34,7 +34,11 @@ class Tree(Weather):
         random = np.random.default_rng(5)
         self.leaves = 70 + blotches(random, self.high, self.wide + 60, 5, 28)
         y, x = np.mgrid[: self.high, : self.wide + 60]
-        round_ = ((y - 60) / 62.0) ** 2 + ((x - 105) / 72.0) ** 2 + blotches(random, self.high, self.wide + 60, 9, 0.25)
+        round_ = (
+            ((y - 60) / 62.0) ** 2
+            + ((x - 105) / 72.0) ** 2
+            + blotches(random, self.high, self.wide + 60, 9, 0.25)
+        )
         self.solid = (round_ < 1) | ((np.abs(x - 105) < 5) & (y > 60))
 
     def behind(self, canvas: Canvas, t: float) -> None:
