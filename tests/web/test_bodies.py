@@ -48,7 +48,11 @@ async def refused(
         ("/cameras", CAMERA | {"detect": {"fps": "5"}}, "detect.fps"),
         ("/cameras", CAMERA | {"detect": {"fps": 1e-320}}, "detect.fps"),
         ("/cameras", CAMERA | {"detect": {"masks": [[[0, 0], [1, 1]]]}}, "detect.masks[0]"),
-        ("/cameras", CAMERA | {"detect": {"masks": [TRIANGLE, [[0, 0], [1, 1], [1, 0], [0, 1]]]}}, "detect.masks[1]"),
+        (
+            "/cameras",
+            CAMERA | {"detect": {"masks": [TRIANGLE, [[0, 0], [1, 1], [1, 0], [0, 1]]]}},
+            "detect.masks[1]",
+        ),
         ("/cameras", CAMERA | {"detect": {"masks": [[[0, 0], [2, 0], [1, 1]]]}}, None),
         ("/cameras", CAMERA | {"detect": {"masks": [TRIANGLE] * 33}}, "detect.masks"),
         ("/cameras", CAMERA | {"retention_days": 1e-320}, "retention_days"),

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.vision.detectors import NOTHING, Columns, Detections, Picture, ordered
-from appliance.vision.looking.gate import Mask, Motion
+from appliance.vision.looking.gate import Motion
+from appliance.vision.looking.masks import Mask
 from appliance.vision.packs.pack import Pack
 
 LABEL = "object"
@@ -57,8 +58,10 @@ def _blobs(motion: Motion) -> Detections:
     # A large solid blob is surer than a small torn one; below 1, since it is never certain.
     area = (table[:, 2] - table[:, 0]) * (table[:, 3] - table[:, 1])
     solid = table[:, 4] / area
-    scores = np.where(table[:, 5] > 0, 0.5 + 0.45 * np.minimum(1.0, table[:, 4] / 60.0) * solid, STANDS)
-    return ordered(boxes, scores.astype(np.float32), np.zeros(len(table), np.int32))
+    scores: Columns = np.where(
+        table[:, 5] > 0, 0.5 + 0.45 * np.minimum(1.0, table[:, 4] / 60.0) * solid, STANDS
+    ).astype(np.float32)
+    return ordered(boxes, scores, np.zeros(len(table), np.int32))
 
 
 def label(mask: Mask) -> list[tuple[int, int, int, int, int]]:

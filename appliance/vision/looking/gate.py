@@ -90,6 +90,10 @@ class Gate:
         self.masks = masks
         self._shape = (0, 0)
         self._time_ns = 0
+        self._age_s = self._learn_at_s = 0.0
+        self._flickers = False
+        self._noise, self._litter = UNKNOWN, 0.0
+        self._count = self._lonely = 0  # changed cells of this picture; and those without neighbours
         self._view = View(1, 1)
         self._room(self._view)
 
@@ -110,7 +114,7 @@ class Gate:
         if changed is not None:
             mask = changed & ~self._relit.places(self._view.fine, cells, changed, self._noise)
             limit = SETTLING if self._age_s < SETTLE_S else SCENE
-            left = np.count_nonzero(mask)
+            left = int(np.count_nonzero(mask))
             turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
             if left > limit * self._cells or turned:
                 return self._restart(cells, time_ns, "scene")
@@ -131,7 +135,7 @@ class Gate:
         away -= light
         size = np.abs(away, out=self._size)
         np.greater(size, self._threshold, out=self._raw)
-        count = np.count_nonzero(self._raw)
+        count = int(np.count_nonzero(self._raw))
         if count > SUSPECT * self._cells:
             count, light = self._explain(cells, light, count)
         self._count = count
@@ -146,9 +150,9 @@ class Gate:
         if self._flickers:
             self._raw &= size > self._flicker
         changed = self._raw & self._open
-        lonely = np.count_nonzero(changed)
+        lonely = int(np.count_nonzero(changed))
         changed &= count_around(changed) >= NEIGHBOURS
-        lonely -= np.count_nonzero(changed)
+        lonely -= int(np.count_nonzero(changed))
         # The fringe of a large change is no rain.
         self._lonely = lonely if lonely > FRINGE * count else min(lonely, int(self._litter))
         return (changed if changed.any() else None), light
@@ -161,7 +165,7 @@ class Gate:
             np.subtract(away, self._fit.correction, out=away)
             np.abs(away, out=size)
             # A picture that is brighter by a half is not so to the grey level: it saturates.
-            less = np.count_nonzero(size - 0.2 * np.abs(self._fit.correction) > self._threshold)
+            less = int(np.count_nonzero(size - 0.2 * np.abs(self._fit.correction) > self._threshold))
             if less < EXPLAINED * count:
                 light = self._fit.correction
                 size -= 0.2 * np.abs(light)
@@ -174,7 +178,7 @@ class Gate:
         if noisier > 1.2:
             size *= 1 / min(noisier, NOISIEST)
         np.greater(size, self._threshold, out=self._raw)
-        return np.count_nonzero(self._raw), light
+        return int(np.count_nonzero(self._raw)), light
 
     def _fresh(self, cells: Grid, mask: Mask) -> Mask:
         """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
@@ -261,7 +265,7 @@ class Gate:
         self._before[:] = cells
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
-        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
+        self._noise, self._litter, self._lonely, self._flickers = UNKNOWN, 0.0, 0, False
         self._time_ns = time_ns
         self._relit.learn(self._view.fine, self._view.cells, 1.0)
         self._fit.learn(self._mean)
@@ -269,19 +273,16 @@ class Gate:
 
     def _room(self, view: View) -> None:
         """Arrays for pictures of one size, used again for each."""
-        shape = view.cells.shape
+        rows, columns = view.cells.shape
 
         def grid() -> Grid:
-            return np.zeros(shape, np.float32)
+            return np.zeros((rows, columns), np.float32)
 
         self._mean, self._variance, self._threshold, self._gain = (grid() for _ in range(4))
         self._away, self._size, self._last, self._before, self._plain = (grid() for _ in range(5))
         self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
-        self._raw, self._was, self._quiet = (np.zeros(shape, np.bool_) for _ in range(3))
+        self._raw, self._was, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(3))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
-        self._open = open_cells(self.masks, *shape, view.across, view.down)
+        self._open = open_cells(self.masks, rows, columns, view.across, view.down)
         self._cells = max(1, int(np.count_nonzero(self._open)))
-        self._fit, self._relit = Fit(*shape, view.side), Relit(*shape)
-        self._flickers = False
-        self._age_s = self._learn_at_s = 0.0
-        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
+        self._fit, self._relit = Fit(rows, columns, view.side), Relit(rows, columns)

@@ -229,8 +229,11 @@ class Tracker:
         movement.correct(rows, look.at[columns], rows["unseen_s"] + look.step_s)
         rows["box"], rows["time_ns"] = look.found.boxes[columns], look.time_ns
         rows["unseen_s"], rows["disturbed"] = 0.0, False
-        rows["score"] += 0.5 * (scores - rows["score"])
         rows["hits"] += 1
+        # Of a known one, how it looks now; of a doubtful one, how it looked in all: among many looks
+        # some in a row are lucky.
+        weight = np.where(rows["confirmed"], 0.5, np.maximum(0.1, 1.0 / rows["hits"]))
+        rows["score"] += weight * (scores - rows["score"])
         stand(rows)
         self._voting.cast(seen, look.classes[columns], scores)
         won = self._voting.winners()[seen]

@@ -72,3 +72,121 @@ def test_another_size_starts_again(random):
     run(gate, [noise(random) for _ in range(5)])
     (motion,) = run(gate, [noise(random, shape=(240, 320))], 5)
     assert motion.new_scene
+
+
+def wall(random, sigma=2.0):
+    """Textured, as walls and grass are; the texture is the same in each picture."""
+    texture = np.random.default_rng(5).normal(0, 25, (90, 160))
+    return np.kron(110 + texture, np.ones((4, 4))) + random.normal(0, sigma, (360, 640))
+
+
+def shot(canvas):
+    return np.clip(canvas, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def settled(random):
+    gate = Gate()
+    run(gate, [shot(wall(random)) for _ in range(40)])
+    return gate
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.0), (1.4, 10.0), (1.0, -30.0), (0.8, 40.0)])
+def test_gain_and_offset_of_the_whole_picture_are_no_motion(settled, random, gain, offset):
+    motions = run(settled, [shot(wall(random) * gain + offset) for _ in range(10)], 40)
+    assert not any(motion.any for motion in motions)
+
+
+@pytest.mark.parametrize("gain", [0.55, 1.4])
+def test_half_a_picture_in_another_light_is_no_motion(settled, random, gain):
+    def lit():
+        canvas = wall(random)
+        canvas[:, :320] *= gain
+        return shot(canvas)
+
+    motions = run(settled, [lit() for _ in range(10)], 40)
+    assert not any(motion.any for motion in motions)
+
+
+def test_a_shadow_is_no_motion_and_a_coat_as_dark_is(settled, random):
+    def passing(number, solid):
+        canvas = wall(random)
+        part = canvas[100:250, 100 + 20 * number :][:, :60]
+        part[:] = 60 + 0.01 * part if solid else 0.55 * part
+        return shot(canvas)
+
+    shadow = run(settled, [passing(n, False) for n in range(10)], 40)
+    coat = run(settled, [passing(n, True) for n in range(10)], 60)
+    assert sum(motion.mask.sum() for motion in shadow) < 0.1 * sum(motion.mask.sum() for motion in coat)
+    assert all(motion.any for motion in coat)
+
+
+def test_a_blurred_blob_near_the_lens_is_no_motion(settled, random):
+    y, x = np.mgrid[:360, :640]
+
+    def insect(number):
+        at = 60 * number + 40
+        return shot(wall(random) + 90 * np.exp(-(((x - at) / 25) ** 2) - ((y - 180) / 20) ** 2))
+
+    assert sum(motion.any for motion in run(settled, [insect(n) for n in range(10)], 40)) <= 1
+
+
+def test_infra_red_is_a_new_scene_a_few_times_and_then_quiet(settled, random):
+    other = np.kron(np.random.default_rng(8).normal(120, 40, (45, 80)), np.ones((8, 8)))
+    steps = [wall(random) * 0.4, other * 1.4, other * 1.1, other, other, other]
+    motions = run(settled, [shot(step + random.normal(0, 2, step.shape)) for step in steps * 1], 40)
+    after = run(settled, [shot(other + random.normal(0, 2, other.shape)) for _ in range(30)], 46)
+    assert {motion.why for motion in motions if motion.any} == {"scene"}
+    assert not any(motion.any for motion in after)
+    person = other + random.normal(0, 2, other.shape)
+    person[100:220, 300:345] = 20
+    (seen,) = run(settled, [shot(person)], 76)
+    assert seen.any and not seen.new_scene
+
+
+def test_a_place_that_flickers_is_learnt_within_a_minute_and_a_person_before_it_seen(random):
+    gate = Gate()
+    leaves = np.random.default_rng(6).normal(0, 30, (160, 200))
+
+    def tree(number):
+        canvas = wall(random)
+        canvas[60:180, 400:520] = 90 + leaves[:120, 30 + round(12 * np.sin(number * 0.9)) :][:, :120]
+        return canvas
+
+    motions = run(gate, [shot(tree(number)) for number in range(300)])
+    assert sum(motion.any for motion in motions[250:]) <= 5
+    with_person = tree(300)
+    with_person[90:200, 440:480] = 230
+    (seen,) = run(gate, [shot(with_person)], 300)
+    assert seen.any
+
+
+def test_a_shaking_camera_is_learnt(random):
+    gate = Gate()
+    still = wall(random, 0)
+    pictures = [
+        shot(np.roll(still, random.integers(-1, 2, 2), (0, 1)) + random.normal(0, 2, (360, 640)))
+        for _ in range(150)
+    ]
+    motions = run(gate, pictures)
+    assert sum(motion.any for motion in motions[75:]) <= 4
+
+
+def test_what_was_put_down_is_told_from_what_stirs(settled, random):
+    def box():
+        canvas = wall(random)
+        canvas[100:200, 100:200] = 230
+        return shot(canvas)
+
+    motions = run(settled, [box() for _ in range(20)], 40)
+    assert not motions[1].still.any() and motions[15].still.any()
+    assert not (motions[15].still & ~motions[15].mask).any()
+
+
+def test_masks_given_away_stay_as_they_are(settled, random):
+    canvas = wall(random)
+    canvas[100:200, 100:200] = 230
+    (first,) = run(settled, [shot(canvas)], 40)
+    mask, fresh = first.mask.copy(), first.fresh.copy()
+    run(settled, [shot(wall(random)) for _ in range(3)], 41)
+    assert np.array_equal(first.mask, mask) and np.array_equal(first.fresh, fresh)

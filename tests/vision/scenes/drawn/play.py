@@ -13,7 +13,7 @@ from drawn.actors import Truth
 from drawn.scenes import Scene
 from drawn.sight import LABELS, Sight
 
-AFTER_S = 1.0  # looks go on after the last motion
+MIN_CONFIDENCE = 0.4  # as cameras have it unless said otherwise
 
 
 @dataclass
@@ -27,12 +27,12 @@ class Played:
     busy: list[bool] = field(default_factory=list)
 
 
-def play(scene: Scene, sight: Sight | None = None, fps: float = 5.0, min_confidence: float = 0.4) -> Played:
+def play(scene: Scene, sight: Sight | None = None, *, fps: float = 5.0, seed: int = 0) -> Played:
     numbers = count(1)
-    gate, tracker = Gate(), Tracker("yard", lambda: f"t{next(numbers)}", min_confidence)
+    gate, tracker = Gate(), Tracker("yard", lambda: f"t{next(numbers)}", MIN_CONFIDENCE)
     motions = MotionDetector()
     played = Played()
-    for shot in scene.shots(fps):
+    for shot in scene.shots(fps, seed):
         motion = gate.look(shot.luma, shot.time_ns)
         played.truth[shot.time_ns] = shot.truth
         (played.busy if any(t.moves for t in shot.truth) else played.calm).append(motion.any)
@@ -40,7 +40,7 @@ def play(scene: Scene, sight: Sight | None = None, fps: float = 5.0, min_confide
             picture = Picture("yard", shot.time_ns, None, motion)  # type: ignore[arg-type]  # it looks at motion only
             found, labels = motions.detect([picture])[0], motions.labels
         else:
-            found, labels = sight.detect(shot.truth, scene.lures), LABELS
+            found, labels = sight.detect(shot.truth, scene.lures, shot.t), LABELS
         points: Sequence[TrackPoint] = tracker.update(shot.time_ns, found, labels, motion)
         played.said.append((shot.t, list(points)))
     return played

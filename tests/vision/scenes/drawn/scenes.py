@@ -1,13 +1,13 @@
 """The scenes by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drawn.actors import Actor, Corners, Truth, passers, standing
-from drawn.backdrop import car, person, yard
+from drawn.backdrop import WIDE, car, person, yard
 from drawn.camera import Camera, night
 from drawn.weather import Cloud, Headlights, Insects, LongShadow, Rain, Tree, Weather
 
@@ -24,9 +24,10 @@ class Shot:
 
 @dataclass(frozen=True)
 class Lure:
-    """A place where a model sees something that is not there: so often, with scores up to so much."""
+    """A place where a model sees something that is not there: in ``rate`` of the looks while it is
+    there (None: it is not), with scores between 0.3 and ``score``."""
 
-    box: Corners
+    box: Callable[[float], Corners | None]
     label: str
     rate: float
     score: float
@@ -41,7 +42,7 @@ class Scene:
     camera: Camera = field(default_factory=Camera)
     lures: list[Lure] = field(default_factory=list)
 
-    def shots(self, fps: float, seed: int = 0) -> Iterator[Shot]:
+    def shots(self, fps: float, seed: int = 0, start_ns: int = START_NS) -> Iterator[Shot]:
         backdrop = yard()
         for number in range(round(self.seconds * fps)):
             t = number / fps
@@ -55,11 +56,18 @@ class Scene:
             for weather in self.weather:
                 weather.before(canvas, t, random)
             truth = [found for actor in self.actors if (found := actor.truth(t)) is not None]
-            yield Shot(START_NS + round(t * 1e9), t, self.camera.shoot(canvas, t, random), truth)
+            yield Shot(start_ns + round(t * 1e9), t, self.camera.shoot(canvas, t, random), truth)
 
 
-TREE = Lure((0.68, 0.2, 0.88, 0.6), "person", 0.04, 0.55)
-GLARE = Lure((0.2, 0.25, 0.5, 0.5), "car", 0.03, 0.5)
+def glare(t: float) -> Corners | None:
+    """The first pool of ``Headlights``, as a box."""
+    x = (-100 + 850 * (t % 9.0) / 2.5) / WIDE
+    return (max(0.0, x - 0.1), 0.25, min(1.0, x + 0.1), 0.5) if 0.0 < x < 1.0 else None
+
+
+TREE = Lure(lambda _: (0.68, 0.2, 0.88, 0.6), "person", 0.15, 0.65)
+BUSH = Lure(lambda _: (0.05, 0.4, 0.12, 0.6), "person", 0.5, 0.65)  # half taken for somebody, all day
+GLARE = Lure(glare, "car", 0.25, 0.6)
 
 
 def parked(seconds: float = 70.0) -> list[Actor]:
@@ -75,7 +83,7 @@ def scenes() -> dict[str, Scene]:
     late = passers(30)
     statue = standing("statue", "person", person(20, 150), 560, 240, 0, 80)
     listed = [
-        Scene("calm", 50, passers(5)),
+        Scene("calm", 50, passers(5), lures=[BUSH]),
         Scene("parked cars", 75, [*parked(75), *passers(25)]),
         Scene("statue", 60, [statue, *passers(12)]),
         Scene("waving tree", 75, late, [Tree()], lures=[TREE]),

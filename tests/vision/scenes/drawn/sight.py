@@ -16,7 +16,8 @@ LABELS = ("person", "car")
 class Sight:
     """``miss``: of looks at an object of full size; small ones (below ``small`` of the picture's height)
     are missed three times as often. ``jitter``: of each edge, in shares of the box's sides, one sigma.
-    ``score``: mean and sigma."""
+    Boxes of lures
+    wander by a twentieth of their sides. ``score``: mean and sigma."""
 
     seed: int = 0
     miss: float = 0.1
@@ -27,7 +28,7 @@ class Sight:
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(self.seed)
 
-    def detect(self, truth: Sequence[Truth], lures: Sequence[Lure]) -> Detections:
+    def detect(self, truth: Sequence[Truth], lures: Sequence[Lure], t: float) -> Detections:
         rows = []
         for thing in truth:
             x1, y1, x2, y2 = thing.box
@@ -37,8 +38,11 @@ class Sight:
                 box = np.array(thing.box) + self.random.normal(0, self.jitter, 4) * sides
                 rows.append((*box, self.random.normal(*self.score), LABELS.index(thing.label)))
         for lure in lures:
-            if self.random.random() < lure.rate:
-                box = np.array(lure.box) + self.random.normal(0, 0.02, 4)
+            there = lure.box(t)
+            if there is not None and self.random.random() < lure.rate:
+                box = np.array(there) + self.random.normal(0, 0.05, 4) * (
+                    [there[2] - there[0], there[3] - there[1]] * 2
+                )
                 rows.append((*box, self.random.uniform(0.3, lure.score), LABELS.index(lure.label)))
         table = np.array(rows, np.float32).reshape(-1, 6)
         return ordered(table[:, :4], np.clip(table[:, 4], 0.1, 0.98), table[:, 5].astype(np.int32))
