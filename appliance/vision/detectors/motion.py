@@ -54,7 +54,8 @@ def _blobs(motion: Motion) -> Detections:
     table: Columns = np.array(found[:MOST], np.float32)
     rows, columns = mask.shape
     wide, high = columns / motion.across, rows / motion.down
-    boxes: Columns = table[:, :4] / np.array([wide, high, wide, high], np.float32)
+    size: Columns = np.array([wide, high, wide, high], np.float32)
+    boxes: Columns = table[:, :4] / size
     # A large solid blob is surer than a small torn one; below 1, since it is never certain.
     area = (table[:, 2] - table[:, 0]) * (table[:, 3] - table[:, 1])
     solid = table[:, 4] / area

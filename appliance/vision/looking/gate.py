@@ -33,6 +33,8 @@ TURNED, UNTOLD = 0.4, 0.05  # so much changed, and so much of it not by light: a
 SETTLE_S = 3.0
 SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
+SATURATES = np.float32(0.2)  # of a correction may be wrong
+ASK_EVERY, ASK_MORE = 4, 1.3
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
 SMALLEST = 3  # cells of the patch that a thing makes: a person of 25 px in 360
 LITTER, LITTERED = 3.0, 9  # so many lonely cells per picture mean rain: then a thing must be larger
@@ -93,6 +95,7 @@ class Gate:
         self._age_s = self._learn_at_s = 0.0
         self._flickers = False
         self._noise, self._litter = UNKNOWN, 0.0
+        self._asked = self._unlit = 0  # pictures since light was no answer, and what had changed in it
         self._count = self._lonely = 0  # changed cells of this picture; and those without neighbours
         self._view = View(1, 1)
         self._room(self._view)
@@ -158,22 +161,27 @@ class Gate:
         return (changed if changed.any() else None), light
 
     def _explain(self, cells: Grid, light: Grid | np.float32, count: int) -> tuple[int, Grid | np.float32]:
-        """Much has changed: by light, a shake of the camera, or noise?"""
+        """Much has changed: by light, a shake of the camera, or noise? Where light was no answer a
+        moment ago, it is not asked again before more has changed."""
         away, size = self._away, self._size
-        np.subtract(cells, self._mean, out=away)
-        if self._fit.solve(away):
-            np.subtract(away, self._fit.correction, out=away)
-            np.abs(away, out=size)
-            # A picture that is brighter by a half is not so to the grey level: it saturates.
-            less = int(np.count_nonzero(size - 0.2 * np.abs(self._fit.correction) > self._threshold))
-            if less < EXPLAINED * count:
-                light = self._fit.correction
-                size -= 0.2 * np.abs(light)
-            else:
-                away[:] = cells - self._mean - light
+        self._asked += 1
+        if self._asked > ASK_EVERY or count > ASK_MORE * self._unlit:
+            np.subtract(cells, self._mean, out=away)
+            lit = self._fit.solve(away)
+            if lit:
+                correction = self._fit.correction
+                np.subtract(away, correction, out=away)
+                # A picture that is brighter by a half is not so to the grey level: it saturates.
                 np.abs(away, out=size)
-        else:
-            away -= light
+                size -= SATURATES * np.abs(correction)
+                lit = int(np.count_nonzero(size > self._threshold)) < EXPLAINED * count
+            if lit:
+                light, self._unlit = correction, 0
+            else:
+                np.subtract(cells, self._mean, out=away)
+                away -= light
+                np.abs(away, out=size)
+                self._asked, self._unlit = 0, count
         noisier = middle(size[::2, ::2]) / (0.6745 * self._noise**0.5)
         if noisier > 1.2:
             size *= 1 / min(noisier, NOISIEST)
@@ -239,11 +247,10 @@ class Gate:
         passed_s = LEARN_S + self._age_s - self._learn_at_s
         self._learn_at_s = self._age_s + LEARN_S
         settled = np.float32(1.0 - exp(-passed_s / max(passed_s, min(FOLLOW_S, self._age_s))))
-        self._relit.learn(
-            self._view.fine,
-            self._view.cells,
-            settled if changed is None else settled * (count_around(changed) == 0),
-        )
+        shows: Grid | float = float(settled)
+        if changed is not None:
+            shows = np.where(count_around(changed) == 0, settled, np.float32(0.0))
+        self._relit.learn(self._view.fine, self._view.cells, shows)
         self._fit.learn(self._mean)
         self._noise = max(0.05, middle(self._variance[::2, ::2]))
         self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
@@ -266,6 +273,7 @@ class Gate:
         self._flickers = False
         self._age_s = self._learn_at_s = 0.0
         self._noise, self._litter, self._lonely, self._flickers = UNKNOWN, 0.0, 0, False
+        self._asked = self._unlit = 0
         self._time_ns = time_ns
         self._relit.learn(self._view.fine, self._view.cells, 1.0)
         self._fit.learn(self._mean)

@@ -94,22 +94,21 @@ class Relit:
         across, down = (now[part] for now in self._now)
         texture(fine[quadrants], cells[part], across, down)
         inside = changed[part].astype(np.float32)
-        across, down = across * inside, down * inside
-        known_across, known_down = (known[part] * inside for known in self._known)
-        product = around(across * known_across + down * known_down)
-        energy = around(across * across + down * down)
-        known = around(known_across * known_across + known_down * known_down)
+        known_across, known_down = self._known[0][part], self._known[1][part]
+        sums = np.empty((4, *inside.shape), np.float32)
+        np.add(across * known_across, down * known_down, out=sums[0])
+        np.add(across * across, down * down, out=sums[1])
+        np.add(known_across * known_across, known_down * known_down, out=sums[2])
+        sums[:3] *= inside
+        sums[3] = inside
+        near = block(sums)
+        product, energy, known, count = block(near)  # 5x5 cells, the nearer the more
         same = (product > 0) & (product * product > ALIKE * energy * known)
-        same &= (known > np.float32(TEXTURED * TEXTURE_NOISE * noise) * around(inside)) & changed[part]
+        same &= (known > np.float32(TEXTURED * TEXTURE_NOISE * noise) * count) & changed[part]
         # A lone cell in a coat that looks like the wall behind is still the coat, and the other way round.
         relit = np.zeros_like(changed)
-        relit[part] = changed[part] & (2 * block(same) > block(inside))
+        relit[part] = changed[part] & (2 * count_around(same) > near[3])
         return relit
-
-
-def around(cells: Grid | Mask) -> Grid:
-    """Sums over 5x5 cells, the nearer the more."""
-    return block(block(cells))
 
 
 def window(cells: Mask, margin: int) -> tuple[slice, slice]:
@@ -186,13 +185,13 @@ def count_around(cells: Mask) -> NDArray[np.uint8]:
     return total
 
 
-def block(cells: Grid | Mask) -> Grid:
-    """Sums over the 3x3 cells around each."""
-    rows, columns = cells.shape
-    padded = np.zeros((rows + 2, columns + 2), np.float32)
-    padded[1:-1, 1:-1] = cells
-    tall = padded[:-2] + padded[1:-1]
-    tall += padded[2:]
-    total: Grid = tall[:, :-2] + tall[:, 1:-1]
-    total += tall[:, 2:]
+def block(cells: Grid) -> Grid:
+    """Sums over the 3x3 cells around each; of several grids at once, along the first axis."""
+    *more, rows, columns = cells.shape
+    padded = np.zeros((*more, rows + 2, columns + 2), np.float32)
+    padded[..., 1:-1, 1:-1] = cells
+    tall = padded[..., :-2, :] + padded[..., 1:-1, :]
+    tall += padded[..., 2:, :]
+    total: Grid = tall[..., :-2] + tall[..., 1:-1]
+    total += tall[..., 2:]
     return total

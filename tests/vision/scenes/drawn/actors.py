@@ -102,8 +102,8 @@ def passers(start: float, shadow: float = 0.0) -> list[Actor]:
     return [
         Actor("near", "person", person(1, 45), ((s, -30, 330), (s + 9, 670, 335)), shadow),
         Actor("far", "person", person(2, 190), ((s + 3, 655, 165), (s + 25, -15, 165)), shadow),
-        Actor("slow", "person", person(3, 60), ((s + 11, 150, 372 + 60), (s + 13, 160, 300), (s + 27, 330, 250),
-              (s + 30, 420, 110 + 45)), shadow),
+        Actor("slow", "person", person(3, 60), ((s + 11, 150, 432), (s + 13, 160, 300), (s + 27, 330, 250),
+              (s + 30, 420, 155)), shadow),
         Actor("stops", "person", person(4, 210), ((s + 12, 670, 270), (s + 15, 480, 280), (s + 22, 480, 280),
               (s + 26, 670, 290)), shadow),
         Actor("passes", "car", car(5, 200), ((s + 29, -180, 230), (s + 34, 820, 230))),

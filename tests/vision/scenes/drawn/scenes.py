@@ -75,7 +75,8 @@ def parked(seconds: float = 70.0) -> list[Actor]:
     return [
         standing("parked", "car", car(11, 150), 130, 215, 0, seconds),
         Actor("leaves", "car", car(12, 60), ((0, 330, 215), (45, 330, 215), (49, 800, 225))),
-        Actor("comes", "car", car(13, 220), ((8, 800, 300), (13, 480, 300), (14.5, 450, 300), (seconds, 450, 300))),
+        Actor("comes", "car", car(13, 220), ((8, 800, 300), (13, 480, 300), (14.5, 450, 300),
+              (seconds, 450, 300))),
     ]  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class Cloud(Weather):
 
     def before(self, canvas: Canvas, t: float, random: np.random.Generator) -> None:
         along = (t - self.start) * self.px_s
-        column = X[0] + 0.3 * 0
+        column = X[0]
         inside = np.clip((along - column) / 80, 0, 1) * np.clip((column - along + 700) / 80, 0, 1)
         canvas *= 1 - self.depth * inside
 
