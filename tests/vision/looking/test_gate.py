@@ -121,14 +121,21 @@ def test_a_shadow_is_no_motion_and_a_coat_as_dark_is(settled, random):
     assert all(motion.any for motion in coat)
 
 
-def test_a_blurred_blob_near_the_lens_is_no_motion(settled, random):
+def test_a_blurred_blob_before_a_plain_wall_is_no_motion_and_a_sharp_one_is(random):
     y, x = np.mgrid[:360, :640]
 
-    def insect(number):
-        at = 60 * number + 40
-        return shot(wall(random) + 90 * np.exp(-(((x - at) / 25) ** 2) - ((y - 180) / 20) ** 2))
+    def insect(number, blurred):
+        far = ((x - 60 * number - 40) / 25) ** 2 + ((y - 180) / 20) ** 2
+        return shot(random.normal(90, 2, (360, 640)) + 90 * (np.exp(-far) if blurred else far < 1))
 
-    assert sum(motion.any for motion in run(settled, [insect(n) for n in range(10)], 40)) <= 1
+    def plain(count):
+        return [noise(random, 90, 2, (360, 640)) for _ in range(count)]
+
+    gate = Gate()
+    run(gate, plain(40))
+    blurred = [run(gate, [insect(n, True), *plain(20)], 40 + 21 * n)[0].any for n in range(8)]
+    edged = [run(gate, [insect(n, False), *plain(20)], 300 + 21 * n)[0].any for n in range(8)]
+    assert not any(blurred) and all(edged)
 
 
 def test_infra_red_is_a_new_scene_a_few_times_and_then_quiet(settled, random):
@@ -145,17 +152,20 @@ def test_infra_red_is_a_new_scene_a_few_times_and_then_quiet(settled, random):
 
 
 def test_a_place_that_flickers_is_learnt_within_a_minute_and_a_person_before_it_seen(random):
+    """A branch that swings over a plain wall, here or there or gone."""
     gate = Gate()
-    leaves = np.random.default_rng(6).normal(0, 30, (160, 200))
 
-    def tree(number):
-        canvas = wall(random)
-        canvas[60:180, 400:520] = 90 + leaves[:120, 30 + round(12 * np.sin(number * 0.9)) :][:, :120]
+    def branch(number):
+        canvas = random.normal(110, 2, (360, 640))
+        where = (400, 450, None)[random.integers(3)]
+        if where is not None:
+            canvas[80:160, where : where + 40] = 70
         return canvas
 
-    motions = run(gate, [shot(tree(number)) for number in range(300)])
+    motions = run(gate, [shot(branch(number)) for number in range(300)])
+    assert sum(motion.any for motion in motions[:50]) > 10
     assert sum(motion.any for motion in motions[250:]) <= 5
-    with_person = tree(300)
+    with_person = branch(300)
     with_person[90:200, 440:480] = 230
     (seen,) = run(gate, [shot(with_person)], 300)
     assert seen.any
