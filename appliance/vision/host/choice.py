@@ -44,8 +44,8 @@ class Choice:
 
     # -- a change under way -----------------------------------------------------------------
 
-    def begin(self, name: str, backend: str, shadow_s: float) -> Use:
-        before = self.now[0]
+    def begin(self, name: str, backend: str, shadow_s: float, before: str) -> Use:
+        """``before``: the model that looks now, by name."""
         self._wanted = name, backend
         self._tell(Activation(name, before, "loading", self._clock.now_ns()))
         return Use(name, backend, shadow_s)
@@ -101,13 +101,13 @@ class Choice:
         self.excuse = f"{name} ended the vision worker {FAILURES} times: {reason}"
         log.warning("%s; %s on %s looks instead", self.excuse, *self._instead)
 
-    def retry(self) -> Use | None:
-        """Now and then, while something else looks: a try at what was chosen."""
+    def retry(self, looking: str) -> Use | None:
+        """Now and then, while something else is ``looking``: a try at what was chosen."""
         age_s = (self._clock.monotonic_ns() - self._since_ns) / SECOND_NS
         if self._instead is None or age_s < RETRY_S:
             return None
         self._since_ns = self._clock.monotonic_ns()
-        return self.begin(self.name, self.backend, 0.0)
+        return self.begin(self.name, self.backend, 0.0, looking)
 
     def _tell(self, activation: Activation) -> None:
         self.activation = activation

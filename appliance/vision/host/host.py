@@ -146,7 +146,7 @@ class VisionHost:
             if self._session is not None:
                 self._session.stop("another detector was chosen before the first was loaded")
         else:
-            self._session.use(self._choice.begin(detector_choice, backend, shadow_s))
+            self._session.use(self._choice.begin(detector_choice, backend, shadow_s, self._state.detector))
 
     def activation(self) -> Activation | None:
         """The last change of models, under way or over."""
@@ -273,7 +273,11 @@ class VisionHost:
             await session.end()
 
     def _idle(self) -> bool:
-        if self._session is not None and self._session.ready and (order := self._choice.retry()) is not None:
+        if (
+            self._session is not None
+            and self._session.ready
+            and (order := self._choice.retry(self._state.detector)) is not None
+        ):
             self._session.use(order)
         return not self._watches
 

@@ -35,9 +35,10 @@ def region(motion: Motion, width: int, height: int, input_width: int, input_heig
     rows, columns = np.flatnonzero(motion.fresh.any(axis=1)), np.flatnonzero(motion.fresh.any(axis=0))
     if not len(rows):
         return None
-    down, across = motion.fresh.shape
-    left, right = columns[0] * width / across, (columns[-1] + 1) * width / across
-    top, bottom = rows[0] * height / down, (rows[-1] + 1) * height / down
+    high_cell = height * motion.down / motion.fresh.shape[0]
+    wide_cell = width * motion.across / motion.fresh.shape[1]
+    left, right = columns[0] * wide_cell, (columns[-1] + 1) * wide_cell
+    top, bottom = rows[0] * high_cell, (rows[-1] + 1) * high_cell
     wide = min(width, max(input_width, round(ROOM * (right - left))))
     high = min(height, max(input_height, round(ROOM * (bottom - top))))
     if shrunk < WORTH * max(wide / input_width, high / input_height):

@@ -33,7 +33,7 @@ def choice(clock, told):
 
 
 def test_a_change_is_kept_when_it_has_proved_itself(choice, told):
-    order = choice.begin("yolox-nano", "openvino", 60.0)
+    order = choice.begin("yolox-nano", "openvino", 60.0, "deimv2-femto")
     assert (order.choice, order.backend, order.shadow_s) == ("yolox-nano", "openvino", 60.0)
     for phase in ("loading", "shadow", "trial"):
         choice.heard(Trial("yolox-nano", phase, pictures=5, agreement=0.9))
@@ -45,7 +45,7 @@ def test_a_change_is_kept_when_it_has_proved_itself(choice, told):
 
 
 def test_a_worker_that_ends_with_it_rolls_it_back(choice, told):
-    choice.begin("yolox-nano", "auto", 60.0)
+    choice.begin("yolox-nano", "auto", 60.0, "deimv2-femto")
     choice.heard(Trial("yolox-nano", "trial"))
     choice.worker_failed("segmentation fault", lived=True)
     assert told[-1].phase == "rolled_back" and "segmentation fault" in told[-1].reason
@@ -66,14 +66,14 @@ def test_what_ends_every_worker_is_not_loaded_for_ever(choice, clock):
     assert choice.now == ("motion", "auto") and "it hung" in choice.excuse
     fail(choice, FAILURES)
     assert choice.now == ("motion", "auto")
-    assert choice.retry() is None
+    assert choice.retry("motion") is None
     clock.s += RETRY_S + 1
-    assert choice.retry().choice == "deimv2-femto"
-    assert choice.retry() is None  # not again at once
+    assert choice.retry("motion").choice == "deimv2-femto"
+    assert choice.retry("motion") is None  # not again at once
     choice.heard(Trial("deimv2-femto", "refused", "still no memory"))
     assert choice.now == ("motion", "auto")
     clock.s += RETRY_S + 1
-    choice.retry()
+    choice.retry("motion")
     choice.heard(Trial("deimv2-femto", "active"))
     assert choice.now == ("deimv2-femto", "auto") and not choice.excuse
 
