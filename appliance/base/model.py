@@ -30,6 +30,7 @@ GapCause = Literal[
     "expired",
     "damaged",
 ]
+BlindCause = Literal["worker_down", "overload", "model_missing", "restart"]
 RuleKind = Literal[
     "motion",
     "zone_enter",
@@ -226,6 +227,22 @@ class Gap(msgspec.Struct, frozen=True):
     start_ns: int
     end_ns: int | None
     cause: GapCause
+
+
+class BlindSpan(msgspec.Struct, frozen=True):
+    """Recorded time of an analysed stream that nobody looked at: half-open [start_ns, end_ns). All
+    before ``done_until_ns`` has been looked at since; ``found`` events came of it. ``gone``: its
+    footage is not there any more."""
+
+    id: str
+    camera_id: str
+    stream: str
+    start_ns: int
+    end_ns: int
+    cause: BlindCause
+    done_until_ns: int
+    found: int = 0
+    state: Literal["waiting", "done", "gone"] = "waiting"
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -61,7 +61,9 @@ class Stores:
 
 
 def open_appliance(data_dir: Path) -> Database:
-    return Database.open(data_dir / APPLIANCE, "appliance", synchronous="FULL")
+    return Database.open(
+        data_dir / APPLIANCE, "appliance", synchronous="FULL", migrations=migrations.APPLIANCE
+    )
 
 
 def _open_tracks(path: Path) -> Database:

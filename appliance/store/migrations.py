@@ -39,4 +39,20 @@ def model_health(conn: sqlite3.Connection) -> None:
     )
 
 
+def blind_spans(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS blind_spans (id TEXT PRIMARY KEY, camera_id TEXT NOT NULL,"
+        " stream TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, cause TEXT NOT NULL,"
+        " state TEXT NOT NULL CHECK (state IN ('waiting','done','gone')), done_until_ns INTEGER NOT NULL,"
+        " found INTEGER NOT NULL) WITHOUT ROWID"
+    )
+    conn.execute("CREATE INDEX IF NOT EXISTS blind_spans_due ON blind_spans(state, end_ns)")
+    conn.execute("CREATE INDEX IF NOT EXISTS blind_spans_camera ON blind_spans(camera_id, end_ns)")
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS judged (camera_id TEXT PRIMARY KEY, stream TEXT NOT NULL,"
+        " until_ns INTEGER NOT NULL) WITHOUT ROWID"
+    )
+
+
+APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans,)
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

@@ -175,3 +175,25 @@ CREATE TABLE garbage (                  -- files that are to go (R5); replayed a
     end_ns     INTEGER NOT NULL,
     PRIMARY KEY (volume_id, path)
 ) WITHOUT ROWID;
+
+-- What was recorded and not looked at, to be looked at afterwards.
+
+CREATE TABLE blind_spans (
+    id             TEXT PRIMARY KEY,    -- UUIDv7
+    camera_id      TEXT NOT NULL,
+    stream         TEXT NOT NULL,       -- main | sub: the one that was to be analysed
+    start_ns       INTEGER NOT NULL,
+    end_ns         INTEGER NOT NULL,
+    cause          TEXT NOT NULL,       -- worker_down | overload | model_missing | restart
+    state          TEXT NOT NULL CHECK (state IN ('waiting','done','gone')), -- gone: so is its footage
+    done_until_ns  INTEGER NOT NULL,    -- all before it has been looked at
+    found          INTEGER NOT NULL     -- events that came of it
+) WITHOUT ROWID;
+CREATE INDEX blind_spans_due ON blind_spans(state, end_ns);
+CREATE INDEX blind_spans_camera ON blind_spans(camera_id, end_ns);
+
+CREATE TABLE judged (                   -- how far each camera was looked at, written every few seconds
+    camera_id  TEXT PRIMARY KEY,
+    stream     TEXT NOT NULL,
+    until_ns   INTEGER NOT NULL
+) WITHOUT ROWID;
