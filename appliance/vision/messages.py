@@ -127,6 +127,7 @@ class LaneReport(msgspec.Struct, frozen=True):
     decoder: str = ""  # which way is really in use, and what it costs
     decode_ms: float = 0.0  # mean, per frame
     seen: dict[str, tuple[int, float]] = {}  # since the last beat: class -> (boxes, sum of scores)
+    judged: tuple[tuple[int, int], ...] = ()  # stretches of video, ns, since the last beat; see ``Judged``
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -150,8 +151,11 @@ class Memory(msgspec.Struct, frozen=True, tag=True):
 
 
 class PastPoints(msgspec.Struct, frozen=True, tag=True):
+    """All frames before ``judged_ns`` have been judged; there may be no points in it."""
+
     span_id: str
     points: list[TrackPoint]
+    judged_ns: int = 0
 
 
 class PastDone(msgspec.Struct, frozen=True, tag=True):

@@ -31,6 +31,7 @@ from appliance.vision.messages import (
     Watch,
 )
 from appliance.vision.tracking.tracker import Tracker
+from appliance.vision.worker.judged import Judged
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Lane:
         self.looked = self.selected = self.skipped = self.errors = 0
         self.inference_ms: deque[float] = deque(maxlen=50)
         self.kept: deque[av.VideoFrame] = deque()
+        self.judged = Judged(watch.fps)
         self._connection = connection
         self._batcher = batcher
         self._send = send
@@ -103,6 +105,7 @@ class Lane:
             seen=self._take_seen(),
             decoder=self._decoder.path,
             decode_ms=round(self._decoder.decode_ms, 3),
+            judged=self.judged.take(),
         )
 
     def _take_seen(self) -> dict[str, tuple[int, float]]:
@@ -123,6 +126,7 @@ class Lane:
     def judge(self, picture: Picture, found: Detections, labels: tuple[str, ...], took_ms: float) -> None:
         """A look at one of its pictures, on its way to tracks."""
         self.looked += 1
+        self.judged.note(picture.time_ns)
         self.inference_ms.append(took_ms)
         wanted = of_classes(found.only(found.scores >= LEAST_SCORE), labels, self.watch.classes)
         sure = wanted.scores >= self.watch.min_confidence
@@ -201,6 +205,8 @@ class Lane:
         motion = self._gate.look(luma(frame), time_ns)
         if self._looks.wants(time_ns, motion, known=self.tracker.known, unsure=self.tracker.unsure):
             self.skipped += self._batcher.put(Picture(self.watch.camera_id, time_ns, frame, motion))
+        else:
+            self.judged.note(time_ns)
 
     def _keep(self, frame: av.VideoFrame) -> None:
         self.kept.append(frame)
