@@ -6,7 +6,7 @@ Everything here blocks in threads of its own: a disk that hangs stops playback, 
 import asyncio
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
@@ -15,11 +15,12 @@ from appliance.base.clock import MS_NS, SECOND_NS, Clock, rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.base.model import Gap, Lock
-from appliance.media.play import footage, hls
+from appliance.media.play import footage, hls, packets
 from appliance.media.play.clip import Builder, ClipFile
 from appliance.media.play.footage import Piece
 from appliance.media.play.known import SILENCE_NS, Known
 from appliance.media.play.moment import FrameSource, frame_source
+from appliance.media.play.packets import Packets
 from appliance.media.ring import days
 from appliance.media.ring.index import Index
 from appliance.media.ring.volumes import Volumes
@@ -158,6 +159,16 @@ class Archive:
         if piece is None or (piece.end_ns <= time_ns and not known.is_running(piece.part)):
             raise nothing_recorded(camera_id, time_ns, time_ns)
         return await self._run(lambda: frame_source(piece, time_ns))
+
+    async def packets(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int
+    ) -> AsyncIterator[Packets]:
+        """What is recorded of [start_ns, end_ns), read as it is asked for; damaged footage is passed
+        over. Raises ``not_found`` where there is no such stream."""
+        known = await self._known(camera_id, stream, start_ns, end_ns)
+        source = packets.read(known.pieces())
+        while (some := await self._run(lambda: next(source, None))) is not None:
+            yield some
 
     async def lock(
         self, camera_id: str, start_ns: int, end_ns: int, reason: str, owner: str, owner_id: str

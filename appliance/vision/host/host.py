@@ -24,7 +24,8 @@ from appliance.vision.host.choice import Choice
 from appliance.vision.host.feed import Feed
 from appliance.vision.host.open_tracks import OpenTracks
 from appliance.vision.host.session import Session
-from appliance.vision.messages import Hello, Ready, Watch
+from appliance.vision.host.sight import Sight
+from appliance.vision.messages import Hello, LaneReport, Ready, Watch
 from appliance.vision.state import Activation, VisionBeat, VisionFigures, VisionState
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class VisionHost:
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._one_shots = asyncio.Semaphore(ONE_SHOTS)
+        self.sight = Sight()
         self._state = VisionState("off", clock.now_ns(), detector_choice, "no camera is analysed", 0)
 
     # -- what others call -------------------------------------------------------------------
@@ -125,6 +127,7 @@ class VisionHost:
                 self._session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
             elif self._session is not None and before != watch:
                 self._session.change(watch)
+        self.sight.want(self._watches, self._clock.now_ns())
         self._changed.set()
 
     def weigh(self, weights: Mapping[str, float]) -> None:
@@ -209,6 +212,15 @@ class VisionHost:
         }
 
     @property
+    def session(self) -> Session | None:
+        """The worker that is there now."""
+        return self._session
+
+    def watch_of(self, camera_id: str) -> Watch | None:
+        """How a camera is looked at now; None: it is not."""
+        return self._watches.get(camera_id)
+
+    @property
     def worker_pid(self) -> int | None:
         return None if self._session is None else self._session.pid
 
@@ -255,6 +267,7 @@ class VisionHost:
         session = Session(
             self._clock, self._points, self._ready, self.on_metrics, self._remember, self._choice.heard
         )
+        session.on_lanes = self._judged
         name, backend = self._choice.now
         try:
             await session.start(
@@ -268,6 +281,7 @@ class VisionHost:
             return f"{type(error).__name__}: {error}"
         finally:
             self._session = None
+            self.sight.blinded()
             if session.decoder_hung:  # a driver did, most likely: it would again
                 self._decoder = "software"
             await session.end()
@@ -285,7 +299,13 @@ class VisionHost:
         self._state = msgspec.structs.replace(
             self._state, detector=ready.detector, backend=ready.backend, because=ready.because
         )
+        # A model's place taken by the detector that needs none: it sees, but not what was asked for.
+        self.sight.looking(right=ready.detector != "motion" or self._choice.name == "motion")
         self._say("running", ready.reason or self._choice.excuse)
+
+    def _judged(self, lanes: Mapping[str, LaneReport]) -> None:
+        for camera_id, lane in lanes.items():
+            self.sight.judged(camera_id, lane.judged, lane.selected)
 
     def _say(self, state: str, reason: str, restarts: int | None = None) -> None:
         before = self._state

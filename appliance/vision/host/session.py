@@ -15,11 +15,15 @@ from appliance.vision.messages import (
     Beat,
     Change,
     Close,
+    ClosePast,
     Hello,
     LaneReport,
     Memory,
     Open,
+    OpenPast,
     Order,
+    PastDone,
+    PastPoints,
     Points,
     Ready,
     Report,
@@ -57,6 +61,8 @@ class Session:
         on_trial: Callable[[Trial], None],
     ) -> None:
         self.decoder_hung = False
+        self.on_lanes: Callable[[dict[str, LaneReport]], None] = lambda _: None
+        self._past: dict[str, Callable[[PastPoints | PastDone | None], None]] = {}
         self._clock = clock
         self._on_points, self._on_ready, self._on_metrics = on_points, on_ready, on_metrics
         self._on_memory, self._on_trial = on_memory, on_trial
@@ -115,6 +121,21 @@ class Session:
         self._figures.pop(camera_id, None)
         self._send(Close(camera_id))
 
+    def open_past(
+        self, order: OpenPast, heard: Callable[[PastPoints | PastDone | None], None]
+    ) -> socket.socket:
+        """The caller writes the packets, and closes the socket. ``heard(None)``: this worker is gone."""
+        ours, theirs = _pair()
+        with theirs:
+            self._send(order, theirs.fileno())
+        self._past[order.span_id] = heard
+        return ours
+
+    def close_past(self, span_id: str) -> None:
+        """Nothing is heard of it any more."""
+        if self._past.pop(span_id, None) is not None:
+            self._send(ClosePast(span_id))
+
     def stop(self, reason: str) -> None:
         """``watch`` returns None: this end is wanted."""
         log.info("the vision worker is stopped: %s", reason)
@@ -156,6 +177,8 @@ class Session:
         for _, feed in self._feeds.values():
             self._disconnect(feed)
         self._feeds.clear()
+        while self._past:
+            self._past.popitem()[1](None)
         for answer in self._stills.values():
             if not answer.done():
                 answer.set_exception(ApplianceError("unavailable", "the vision worker ended", "try again"))
@@ -202,6 +225,9 @@ class Session:
                 log.info("detector %s is ready after %.0f ms", detector, load_ms)
                 self._ready = True
                 self._on_ready(report)
+            case PastPoints(span_id=span_id) | PastDone(span_id=span_id):
+                if (heard := self._past.get(span_id)) is not None:
+                    heard(report)
             case StillReport(number=number, jpeg=jpeg):
                 answer = self._stills.get(number)
                 if answer is not None and not answer.done():
@@ -215,6 +241,7 @@ class Session:
             if lane.busy_s > DECODE_TIMEOUT_S:
                 self.decoder_hung = True
                 self._stuck = f"the decoder of {camera_id} has been at one packet for {lane.busy_s:.0f} s"
+        self.on_lanes(beat.lanes)
         now_ns = self._clock.monotonic_ns()
         for camera_id, lane in beat.lanes.items():
             if camera_id in self._feeds:

@@ -44,6 +44,7 @@ from appliance.vision.messages import (
 from appliance.vision.worker.lane import Lane
 from appliance.vision.worker.looker import Judge, Lookers
 from appliance.vision.worker.models import Models
+from appliance.vision.worker.past import Past
 from appliance.vision.worker.sandbox import confine, die_with_parent
 from appliance.vision.worker.still import encode
 
@@ -60,6 +61,7 @@ class Worker:
         self._paths: Mapping[str, DecoderOpen] = {}
         self._send_lock = threading.Lock()  # points and beats come from three threads
         self._lanes: dict[str, Lane] = {}
+        self._pasts: dict[str, Past] = {}
         self._judges: dict[str, Judge] = {}
         self._judging = threading.Lock()  # opening and closing against the lookers
         self._batcher: Batcher[Picture] = Batcher()
@@ -96,14 +98,17 @@ class Worker:
             case Open():
                 self._open(order, socket.socket(fileno=descriptors.pop(0)))
             case OpenPast():
-                socket.socket(fileno=descriptors.pop(0)).close()
+                self._open_past(order, socket.socket(fileno=descriptors.pop(0)))
             case Change(watch=watch):
                 if (known := self._lanes.get(watch.camera_id)) is not None:
                     known.change(watch)
             case Close(camera_id=camera_id):
                 self._close(camera_id)
-            case ClosePast():
-                pass
+            case ClosePast(span_id=span_id):
+                if (past := self._pasts.pop(span_id, None)) is not None:
+                    with self._judging:
+                        del self._judges[past.key]
+                    past.close()
             case StillOrder():
                 self._still(order)
             case Use():
@@ -116,6 +121,13 @@ class Worker:
         with self._judging:
             self._lanes[order.watch.camera_id] = self._judges[order.watch.camera_id] = lane
         lane.start()
+
+    def _open_past(self, order: OpenPast, connection: socket.socket) -> None:
+        past = Past(order, connection, self._batcher, self._next_id, self._send)
+        self._pasts[order.span_id] = past
+        with self._judging:
+            self._judges[past.key] = past
+        past.start()
 
     def _close(self, camera_id: str) -> None:
         with self._judging:  # waits for a look in progress: nothing may follow an ``end``
