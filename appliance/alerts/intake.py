@@ -106,6 +106,28 @@ class Intake:
         self._tell(recorded)
         return [event for event, _ in recorded.began]
 
+    async def accept_late(
+        self,
+        choose: Callable[[sqlite3.Connection], Sequence[Finding]],
+        then: Callable[[sqlite3.Connection, int], None],
+    ) -> list[Event]:
+        """In one transaction: what ``choose`` picks becomes events that were found late, and ``then`` is
+        told how many. Raises what the database raises."""
+        now_ns = self._clock.now_ns()
+
+        def work(conn: sqlite3.Connection) -> Recorded:
+            recorded = record(conn, choose(conn), now_ns, self._device_id, self._records, found_late=True)
+            then(conn, len(recorded.began))
+            return recorded
+
+        recorded = await self._db.write(work)
+        self._tell(recorded)
+        return [event for event, _ in recorded.began]
+
+    def presences(self) -> list[TrackPoint]:
+        """Where each object was last seen."""
+        return self._engine.presences()
+
     async def close(self) -> None:
         """Commit what is left, finish the stills, remember who is in view."""
         try:

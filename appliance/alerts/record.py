@@ -19,6 +19,7 @@ from appliance.store import alerts, events, journal, locks, outbox, targets
 AROUND_NS = 5 * SECOND_NS  # footage pinned before and after
 LONGEST_PIN_NS = 600 * SECOND_NS  # a visit of a whole day does not pin a whole day
 ALARMING = ("warning", "critical")
+AT_ONCE = ("line_cross", "zone_exit")  # over as they happen; the others last until an ``ended``
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -34,8 +35,12 @@ def record(
     now_ns: int,
     device_id: str,
     records: Callable[[str], bool],
+    *,
+    found_late: bool = False,
 ) -> Recorded:
-    """Write all that follows from ``findings``. ``records(camera_id)``: is its video being kept?"""
+    """Write all that follows from ``findings``. ``records(camera_id)``: is its video being kept?
+    ``found_late``: they come of a look back. They alert as any other, and rest as any other: the
+    cooldown is measured by when they happened."""
     owed_to = targets.enabled_ids(conn)
     began: list[tuple[Event, Finding]] = []
     newest = 0
@@ -43,7 +48,8 @@ def record(
         if finding.phase == "ended":
             newest = _end(conn, finding, now_ns, owed_to) or newest
             continue
-        event = _event(finding, now_ns, device_id, has_clip=records(finding.camera_id))
+        has_clip = records(finding.camera_id)
+        event = _event(finding, now_ns, device_id, has_clip=has_clip, found_late=found_late)
         events.insert(conn, event)
         newest = publish_event(conn, event, now_ns, owed_to, is_new=True)
         if event.has_clip:
@@ -115,7 +121,7 @@ def publish_alert(
     return journal.append(conn, "alert", alert.camera_id, now_ns, data)
 
 
-def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool) -> Event:
+def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool, found_late: bool) -> Event:
     return Event(
         id=uuid7(now_ns),
         device_id=device_id,
@@ -124,7 +130,7 @@ def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool) -> 
         type=finding.type,
         severity=finding.rule.severity,
         start_ns=finding.time_ns,
-        end_ns=finding.time_ns if finding.type in ("line_cross", "zone_exit") else None,
+        end_ns=finding.time_ns if finding.type in AT_ONCE else None,
         confidence=finding.confidence,
         class_name=finding.class_name,
         track_id=finding.track_id,
@@ -134,6 +140,7 @@ def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool) -> 
         direction=finding.direction,
         count=finding.count,
         has_clip=has_clip,
+        found_late=found_late,
         metadata={"rule_name": finding.rule.name},
     )
 

@@ -1,5 +1,7 @@
 """Stretches of judged video: thinning is no hole, waiting in vain is."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,5 +42,5 @@ def test_stretches_are_in_order_and_hold_every_frame(times, every) -> None:
     taken += judged.take()
     for at in times:
         assert any(start <= at <= end for start, end in taken)
-    for (_, end), (start, _) in zip(taken, taken[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(taken):
         assert start == end or start > end + HOLE_NS
