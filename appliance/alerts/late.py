@@ -64,15 +64,19 @@ class LateFindings:
         self._judged_ns = max(self._judged_ns, min(judged_ns, self.span.end_ns))
 
     def due(self, *, over: bool = False) -> tuple[list[Finding], int]:
-        """(findings in order of time, all before this moment is told). They are not given again."""
+        """(findings in order of time, all before this moment is told once they are)."""
         until_ns = self.span.end_ns if over else self._judged_ns - LAG_NS
         if not over:
             ended = {finding.key for finding in self._held if finding.phase == "ended"}
             lasting = [f.began_ns for f in self._held if f.type not in AT_ONCE and f.key not in ended]
             until_ns = max(self.from_ns, min([until_ns, *lasting]))
         due = [finding for finding in self._held if over or finding.began_ns < until_ns]
-        self._held = [finding for finding in self._held if not over and finding.began_ns >= until_ns]
         return sorted(due, key=lambda f: (f.time_ns, f.phase == "ended")), until_ns
+
+    def told(self, due: Sequence[Finding]) -> None:
+        """They are committed, and not due again."""
+        gone = set(map(id, due))
+        self._held = [finding for finding in self._held if id(finding) not in gone]
 
     def news(self, conn: sqlite3.Connection, due: Sequence[Finding]) -> list[Finding]:
         """Those of ``due`` that no event tells of yet."""

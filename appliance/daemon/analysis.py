@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.alerts.bell import JournalBell
 from appliance.alerts.desk import Desk
-from appliance.alerts.expiry import expire_events
+from appliance.alerts.expiry import DAY_NS, expire_events
 from appliance.alerts.intake import Intake
 from appliance.alerts.record import record_of_box
 from appliance.alerts.stills import Stills
@@ -22,13 +22,14 @@ from appliance.base.model import Box, Camera
 from appliance.base.supervision import supervise
 from appliance.base.wire import time_or_none
 from appliance.daemon.health import Finding
+from appliance.daemon.looking_back import LookingBack
 from appliance.daemon.model_health import HINT, ModelHealth
 from appliance.daemon.stores import Stores
 from appliance.media.play.archive import Archive
 from appliance.media.record.recorder import Recorder
 from appliance.rules.engine import Engine
 from appliance.rules.priority import weights
-from appliance.store import journal, rules, settings, tracker_memory, tracks, zones
+from appliance.store import blind_spans, journal, rules, settings, tracker_memory, tracks, zones
 from appliance.store.journal import JournalType
 from appliance.store.model_health import Alarm
 from appliance.sync.sync import Sync
@@ -89,10 +90,17 @@ class Analysis:
         self.vision.on_tracks = self.intake.ingest
         stack.push_async_callback(self.intake.close)
         stack.push_async_callback(self.health.close)
+        self.looking_back = LookingBack(
+            self._clock, self._stores, self._archive, self.vision, self.intake, self._streams.get
+        )
+        await self.looking_back.resume()
+        stack.push_async_callback(self.looking_back.close)
         tasks = [
             asyncio.create_task(supervise("vision", self.vision.run, self._clock), name="vision"),
             asyncio.create_task(supervise("intake", self.intake.run, self._clock), name="intake"),
             asyncio.create_task(supervise("sync", self.sync.run, self._clock), name="sync"),
+            asyncio.create_task(supervise("sight", self.looking_back.note_once, self._clock), name="sight"),
+            asyncio.create_task(supervise("past", self.looking_back.look_once, self._clock), name="past"),
             asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
             asyncio.create_task(supervise("model health", self.health.run, self._clock), name="model health"),
         ]
@@ -243,16 +251,22 @@ class Analysis:
         self.tell("system", None, self._clock.now_ns(), data)
 
     def findings(self) -> list[Finding]:
-        state, model = self.vision.state(), self.health.findings()
+        return [self._finding(), *self.looking_back.findings(), *self.health.findings()]
+
+    def _finding(self) -> Finding:
+        state = self.vision.state()
         if state.state == "down":
-            return [("analysis", "failing", f"blind: {state.reason}"), *model]
+            since = self.looking_back.since(state.since_ns)
+            return ("analysis", "failing", f"blind since {since}: {state.reason}")
         text = f"{state.detector}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-        return [("analysis", "degraded" if state.state == "starting" else "ok", text), *model]
+        return ("analysis", "degraded" if state.state == "starting" else "ok", text)
 
     async def _expire(self) -> None:
         """Once an hour; the supervisor calls again."""
         found = (await self._db.read(settings.load)).retention
         await expire_events(self._db, self.stills, self._clock, found.event_days)
+        before_ns = self._clock.now_ns() - round(found.event_days * DAY_NS)
+        await self._db.write(lambda conn: blind_spans.prune(conn, before_ns))
         await self._clock.sleep(EXPIRY_S)
 
 

@@ -27,7 +27,7 @@ def add(
     conn: sqlite3.Connection, camera_id: str, stream: str, start_ns: int, end_ns: int, cause: BlindCause
 ) -> None:
     """Nobody looked at [start_ns, end_ns). It becomes a part of a waiting span of the same cause that it
-    continues."""
+    continues; less than a second that continues nothing is not blindness."""
     row = conn.execute(
         "SELECT id FROM blind_spans WHERE camera_id=? AND stream=? AND cause=? AND state='waiting'"
         " AND start_ns<=? AND end_ns>=? AND end_ns<=? ORDER BY end_ns DESC LIMIT 1",
@@ -35,6 +35,8 @@ def add(
     ).fetchone()
     if row is not None:
         conn.execute("UPDATE blind_spans SET end_ns=? WHERE id=?", (end_ns, row["id"]))
+        return
+    if end_ns - start_ns < TOUCHING_NS:
         return
     _insert(conn, BlindSpan(uuid7(start_ns), camera_id, stream, start_ns, end_ns, cause, start_ns))
 
@@ -73,6 +75,21 @@ def progress(conn: sqlite3.Connection, span_id: str, done_until_ns: int, found: 
 def gone(conn: sqlite3.Connection, span_id: str) -> None:
     """What is left of it cannot be looked at any more."""
     conn.execute("UPDATE blind_spans SET state='gone' WHERE id=? AND state='waiting'", (span_id,))
+
+
+def forget_before(conn: sqlite3.Connection, camera_id: str, stream: str, before_ns: int) -> None:
+    """The footage from before ``before_ns`` is gone, and with it all that could have been looked at."""
+    whose = (camera_id, stream, before_ns)
+    conn.execute(
+        "UPDATE blind_spans SET state='gone'"
+        " WHERE state='waiting' AND camera_id=? AND stream=? AND end_ns<=?",
+        whose,
+    )
+    conn.execute(
+        "UPDATE blind_spans SET start_ns=?, done_until_ns=MAX(done_until_ns, ?)"
+        " WHERE state='waiting' AND camera_id=? AND stream=? AND start_ns<?",
+        (before_ns, before_ns, *whose),
+    )
 
 
 def get(conn: sqlite3.Connection, span_id: str) -> BlindSpan | None:

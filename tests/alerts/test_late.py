@@ -38,10 +38,12 @@ class Span:
 
     async def commit(self, over=False):
         due, until_ns = self.late.due(over=over)
-        return await self.intake.accept_late(
+        found = await self.intake.accept_late(
             lambda conn: self.late.news(conn, due),
             lambda conn, count: blind_spans.progress(conn, self.row.id, until_ns, count),
         )
+        self.late.told(due)
+        return found
 
     def stored(self) -> BlindSpan:
         return self.yard.db.read_now(lambda c: blind_spans.get(c, self.row.id))

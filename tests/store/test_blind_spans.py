@@ -29,7 +29,7 @@ def add(conn, start_s, end_s, cause="worker_down", camera="gate") -> None:
 
 
 def times(conn) -> list[tuple[float, float]]:
-    return [(span.start_ns / S, span.end_ns / S) for span in blind_spans.waiting(conn)]
+    return sorted((span.start_ns / S, span.end_ns / S) for span in blind_spans.waiting(conn))
 
 
 def test_what_continues_a_span_makes_it_longer(conn) -> None:
@@ -92,6 +92,23 @@ def test_gone_and_forgotten(conn) -> None:
     blind_spans.prune(conn, 100 * S)
     assert blind_spans.get(conn, first.id) is None
     assert blind_spans.waiting(conn) == [second]
+
+
+def test_a_sliver_is_blindness_only_where_it_continues_some(conn) -> None:
+    add(conn, 0, 0.9)
+    assert times(conn) == []
+    add(conn, 10, 12)
+    add(conn, 12, 12.5)
+    assert times(conn) == [(10, 12.5)]
+
+
+def test_spans_end_with_their_footage(conn) -> None:
+    add(conn, 0, 10)
+    add(conn, 20, 40)
+    add(conn, 20, 40, camera="yard")
+    blind_spans.forget_before(conn, "gate", "main", 30 * S)
+    assert times(conn) == [(20, 40), (30, 40)]
+    assert [span.done_until_ns // S for span in blind_spans.waiting(conn)] == [20, 30]
 
 
 def test_how_far_was_looked(conn) -> None:

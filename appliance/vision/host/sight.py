@@ -63,6 +63,11 @@ class Sight:
         """A worker is ready; ``right``: with the model that is wanted, not one that stands in for it."""
         self._looking, self._right = True, right
 
+    @property
+    def is_right(self) -> bool:
+        """Somebody looks, with the model that is wanted."""
+        return self._looking and self._right
+
     def blinded(self) -> None:
         """No worker looks."""
         if self._looking:
