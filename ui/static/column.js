@@ -28,11 +28,15 @@ function row(event, isNew) {
   return item;
 }
 
+function where(event) {
+  return cameraName(event.camera_id) + (event.found_late ? " · found late" : "");
+}
+
 function fillRow(item, event) {
   item.querySelector("a").href = `/events/${event.id}`;
   setSeverity(item.querySelector(".severity"), event.severity);
   item.querySelector(".title").textContent = eventTitle(event);
-  item.querySelector(".where").textContent = cameraName(event.camera_id);
+  item.querySelector(".where").textContent = where(event);
   item.querySelector("time").dateTime = event.start_time;
   fillTimes(item);
 }
@@ -72,7 +76,7 @@ function fillCard(card, alert) {
     image.onerror = () => { image.hidden = true; };
   }
   still.hidden = !event?.snapshot_url;
-  card.querySelector(".where").textContent = cameraName(alert.camera_id);
+  card.querySelector(".where").textContent = event ? where(event) : cameraName(alert.camera_id);
   const button = card.querySelector(".acknowledge");
   button.hidden = !mayAcknowledge;
   button.setAttribute("aria-label", `Acknowledge: ${link.textContent}, ${cameraName(alert.camera_id)}`);
