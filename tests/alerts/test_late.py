@@ -163,7 +163,7 @@ async def test_nothing_that_comes_late_in_coming_is_behind_the_progress(yard):
     span.see(span.walk(0.2, at=0), judged_s=30)
     await span.commit()
     assert span.stored().done_until_ns == span.start_ns + 30 * S - LAG_NS
-    span.see(span.walk(0.2, 0.2, at=70))  # behind the end: nobody asked
+    span.see(span.walk(0.2, 0.6, 0.6, at=70))  # behind the end: nobody asked
     assert span.late.due(over=True) == ([], span.row.end_ns)
 
 
