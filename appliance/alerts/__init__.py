@@ -6,6 +6,6 @@ Invariants: a finding is never dropped; the event, its alert, its pin, its journ
 outbox rows are committed together (D1); ``cooldown_s`` holds back alerts, never events; no event
 waits for its still.
 Non-goals: finding (``rules``), delivering (``sync``), pictures (``vision``).
-Read next: ``intake`` (the way in), ``record`` (the transaction), ``desk`` (what people decide),
-``stills``, ``expiry``, ``bell`` (how the screen hears of it at once).
+Read next: ``intake`` (the way in), ``record`` (the transaction), ``late`` (what is found
+afterwards), ``desk`` (what people decide), ``stills``, ``expiry``, ``bell`` (how the screen hears of it at once).
 """

@@ -3,5 +3,5 @@
 Objective: footage of any span, of segments still being written too, without copying what need not be.
 Invariants: reads only; nothing here holds up recording.
 Non-goals: no transcoding.
-Read next: ``archive`` (the questions), ``footage``, ``clip``, ``hls``.
+Read next: ``archive`` (the questions), ``footage``, ``clip``, ``hls``, ``packets``.
 """

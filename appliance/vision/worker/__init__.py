@@ -4,5 +4,5 @@ Objective: one process per accelerator that decodes, gates, detects and tracks f
 Invariants: it has no network, no database and no file to write (``sandbox``); it ends with the daemon;
 a camera's pictures are judged in order of time; whatever a stranger's bitstream does is counted.
 Non-goals: nothing is decided here; rules and alerts are the daemon's.
-Read next: ``worker`` (threads and orders), ``lane`` (one camera), ``still``.
+Read next: ``worker`` (threads and orders), ``lane`` (one camera), ``past`` (a stretch of it), ``still``.
 """
