@@ -50,10 +50,10 @@ class Sight:
 
     def want(self, camera_ids: Iterable[str], now_ns: int) -> None:
         """These cameras are to be looked at from now on, and no others."""
-        wanted = set(camera_ids)
-        for camera_id in self._cameras.keys() - wanted:
+        wanted = list(camera_ids)
+        for camera_id in self._cameras.keys() - set(wanted):
             del self._cameras[camera_id]
-        for camera_id in wanted - self._cameras.keys():
+        for camera_id in [camera_id for camera_id in wanted if camera_id not in self._cameras]:
             earlier_ns = self._earlier.pop(camera_id, None)
             cause: BlindCause = "worker_down" if earlier_ns is None else "restart"
             from_ns = now_ns if earlier_ns is None else min(earlier_ns, now_ns)
