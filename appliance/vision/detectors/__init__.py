@@ -1,12 +1,14 @@
 """Detectors: pictures in, boxes out, as columns. A plugin point (house.md).
 
 Objective: one Protocol of three verbs (``load``, ``detect``, ``close``) and a registry of names that
-imports a backend only when it is used.
+imports a backend only when it is used. How a model is fed and read is its family's business, what
+runs it is its backend's, and neither knows the other: every family runs on every backend.
 Invariants: a backend's package is imported in its one file; ``detect`` gives one ``Detections`` per
-picture, in order, with boxes normalised to 0..1 and clipped, whatever the model's own coordinates.
+picture, in order, with boxes normalised to 0..1 and clipped, whatever the model's own coordinates;
+what one thread fills and reads, no other touches.
 Non-goals: no tracking, no thresholds of a camera (only ``LOWEST_SCORE``, to keep the columns short).
-Read next: ``onnx`` (a backend), ``detr`` and ``yolox`` (families: how a model is fed and read),
-``motion`` (needs no model).
+Read next: ``choice`` (which backend), ``model`` (what backends and families meet in), ``onnx`` (a
+backend), ``families``, ``filling`` (a frame into a tensor), ``motion`` (needs no model).
 """
 
 from collections.abc import Sequence
@@ -18,13 +20,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
+from appliance.vision.detectors.choice import choose_backend
 from appliance.vision.looking.gate import Motion
 from appliance.vision.packs.pack import Pack
 
 if TYPE_CHECKING:
     import av  # a name here only: who tracks detections, or replays them, needs no libav
 
-LOWEST_SCORE = 0.1  # the tracker's second stage lives on weak boxes (ByteTrack)
+__all__ = [
+    "LOWEST_SCORE",
+    "MOST_BOXES",
+    "NOTHING",
+    "WEAKEST_TRACKED",
+    "Columns",
+    "Detections",
+    "Detector",
+    "Labels",
+    "Picture",
+    "backends",
+    "choose_backend",
+    "make",
+    "ordered",
+]
+
+# Average precision is the area under a curve whose tail is made of weak boxes: cut at 0.1, DEIMv2-femto
+# would lose more than a point of it. Who has no use for them takes ``above`` (a view, nothing copied).
+LOWEST_SCORE = 0.001
+WEAKEST_TRACKED = 0.1  # the tracker's second stage lives on weak boxes (ByteTrack), not on noise
+MOST_BOXES = 300  # per picture, best first
 
 Columns = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -55,23 +78,32 @@ class Detections:
     def only(self, keep: NDArray[np.bool_]) -> "Detections":
         return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
 
+    def above(self, score: float) -> "Detections":
+        """Those of at least ``score``: views, since scores fall."""
+        count = int(np.searchsorted(-self.scores, -np.float32(score), side="right"))
+        return Detections(self.boxes[:count], self.scores[:count], self.classes[:count])
+
 
 NOTHING = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))
 
 
 class Detector(Protocol):
-    """``labels`` and ``most``, the largest batch that pays, are known after ``load``. ``detect`` is
-    called from two threads at once: one fills and reads while the other's model runs."""
+    """After ``load``: ``labels``; ``device``, what really runs it (``CPU``, ``GPU.0``, ``NPU`` ...);
+    ``most``, the largest batch that pays. ``detect`` is called from two threads at once: one fills
+    and reads while the other's model runs."""
 
     name: str
     labels: tuple[str, ...]
+    device: str
     most: int
 
     def load(self, pack: Pack | None, threads: int) -> None:
-        """Get ready, the first slow run included. Raises ``invalid`` for a pack it cannot use."""
+        """Get ready, the first slow run included. Raises ``invalid`` for a pack it cannot use,
+        ``data_loss`` for files that are not whole."""
 
     def detect(self, batch: Sequence[Picture]) -> list[Detections]:
-        """One answer per picture, in order."""
+        """One answer per picture, in order. Raises ``invalid`` where the model answers what its pack
+        does not allow: labels past the last one, numbers that are none."""
 
     def close(self) -> None:
         """Give everything back; may be called twice."""
@@ -79,13 +111,10 @@ class Detector(Protocol):
 
 _BACKENDS = {
     "onnxruntime": ("appliance.vision.detectors.onnx", "OnnxDetector"),
+    "openvino": ("appliance.vision.detectors.openvino", "OpenvinoDetector"),
+    "tensorrt": ("appliance.vision.detectors.tensorrt", "TensorrtDetector"),
     "motion": ("appliance.vision.detectors.motion", "MotionDetector"),
 }
-
-
-def choose_backend(pack: Pack, wanted: str = "auto") -> tuple[str, str]:
-    """The backend for a pack on this machine, and why, in words for people."""
-    return ("onnxruntime", "the only one") if wanted == "auto" else (wanted, "chosen by hand")
 
 
 def backends() -> tuple[str, ...]:
@@ -107,8 +136,8 @@ def make(backend: str) -> Detector:
 
 
 def ordered(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
-    """Clip to the picture, drop what has no area there, best score first."""
+    """Clip to the picture, drop what has no area there, best score first, at most ``MOST_BOXES``."""
     boxes = np.clip(boxes, 0.0, 1.0)
-    real = (boxes[:, 2] - boxes[:, 0] > 1e-4) & (boxes[:, 3] - boxes[:, 1] > 1e-4)
-    order = np.argsort(-scores[real], kind="stable")
-    return Detections(boxes[real][order], scores[real][order], classes[real][order])
+    real = np.flatnonzero((boxes[:, 2] - boxes[:, 0] > 1e-4) & (boxes[:, 3] - boxes[:, 1] > 1e-4))
+    order = real[np.argsort(-scores[real], kind="stable")[:MOST_BOXES]]
+    return Detections(boxes[order], scores[order], classes[order])

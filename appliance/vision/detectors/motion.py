@@ -25,6 +25,7 @@ MOST = 50  # blobs per picture; more is rain
 class MotionDetector:
     name = "motion"
     labels: tuple[str, ...] = (LABEL,)
+    device = "CPU"
     most = 8
 
     def load(self, pack: Pack | None, threads: int) -> None:

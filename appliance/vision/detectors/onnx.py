@@ -4,84 +4,99 @@ The threads are bounded: analysis must never take the cores that recording needs
 """
 
 import threading
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
 
-import av
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError, invalid
-from appliance.vision.detectors import Columns, Detections, Picture
-from appliance.vision.detectors.detr import Detr
-from appliance.vision.detectors.yolox import Yolox
+from appliance.vision.detectors.filling import Tensor
+from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
 from appliance.vision.packs.pack import Pack
 
+LARGEST = 8  # pictures in one run, of models that take many
 
-class Family(Protocol):
-    """How pictures are put into a model and boxes read out of it."""
-
-    def fill(self, frame: av.VideoFrame, tensor: Columns) -> float: ...
-
-    def feeds(self, tensors: Columns) -> dict[str, NDArray[Any]]: ...
-
-    def read(
-        self,
-        outputs: dict[str, NDArray[Any]],
-        frames: Sequence[av.VideoFrame],
-        placed: Sequence[float],
-    ) -> list[Detections]: ...
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
+_UNKNOWN = ("is not a registered function/op", "No Op registered", "Could not find an implementation")
+_TORN = ("Protobuf parsing failed", "ModelProto does not have a graph", "out of bounds", "not a valid")
 
 
-class OnnxDetector:
-    name = "onnxruntime"
-    most = 1
+class OnnxDetector(ModelDetector):
+    """One picture at a time pays most: on a CPU a batch costs more than its parts (its tensors leave
+    the cache), and the first waits for the last."""
 
     def __init__(self) -> None:
-        self.labels: tuple[str, ...] = ()
-        self._session: onnxruntime.InferenceSession | None = None
-        self._family: Family | None = None
-        self._tensors: Columns = np.empty((1, 3, 0, 0), np.float32)
-        self._outputs: list[str] = []
-        self._lock = threading.Lock()  # two threads, one tensor
+        super().__init__("onnxruntime", OnnxRunner, most=1)
 
-    def load(self, pack: Pack | None, threads: int) -> None:
-        if pack is None:
-            raise invalid("the onnxruntime detector needs a model pack", "run `appliance models list`")
+
+class OnnxRunner:
+    device = "CPU"
+
+    def __init__(self, pack: Pack, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised, not printed
         # Idle threads must sleep: spinning ones would eat a core between frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = pack.file(".onnx")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own types are not public
-            raise ApplianceError(
-                "data_loss", f"{path.name} cannot be loaded", f"install {pack.name} again"
-            ) from error
-        self._family = Detr(pack) if pack.family == "detr" else Yolox(pack)
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        self._tensors = np.zeros((1, 3, pack.input_height, pack.input_width), np.float32)
-        self.labels = pack.labels
-        self._session.run(self._outputs, self._family.feeds(self._tensors))  # the slow first one
+            raise refusal(pack, path.name, error) from error
+        self.inputs = tuple(
+            Port(port.name, _shape(port.shape), _DTYPES.get(port.type, port.type))
+            for port in session.get_inputs()
+        )
+        self._port = picture_port(pack, self.inputs)
+        self._size = (3, pack.input_height, pack.input_width)
+        self.batch = self._port.shape[0] or LARGEST
+        self._session = session
+        self._lock = threading.Lock()  # the threads are for one run, not for each caller
 
-    def detect(self, batch: Sequence[Picture]) -> list[Detections]:
-        """One at a time: on a CPU a batch costs as much as its parts, and the first waits."""
-        if self._session is None or self._family is None:
-            raise ApplianceError("internal", "detect before load")
-        answers: list[Detections] = []
-        with self._lock:
-            for picture in batch:
-                placed = self._family.fill(picture.frame, self._tensors[0])
-                outputs = self._session.run(self._outputs, self._family.feeds(self._tensors))
-                named = dict(zip(self._outputs, outputs, strict=True))
-                answers += self._family.read(named, [picture.frame], [placed])
-        return answers
+    def seat(self, extras: Mapping[str, Tensor]) -> "OnnxSeat":
+        tensor = np.zeros((self.batch, *self._size), self._port.dtype)
+        fixed = self._port.shape[0] is not None
+        return OnnxSeat(self._session, self._lock, self._port.name, tensor, extras, fixed)
 
     def close(self) -> None:
-        self._session = None
+        """The session goes with the last seat."""
+
+
+class OnnxSeat:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        lock: threading.Lock,
+        name: str,
+        tensor: Tensor,
+        extras: Mapping[str, Tensor],
+        fixed: bool,
+    ) -> None:
+        self.tensor = tensor
+        self._session, self._lock, self._fixed = session, lock, fixed
+        self._names = [output.name for output in session.get_outputs()]
+        self._feeds = {name: tensor, **extras}
+
+    def run(self, count: int) -> dict[str, Tensor]:
+        count = len(self.tensor) if self._fixed else count
+        feeds = {name: values[:count] for name, values in self._feeds.items()}
+        with self._lock:
+            outputs = self._session.run(self._names, feeds)
+        return dict(zip(self._names, outputs, strict=True))
+
+
+def refusal(pack: Pack, name: str, error: Exception) -> ApplianceError:
+    """Why a model cannot be loaded, for whoever installs it."""
+    text = str(error)
+    if any(part in text for part in _UNKNOWN):
+        hint = "export it again with standard operators, or choose another backend or model pack"
+        return invalid(f"{name} uses an operator that onnxruntime does not know: {said(error)}", hint)
+    if any(part in text for part in _TORN):
+        return ApplianceError("data_loss", f"{name} is not a whole model", f"install {pack.name} again")
+    hint = f"install {pack.name} again, or choose another model pack"
+    return invalid(f"{name} cannot be loaded: {said(error)}", hint)
+
+
+def _shape(shape: list[int | str | None]) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)

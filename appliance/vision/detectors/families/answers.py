@@ -1,0 +1,60 @@
+"""What every family asks of a model's answers before it reads them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.base.errors import invalid
+from appliance.vision.packs.pack import Pack
+
+Outputs = Mapping[str, NDArray[Any]]
+
+
+def strange(pack: Pack, outputs: Outputs, wanted: str) -> NoReturn:
+    """The answers have not the shape of the family's. Raises ``invalid``."""
+    shapes = ", ".join(f"{name} {list(values.shape)}" for name, values in outputs.items())
+    raise invalid(
+        f"the model of {pack.name} does not answer as family {pack.family} does: {shapes}, not {wanted}",
+        "check family, input_width and input_height in model.toml",
+        field="family",
+    )
+
+
+def columns_fit(pack: Pack, columns: int) -> None:
+    """``columns``: classes that the model scores. Raises ``invalid``."""
+    if columns != len(pack.labels):
+        raise invalid(
+            f"the model of {pack.name} knows {columns} classes, model.toml has {len(pack.labels)} labels",
+            "list exactly the classes that the model was trained with, in their order",
+            field="labels",
+        )
+
+
+def numbers_fit(pack: Pack, numbers: NDArray[Any]) -> NDArray[np.int32]:
+    """Class numbers of boxes -> indices into the pack's labels. Raises ``invalid`` for one that has none."""
+    classes: NDArray[np.int32] = numbers.astype(np.int32)
+    if pack.first_label:
+        classes -= pack.first_label
+    if len(classes) and not (classes.min() >= 0 and classes.max() < len(pack.labels)):
+        worst = classes.max() if classes.max() >= len(pack.labels) else classes.min()
+        raise invalid(
+            f"the model of {pack.name} answers class {worst + pack.first_label}, and model.toml has "
+            f"{len(pack.labels)} labels from {pack.first_label} on",
+            "list exactly the classes that the model was trained with, in their order; see first_label",
+            field="labels",
+        )
+    return classes
+
+
+def no_extras(names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:
+    """For families whose models take the picture alone."""
+    return {}
+
+
+def single(pack: Pack, outputs: Outputs, wanted: str) -> NDArray[Any]:
+    """The only output, with three dimensions."""
+    if len(outputs) != 1 or next(iter(outputs.values())).ndim != 3:
+        strange(pack, outputs, wanted)
+    return next(iter(outputs.values()))

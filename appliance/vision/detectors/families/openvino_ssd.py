@@ -1,0 +1,66 @@
+"""Family ``openvino-ssd``: the detectors of the Open Model Zoo, NMS in the graph.
+
+Out, older ones: 1 x 1 x rows x 7 (picture, label, score, corners in 0..1), ended by a picture of -1;
+newer ones: ``boxes`` rows x 5 (corners in input pixels, score) and ``labels``, of one picture.
+In: N x 3 x H x W, BGR 0..255, stretched.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, ordered
+from appliance.vision.detectors.families.answers import Outputs, no_extras, numbers_fit, strange
+from appliance.vision.detectors.filling import Placed, greys
+from appliance.vision.packs.pack import Pack
+
+_WANTED = "1 x 1 x rows x 7, or boxes rows x 5 and labels"
+
+
+class OpenvinoSsd:
+    extras = staticmethod(no_extras)
+
+    def __init__(self, pack: Pack) -> None:
+        self.feeding = greys(pack, "stretch")
+        self._pack = pack
+
+    def check(self, outputs: Outputs) -> None:
+        """The shapes; whether each label is known can only be seen when it is answered."""
+        if not self._two(outputs) and not (
+            len(outputs) == 1
+            and next(iter(outputs.values())).shape[:2] == (1, 1)
+            and next(iter(outputs.values())).shape[-1] == 7
+        ):
+            strange(self._pack, outputs, _WANTED)
+
+    def read(self, outputs: Outputs, placed: Sequence[Placed]) -> list[Detections]:
+        if self._two(outputs):
+            boxes = outputs["boxes"]
+            return [self._one(placed[0].boxes(boxes[:, :4]), boxes[:, 4], outputs["labels"])]
+        (rows,) = outputs.values()
+        rows = rows.reshape(-1, 7)
+        ended = np.flatnonzero(rows[:, 0] < 0)
+        rows = rows[: ended[0]] if len(ended) else rows
+        answers = []
+        for number, where in enumerate(placed):
+            mine = rows[rows[:, 0] == number]
+            size = np.array([self.feeding.width, self.feeding.height] * 2, np.float32)
+            answers.append(self._one(where.boxes(mine[:, 3:7] * size), mine[:, 2], mine[:, 1]))
+        return answers
+
+    def _one(self, boxes: Columns, scores: NDArray[Any], numbers: NDArray[Any]) -> Detections:
+        strong = scores >= LOWEST_SCORE
+        return ordered(
+            boxes[strong].astype(np.float32, copy=False),
+            scores[strong].astype(np.float32, copy=False),
+            numbers_fit(self._pack, numbers[strong]),
+        )
+
+    @staticmethod
+    def _two(outputs: Outputs) -> bool:
+        if set(outputs) != {"boxes", "labels"}:
+            return False
+        boxes = outputs["boxes"]
+        return boxes.ndim == 2 and boxes.shape[1] == 5 and outputs["labels"].shape == boxes.shape[:1]

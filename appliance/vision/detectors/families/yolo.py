@@ -1,0 +1,119 @@
+"""Family ``yolo``: what Ultralytics' exporters and their relatives write, told apart by shape.
+
+v5, v7 (three anchors per cell): N x anchors x (5 + classes): centre, size, object, classes.
+v8, v9, 11 (none): N x (4 + classes) x cells: centre, size, classes; transposed alike.
+NMS in the graph, or none needed (v10): N x boxes x 6: corners, score, class; or four outputs, as
+EfficientNMS names them: ``num_dets``, ``det_boxes``, ``det_scores``, ``det_classes``.
+All boxes in input pixels, all scores in 0..1. In: RGB 0..1, letterboxed in the centre, padded with 114.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, Labels, ordered
+from appliance.vision.detectors.families.answers import (
+    Outputs,
+    columns_fit,
+    no_extras,
+    numbers_fit,
+    single,
+    strange,
+)
+from appliance.vision.detectors.families.suppression import strongest, suppress
+from appliance.vision.detectors.filling import Placed, normalised
+from appliance.vision.packs.pack import Pack
+
+PAD = 114.0
+NMS_IOU = 0.7  # as Ultralytics validates
+_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+_FOUR = ("num_dets", "det_boxes", "det_scores", "det_classes")
+_WANTED = "N x anchors x (5 + classes), N x (4 + classes) x cells or N x boxes x 6"
+
+Reader = Callable[[Outputs, int], tuple[Columns, Columns, Labels]]  # boxes in input pixels
+
+
+class Yolo:
+    extras = staticmethod(no_extras)
+
+    def __init__(self, pack: Pack) -> None:
+        self.feeding = normalised(pack, "centre", PAD)
+        self._pack = pack
+        self._reader: Reader = self._ready
+
+    def check(self, outputs: Outputs) -> None:
+        if set(outputs) == set(_FOUR):
+            self._reader = self._four
+            return
+        raw = single(self._pack, outputs, _WANTED)
+        rows, columns = raw.shape[1:]
+        cells = [_cells(self._pack, strides) for strides in _STRIDES]
+        if rows in [3 * count for count in cells]:
+            columns_fit(self._pack, columns - 5)
+            self._reader = self._with_anchors
+        elif columns in cells:
+            columns_fit(self._pack, rows - 4)
+            self._reader = self._without_anchors
+        elif rows in cells:
+            columns_fit(self._pack, columns - 4)
+            self._reader = self._transposed
+        elif columns == 6:
+            self._reader = self._ready
+        else:
+            strange(self._pack, outputs, _WANTED)
+
+    def read(self, outputs: Outputs, placed: Sequence[Placed]) -> list[Detections]:
+        answers = []
+        for number, where in enumerate(placed):
+            boxes, scores, classes = self._reader(outputs, number)
+            answers.append(ordered(where.boxes(boxes), scores, classes))
+        return answers
+
+    def _with_anchors(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+        (raw,) = outputs.values()
+        rows = raw[number]
+        rows = rows[rows[:, 4] >= LOWEST_SCORE].astype(np.float32, copy=False)
+        classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
+        scores = rows[:, 4] * np.take_along_axis(rows[:, 5:], classes[:, None], axis=1)[:, 0]
+        return self._apart(rows[:, :4], scores, classes)
+
+    def _without_anchors(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+        (raw,) = outputs.values()
+        table = raw[number]  # (4 + classes) x cells: rows are long, so the best is sought along them
+        surest = table[4:].max(axis=0)
+        likely = np.flatnonzero(surest >= LOWEST_SCORE)
+        rows = table[:, likely].astype(np.float32, copy=False)
+        classes = rows[4:].argmax(axis=0).astype(np.int32)
+        return self._apart(rows[:4].T, surest[likely].astype(np.float32, copy=False), classes)
+
+    def _transposed(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+        (raw,) = outputs.values()
+        return self._without_anchors({"": raw[number].T[None]}, 0)
+
+    def _ready(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+        (raw,) = outputs.values()
+        rows = raw[number]
+        rows = rows[rows[:, 4] >= LOWEST_SCORE].astype(np.float32, copy=False)
+        return rows[:, :4], rows[:, 4], numbers_fit(self._pack, rows[:, 5])
+
+    def _four(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+        count, boxes, scores, classes = (outputs[name][number] for name in _FOUR)
+        real = scores[: int(count.ravel()[0])] >= LOWEST_SCORE
+        keep = np.flatnonzero(real)
+        return (
+            boxes[keep].astype(np.float32, copy=False),
+            scores[keep].astype(np.float32, copy=False),
+            numbers_fit(self._pack, classes[keep]),
+        )
+
+    def _apart(self, middles: Columns, scores: Columns, classes: Labels) -> tuple[Columns, Columns, Labels]:
+        """Centre and size -> corners, and NMS."""
+        best = strongest(scores)
+        half = middles[best, 2:] / 2
+        boxes = np.concatenate([middles[best, :2] - half, middles[best, :2] + half], axis=1)
+        kept = suppress(boxes, classes[best], self._pack.nms_iou or NMS_IOU)
+        return boxes[kept], scores[best[kept]], classes[best[kept]]
+
+
+def _cells(pack: Pack, strides: Sequence[int]) -> int:
+    return sum((pack.input_width // stride) * (pack.input_height // stride) for stride in strides)

@@ -1,0 +1,134 @@
+"""A frame into a tensor: resize, colours, order of channels, normalisation, padding.
+
+libswscale does the first three in one pass from any pixel format (yuv420p, yuvj420p, nv12, 10 bit, RGB)
+into planes, so that all that is left is three multiplications. Its area scaler is within half a grey
+level of bilinear scaling in floating point, nearer than its bilinear one, which blurs more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from appliance.vision.decoding.planes import plane
+from appliance.vision.detectors import Columns
+from appliance.vision.packs.pack import Pack
+
+Tensor = NDArray[Any]  # float32, or float16 where the model wants it
+Fit = Literal["stretch", "corner", "centre"]
+
+_PLANES = {"RGB": (2, 0, 1), "BGR": (1, 0, 2)}  # of gbrp, in the model's order
+_SCALER = Interpolation.AREA | Interpolation.FULL_CHR_H_INP  # the second: RGB sources keep their colours
+_UNSAID = 2  # AVCOL_SPC_UNSPECIFIED
+_HIGH = 720  # rows from which pictures that do not say so are BT.709 (BT.709 and BT.601 are HD and SD)
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How a model wants its pictures. ``fit``: ``stretch`` fills the input, ``corner`` and ``centre``
+    keep the shape and pad with ``pad``. Channel = grey (0..255) x ``scale`` - ``shift``."""
+
+    width: int
+    height: int
+    colour_order: Literal["RGB", "BGR"]
+    fit: Fit = "stretch"
+    pad: float = 0.0
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the picture lies in the input, in input pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def boxes(self, boxes: Columns) -> Columns:
+        """Boxes in input pixels -> 0..1 of the picture."""
+        corner = np.array([self.left, self.top] * 2, np.float32)
+        size = np.array([self.width, self.height] * 2, np.float32)
+        result: Columns = ((boxes - corner) / size).astype(np.float32, copy=False)
+        return result
+
+
+def place(feeding: Feeding, width: int, height: int) -> Placed:
+    """For a picture of that size. The corner's size is rounded down as YOLOX does, the centre's to the
+    nearest as Ultralytics does."""
+    if feeding.fit == "stretch":
+        return Placed(0, 0, feeding.width, feeding.height)
+    scale = min(feeding.width / width, feeding.height / height)
+    if feeding.fit == "corner":
+        return Placed(0, 0, max(1, int(width * scale + 1e-6)), max(1, int(height * scale + 1e-6)))
+    wide, high = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (feeding.width - wide) / 2, (feeding.height - high) / 2
+    return Placed(round(left - 0.1), round(top - 0.1), wide, high)
+
+
+class Filler:
+    """One thread's: it keeps a scaler, and knows what its tensor is padded for."""
+
+    def __init__(self, feeding: Feeding) -> None:
+        self._feeding = feeding
+        self._order = _PLANES[feeding.colour_order]
+        self._scale = [np.float32(value) for value in feeding.scale]
+        self._shift = [np.float32(value) for value in feeding.shift]
+        self._reformatter = VideoReformatter()
+        self._padded: dict[int, Placed] = {}
+
+    def fill(self, frame: av.VideoFrame, tensor: Tensor, number: int) -> Placed:
+        """Write ``frame`` into ``tensor[number]`` (3 x height x width)."""
+        placed = place(self._feeding, frame.width, frame.height)
+        target = tensor[number]
+        if self._padded.get(number) != placed:
+            self._pad(target)
+            self._padded[number] = placed
+        small = self._reformatter.reformat(
+            frame,
+            placed.width,
+            placed.height,
+            "gbrp",
+            src_colorspace=matrix(frame),
+            interpolation=_SCALER,
+            threads=1,
+        )
+        rows, columns = (
+            slice(placed.top, placed.top + placed.height),
+            slice(placed.left, placed.left + placed.width),
+        )
+        for channel, source in enumerate(self._order):
+            window = target[channel, rows, columns]
+            if self._scale[channel] == 1.0:
+                np.copyto(window, plane(small, source), casting="same_kind")
+            else:
+                np.multiply(plane(small, source), self._scale[channel], out=window, casting="same_kind")
+            if self._shift[channel]:
+                window -= self._shift[channel]
+        return placed
+
+    def _pad(self, target: Tensor) -> None:
+        for channel in range(len(target)):
+            target[channel] = self._feeding.pad * self._scale[channel] - self._shift[channel]
+
+
+def matrix(frame: av.VideoFrame) -> int | None:
+    """The colour matrix of a picture that does not name one; None: as it says."""
+    return int(Colorspace.ITU709) if frame.colorspace == _UNSAID and frame.height >= _HIGH else None
+
+
+def greys(pack: Pack, fit: Fit, pad: float = 0.0) -> Feeding:
+    """For models that take 0..255 as it is."""
+    return Feeding(pack.input_width, pack.input_height, pack.colour_order, pack.fit or fit, pad)
+
+
+def normalised(pack: Pack, fit: Fit, pad: float = 0.0) -> Feeding:
+    """For models that take 0..1, or that less the pack's mean over its std."""
+    red, green, blue = pack.std
+    scale = (1.0 / (255.0 * red), 1.0 / (255.0 * green), 1.0 / (255.0 * blue))
+    shift = (pack.mean[0] / red, pack.mean[1] / green, pack.mean[2] / blue)
+    return Feeding(pack.input_width, pack.input_height, pack.colour_order, pack.fit or fit, pad, scale, shift)

@@ -1,0 +1,210 @@
+"""Where backends and families meet: a model that can be asked from several threads.
+
+A backend gives a ``Runner``: one model on one device. A runner gives ``Seat``s: the tensors of one
+thread and the way to run them. While one thread's model runs, another fills its tensors and reads its
+answers; only the run itself is exclusive, and only the runner knows how.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import av
+import numpy as np
+
+from appliance.base.errors import ApplianceError, invalid
+from appliance.vision.detectors import Detections, Picture, families
+from appliance.vision.detectors.families import Family, Outputs
+from appliance.vision.detectors.filling import Filler, Tensor
+from appliance.vision.packs.pack import Pack
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input of a model. ``shape``: None where it may vary. ``dtype``: numpy's name."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+class Seat(Protocol):
+    """One thread's place at a model. ``tensor``: ``batch`` x 3 x height x width, where pictures are
+    written; it stays the same array."""
+
+    tensor: Tensor
+
+    def run(self, count: int) -> Mapping[str, Tensor]:
+        """Run the first ``count`` pictures. The answers, by output name with the batch first, hold
+        until this seat's next run. Raises what the runtime raises."""
+
+
+class Runner(Protocol):
+    """``batch``: pictures that fit one run; ``device``: what really runs, in the runtime's words."""
+
+    inputs: tuple[Port, ...]
+    batch: int
+    device: str
+
+    def seat(self, extras: Mapping[str, Tensor]) -> Seat:
+        """``extras``: what the other inputs are fed with, constant, ``batch`` rows each."""
+
+    def close(self) -> None: ...
+
+
+OpenRunner = Callable[[Pack, int], Runner]  # pack, threads; raises ApplianceError
+
+
+class Model(Generic[Answer]):
+    """A loaded pack: checked against its files, run once, ready for any thread."""
+
+    def __init__(self, pack: Pack, runner: Runner) -> None:
+        self._pack, self._runner = pack, runner
+        self._port = picture_port(pack, runner.inputs)
+        self._family: Family[Answer] = families.make(pack)
+        others = [port.name for port in runner.inputs if port is not self._port]
+        self._extras = self._family.extras(others, runner.batch)
+        if missing := [name for name in others if name not in self._extras]:
+            raise invalid(
+                f"the model of {pack.name} wants an input {missing[0]!r}, unknown to family {pack.family}",
+                "check family in model.toml",
+                field="family",
+            )
+        self._free: deque[tuple[Seat, Filler]] = deque()
+        self._try()
+
+    @property
+    def device(self) -> str:
+        return self._runner.device
+
+    def ask(self, frames: Sequence[av.VideoFrame]) -> list[Answer]:
+        """One answer per frame, in order, in as few runs as the model allows."""
+        answers: list[Answer] = []
+        with self._seat() as (seat, filler):
+            for start in range(0, len(frames), self._runner.batch):
+                part = frames[start : start + self._runner.batch]
+                placed = [filler.fill(frame, seat.tensor, number) for number, frame in enumerate(part)]
+                answers += self._family.read(seat.run(len(part)), placed)
+        return answers
+
+    def close(self) -> None:
+        self._free.clear()
+        self._runner.close()
+
+    @contextmanager
+    def _seat(self) -> Iterator[tuple[Seat, Filler]]:
+        """As many as threads that ask at once: they are made when first missed."""
+        try:
+            place = self._free.pop()
+        except IndexError:
+            place = self._runner.seat(self._extras), Filler(self._family.feeding)
+        try:
+            yield place
+        finally:
+            self._free.append(place)
+
+    def _try(self) -> None:
+        """The slow first run, on a picture with everything in it; its answers must fit the pack."""
+        random = np.random.default_rng(1)
+        noise = random.integers(0, 256, (self._pack.input_height, self._pack.input_width, 3), np.uint8)
+        frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
+        with self._seat() as (seat, filler):
+            placed = filler.fill(frame, seat.tensor, 0)
+            try:
+                outputs = seat.run(1)
+            except Exception as error:  # runtimes' own types are not public
+                size = f"{self._pack.input_width}x{self._pack.input_height}"
+                raise invalid(
+                    f"the model of {self._pack.name} does not run on a picture of {size}: {said(error)}",
+                    "check input_width and input_height in model.toml",
+                    field="input_width",
+                ) from error
+            finite(self._pack, outputs)
+            self._family.check(outputs)
+            self._family.read(outputs, [placed])
+
+
+class ModelDetector:
+    """What every backend is to the rest of the house: a ``Detector`` around ``open_runner``."""
+
+    name = ""
+    most = 1
+
+    def __init__(self, name: str, open_runner: OpenRunner, most: int = 1) -> None:
+        self.name, self.most = name, most
+        self.labels: tuple[str, ...] = ()
+        self.device = ""
+        self._open = open_runner
+        self._model: Model[Detections] | None = None
+
+    def load(self, pack: Pack | None, threads: int) -> None:
+        if pack is None:
+            raise invalid(f"the {self.name} detector needs a model pack", "run `appliance models list`")
+        if pack.family == "classifier":
+            raise invalid(f"{pack.name} names what others have found: it finds nothing", "choose a detector")
+        self.close()
+        self._model = open_model(pack, threads, self._open)
+        self.labels, self.device = pack.labels, self._model.device
+
+    def detect(self, batch: Sequence[Picture]) -> list[Detections]:
+        model = self._model
+        if model is None:
+            raise ApplianceError("internal", "detect before load")
+        return model.ask([picture.frame for picture in batch])
+
+    def close(self) -> None:
+        model, self._model = self._model, None
+        if model is not None:
+            model.close()
+
+
+def open_model(pack: Pack, threads: int, open_runner: OpenRunner) -> Model[Detections]:
+    """Open and check. Nothing stays open where the pack is refused."""
+    runner = open_runner(pack, threads)
+    try:
+        return Model(pack, runner)
+    except ApplianceError:
+        runner.close()
+        raise
+
+
+def picture_port(pack: Pack, inputs: Sequence[Port]) -> Port:
+    """The input that takes the picture; it must be of the pack's size. Raises ``invalid``."""
+    pictures = [port for port in inputs if len(port.shape) == 4]
+    if len(pictures) != 1 or pictures[0].shape[1] not in (3, None):
+        shapes = ", ".join(f"{port.name} {list(port.shape)}" for port in inputs)
+        hint = "only models with one input N x 3 x height x width can be used: export it again as NCHW"
+        raise invalid(f"the model of {pack.name} takes no picture (its inputs: {shapes})", hint)
+    (port,) = pictures
+    if port.dtype not in ("float32", "float16"):
+        hint = "export it again with a float32 or float16 input"
+        raise invalid(f"the model of {pack.name} takes {port.dtype} pictures", hint)
+    high, wide = port.shape[2:]
+    if (wide or pack.input_width) != pack.input_width or (high or pack.input_height) != pack.input_height:
+        raise invalid(
+            f"the model of {pack.name} takes pictures of {wide}x{high}, "
+            f"model.toml says {pack.input_width}x{pack.input_height}",
+            f"set input_width = {wide} and input_height = {high} in model.toml",
+            field="input_width",
+        )
+    return port
+
+
+def finite(pack: Pack, outputs: Outputs) -> None:
+    """Raises ``invalid`` for answers that are no numbers."""
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            hint = (
+                "its weights are damaged or overflow in half precision: install it again, or its FP32 model"
+            )
+            raise invalid(f"the model of {pack.name} answers what is no number (output {name!r})", hint)
+
+
+def said(error: Exception) -> str:
+    """The first line of what a runtime says; it is for programmers and may be long."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

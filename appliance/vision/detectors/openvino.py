@@ -1,0 +1,147 @@
+"""Backend ``openvino``: IR (.xml with .bin) and .onnx packs, on an Intel GPU or any x86 or ARM CPU.
+
+A GPU goes first: it is faster than the CPU beside it and leaves that to recording. The NPU is taken
+where there is no GPU. Requests queue inside the runtime, so that one run follows another without Python
+between them. Nothing is reported (the runtime itself has no telemetry, its converters do, and they are
+not imported) and no cache is written.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+
+from appliance.base.errors import ApplianceError, invalid
+from appliance.vision.detectors.filling import Tensor
+from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
+from appliance.vision.packs.pack import Pack
+
+log = logging.getLogger(__name__)
+
+_DTYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "u8": "uint8"}
+_UNKNOWN = (
+    "Cannot create",
+    "not supported",
+    "No conversion rule",
+    "unsupported operation",
+    "OpConversionFailure",
+)
+
+
+class OpenvinoDetector(ModelDetector):
+    def __init__(self) -> None:
+        super().__init__("openvino", OpenvinoRunner, most=1)
+
+
+class OpenvinoRunner:
+    batch = 1  # shapes that may vary are slow here; two callers keep two requests in flight instead
+
+    def __init__(self, pack: Pack, threads: int) -> None:
+        core = openvino.Core()
+        model = _read(core, pack)
+        self.inputs = tuple(
+            Port(port.any_name, _shape(port.partial_shape), _dtype(port.element_type))
+            for port in model.inputs
+        )
+        self._port = picture_port(pack, self.inputs)
+        self._size = (1, 3, pack.input_height, pack.input_width)
+        try:
+            self._fix(model)
+            self._compiled, self.device = _compile(core, model, threads)
+        except RuntimeError as error:
+            raise _refusal(pack, error) from error
+        self._names = [_name(port, number) for number, port in enumerate(self._compiled.outputs)]
+
+    def seat(self, extras: Mapping[str, Tensor]) -> "OpenvinoSeat":
+        return OpenvinoSeat(
+            self._compiled.create_infer_request(),
+            {port.name: extras[port.name] for port in self.inputs if port is not self._port},
+            self._port.name,
+            np.zeros(self._size, self._port.dtype),
+            self._names,
+        )
+
+    def close(self) -> None:
+        """The model goes with its last request."""
+
+    def _fix(self, model: Any) -> None:
+        """One picture of the pack's size, whatever the model would allow."""
+        shapes = {
+            port.name: list(self._size) if port is self._port else [size or 1 for size in port.shape]
+            for port in self.inputs
+        }
+        if any(None in port.shape for port in self.inputs):
+            model.reshape(shapes)
+
+
+class OpenvinoSeat:
+    def __init__(
+        self, request: Any, extras: Mapping[str, Tensor], name: str, tensor: Tensor, names: list[str]
+    ) -> None:
+        self.tensor = tensor
+        self._request, self._names = request, names
+        for key, values in {name: tensor, **extras}.items():
+            request.set_tensor(key, openvino.Tensor(np.ascontiguousarray(values), shared_memory=True))
+
+    def run(self, count: int) -> dict[str, Tensor]:
+        self._request.start_async(share_inputs=True)
+        self._request.wait()  # the GIL is free meanwhile
+        return {name: self._request.get_output_tensor(number).data for number, name in enumerate(self._names)}
+
+
+def _read(core: Any, pack: Pack) -> Any:
+    """The pack's IR, or its .onnx. Both of IR's files are checked before either is opened."""
+    if any(entry.path.endswith(".xml") for entry in pack.files):
+        path, weights = pack.file(".xml"), str(pack.file(".bin"))
+    else:
+        path, weights = pack.file(".onnx"), ""
+    try:
+        return core.read_model(str(path), weights) if weights else core.read_model(str(path))
+    except RuntimeError as error:
+        raise _refusal(pack, error) from error
+
+
+def _compile(core: Any, model: Any, threads: int) -> tuple[Any, str]:
+    """On the best device that takes it; the CPU takes everything."""
+    devices = [name for kind in ("GPU", "NPU") for name in core.available_devices if name.startswith(kind)]
+    for device in devices:
+        try:
+            return core.compile_model(model, device, {"PERFORMANCE_HINT": "LATENCY"}), device
+        except RuntimeError as error:
+            log.warning("%s does not take the model: %s", device, said(error))
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # a pinned thread would sit on the core that recording needs
+        "INFERENCE_PRECISION_HINT": "f32",  # half precision is a choice of the pack, not of the chip
+    }
+    return core.compile_model(model, "CPU", settings), "CPU"
+
+
+def _refusal(pack: Pack, error: Exception) -> ApplianceError:
+    text = str(error)
+    if any(part in text for part in _UNKNOWN):
+        hint = "export it again with standard operators, or choose another backend or model pack"
+        return invalid(f"{pack.name} uses an operator that openvino does not know: {_last(text)}", hint)
+    return ApplianceError("data_loss", f"{pack.name} is not a whole model", f"install {pack.name} again")
+
+
+def _last(text: str) -> str:
+    """OpenVINO says where it was first and what it is about last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""
+
+
+def _shape(shape: Any) -> tuple[int | None, ...]:
+    return tuple(None if size.is_dynamic else size.get_length() for size in shape)
+
+
+def _dtype(element: Any) -> str:
+    name: str = element.get_type_name()
+    return _DTYPES.get(name, name)
+
+
+def _name(port: Any, number: int) -> str:
+    return str(port.any_name) if port.names else f"output{number}"
