@@ -3,7 +3,6 @@
 The threads are bounded: analysis must never take the cores that recording needs.
 """
 
-import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +11,7 @@ import onnxruntime
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
 from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
+from appliance.vision.detectors.turn import Turn
 from appliance.vision.packs.pack import Pack
 
 LARGEST = 8  # pictures in one run, of models that take many
@@ -52,12 +52,12 @@ class OnnxRunner:
         self._size = (3, pack.input_height, pack.input_width)
         self.batch = self._port.shape[0] or LARGEST
         self._session = session
-        self._lock = threading.Lock()  # the threads are for one run, not for each caller
+        self._turn = Turn()  # the threads are for one run, not for each caller
 
     def seat(self, extras: Mapping[str, Tensor]) -> "OnnxSeat":
         tensor = np.zeros((self.batch, *self._size), self._port.dtype)
         fixed = self._port.shape[0] is not None
-        return OnnxSeat(self._session, self._lock, self._port.name, tensor, extras, fixed)
+        return OnnxSeat(self._session, self._turn, self._port.name, tensor, extras, fixed)
 
     def close(self) -> None:
         """The session goes with the last seat."""
@@ -67,21 +67,21 @@ class OnnxSeat:
     def __init__(
         self,
         session: onnxruntime.InferenceSession,
-        lock: threading.Lock,
+        turn: Turn,
         name: str,
         tensor: Tensor,
         extras: Mapping[str, Tensor],
         fixed: bool,
     ) -> None:
         self.tensor = tensor
-        self._session, self._lock, self._fixed = session, lock, fixed
+        self._session, self._turn, self._fixed = session, turn, fixed
         self._names = [output.name for output in session.get_outputs()]
         self._feeds = {name: tensor, **extras}
 
     def run(self, count: int) -> dict[str, Tensor]:
         count = len(self.tensor) if self._fixed else count
         feeds = {name: values[:count] for name, values in self._feeds.items()}
-        with self._lock:
+        with self._turn:
             outputs = self._session.run(self._names, feeds)
         return dict(zip(self._names, outputs, strict=True))
 
