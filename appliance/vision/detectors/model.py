@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import av
 import numpy as np
@@ -138,7 +138,7 @@ class ModelDetector:
         self.name, self.most = name, most
         self.labels: tuple[str, ...] = ()
         self.device = ""
-        self._open = open_runner
+        self.open_runner = open_runner
         self._model: Model[Detections] | None = None
 
     def load(self, pack: Pack | None, threads: int) -> None:
@@ -147,7 +147,7 @@ class ModelDetector:
         if pack.family == "classifier":
             raise invalid(f"{pack.name} names what others have found: it finds nothing", "choose a detector")
         self.close()
-        self._model = open_model(pack, threads, self._open)
+        self._model = open_model(pack, threads, self.open_runner)
         self.labels, self.device = pack.labels, self._model.device
 
     def detect(self, batch: Sequence[Picture]) -> list[Detections]:
@@ -162,7 +162,7 @@ class ModelDetector:
             model.close()
 
 
-def open_model(pack: Pack, threads: int, open_runner: OpenRunner) -> Model[Detections]:
+def open_model(pack: Pack, threads: int, open_runner: OpenRunner) -> Model[Any]:
     """Open and check. Nothing stays open where the pack is refused."""
     runner = open_runner(pack, threads)
     try:

@@ -2,21 +2,26 @@
 
 A GPU goes first: it is faster than the CPU beside it and leaves that to recording. The NPU is taken
 where there is no GPU. Requests queue inside the runtime, so that one run follows another without Python
-between them. Nothing is reported (the runtime itself has no telemetry, its converters do, and they are
-not imported) and no cache is written.
+between them. Nothing is reported to anybody and no cache is written.
 """
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import openvino
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
 from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
 from appliance.vision.packs.pack import Pack
+
+# The wheel brings a package that keeps an id in the home folder and reports its use as soon as openvino
+# is imported. With None here (importlib's word for "not to be had") openvino takes its own stub instead.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
 
 log = logging.getLogger(__name__)
 
