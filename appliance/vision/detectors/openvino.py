@@ -57,7 +57,7 @@ class OpenvinoRunner:
             self._compiled, self.device = _compile(core, model, threads)
         except RuntimeError as error:
             raise _refusal(pack, error) from error
-        self._names = [_name(port, number) for number, port in enumerate(self._compiled.outputs)]
+        self._names = [_name(port) for port in self._compiled.outputs]
 
     def seat(self, extras: Mapping[str, Tensor]) -> "OpenvinoSeat":
         return OpenvinoSeat(
@@ -148,5 +148,8 @@ def _dtype(element: Any) -> str:
     return _DTYPES.get(name, name)
 
 
-def _name(port: Any, number: int) -> str:
-    return str(port.any_name) if port.names else f"output{number}"
+def _name(port: Any) -> str:
+    """A tensor may have several names, in no order; the one the model's author gave its end is in the
+    name of the node behind it."""
+    end = str(port.node.friendly_name).split("/sink_port")[0]
+    return end if end in port.names or not port.names else str(min(port.names))
