@@ -1,7 +1,7 @@
 """A frame into a tensor: resize, colours, order of channels, normalisation, padding.
 
 libswscale does the first three in one pass from any pixel format (yuv420p, yuvj420p, nv12, 10 bit, RGB)
-into planes, so that all that is left is three multiplications. Its area scaler is within half a grey
+into planes, by the range and the matrix the frame names, so that all that is left is three multiplications. Its area scaler is within half a grey
 level of bilinear scaling in floating point, nearer than its bilinear one, which blurs more.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from appliance.vision.decoding.planes import plane
@@ -22,8 +22,6 @@ Fit = Literal["stretch", "corner", "centre"]
 
 _PLANES = {"RGB": (2, 0, 1), "BGR": (1, 0, 2)}  # of gbrp, in the model's order
 _SCALER = Interpolation.AREA | Interpolation.FULL_CHR_H_INP  # the second: RGB sources keep their colours
-_UNSAID = 2  # AVCOL_SPC_UNSPECIFIED
-_HIGH = 720  # rows from which pictures that do not say so are BT.709 (BT.709 and BT.601 are HD and SD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,6 @@ class Filler:
             placed.width,
             placed.height,
             "gbrp",
-            src_colorspace=matrix(frame),
             interpolation=_SCALER,
             threads=1,
         )
@@ -114,11 +111,6 @@ class Filler:
     def _pad(self, target: Tensor) -> None:
         for channel in range(len(target)):
             target[channel] = self._feeding.pad * self._scale[channel] - self._shift[channel]
-
-
-def matrix(frame: av.VideoFrame) -> int | None:
-    """The colour matrix of a picture that does not name one; None: as it says."""
-    return int(Colorspace.ITU709) if frame.colorspace == _UNSAID and frame.height >= _HIGH else None
 
 
 def greys(pack: Pack, fit: Fit, pad: float = 0.0) -> Feeding:

@@ -131,7 +131,9 @@ class Graph:
         self.nodes.append(onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
-    def rows(self, strides: tuple[int, ...], channels: int, per_cell: int, unit: float, gain: float = 3.0) -> str:
+    def rows(
+        self, strides: tuple[int, ...], channels: int, per_cell: int, unit: float, gain: float = 3.0
+    ) -> str:
         """N x cells x channels, of about -2..2. ``unit``: what the model takes white as."""
         grids = [self.cells(stride, channels, per_cell, unit, gain) for stride in strides]
         return self.op("Concat", *grids, axis=1) if len(grids) > 1 else grids[0]
@@ -202,14 +204,20 @@ def _detr(g: Graph) -> Pack:
     scale = g.op("Unsqueeze", scale, g.const(np.array([1], np.int64)))
     boxes = g.op("Mul", g.corners(g.take(rows, 0, 4), 1, 1), scale)
     flat = g.const(np.array([2], np.int64))
-    squeezed = {"labels": g.op("Squeeze", labels, flat), "boxes": boxes, "scores": g.op("Squeeze", scores, flat)}
+    squeezed = {
+        "labels": g.op("Squeeze", labels, flat),
+        "boxes": boxes,
+        "scores": g.op("Squeeze", scores, flat),
+    }
     return g.pack("detr", squeezed)
 
 
 def _rf_detr(g: Graph) -> Pack:
     rows = g.rows((16,), 5 + len(LABELS), 1, 4.0)
     mean_std = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    return g.pack("detr", {"dets": g.op("Sigmoid", g.take(rows, 0, 4)), "labels": g.take(rows, 4, 99)}, **mean_std)
+    return g.pack(
+        "detr", {"dets": g.op("Sigmoid", g.take(rows, 0, 4)), "labels": g.take(rows, 4, 99)}, **mean_std
+    )
 
 
 def _yolox(g: Graph) -> Pack:
@@ -262,7 +270,9 @@ def _nanodet(g: Graph) -> Pack:
     rows = g.rows((8, 16, 32, 64), len(LABELS) + 32, 1, 4.0)
     table = g.op("Sigmoid", g.take(rows, 0, len(LABELS)))
     mean_std = {"mean": (0.406, 0.456, 0.485), "std": (0.225, 0.224, 0.229), "colour_order": "BGR"}
-    return g.pack("nanodet", {"output": g.op("Concat", table, g.take(rows, len(LABELS), 99), axis=2)}, **mean_std)
+    return g.pack(
+        "nanodet", {"output": g.op("Concat", table, g.take(rows, len(LABELS), 99), axis=2)}, **mean_std
+    )
 
 
 def _picodet(g: Graph) -> Pack:

@@ -1,0 +1,72 @@
+"""Which backend a machine gets, and in which words."""
+
+import pytest
+
+from appliance.base.errors import ApplianceError
+from appliance.vision.detectors.choice import Machine, choose_backend, runs_on, this_machine
+from appliance.vision.packs.pack import Pack, PackFile
+
+ALL = frozenset({"onnxruntime", "openvino", "tensorrt"})
+
+
+def pack(*suffixes):
+    files = tuple(PackFile(f"m{suffix}", "0") for suffix in suffixes)
+    return Pack("mine", "1", "yolox", files, 64, 64, ("goose",), "MIT", "me")
+
+
+@pytest.mark.parametrize(
+    ("packages", "nvidia", "intel", "files", "wanted", "because"),
+    [
+        (ALL, True, "", (".onnx",), "tensorrt", "NVIDIA GPU"),
+        (ALL, True, "an Intel CPU", (".onnx",), "tensorrt", "NVIDIA GPU"),
+        (ALL, False, "an Intel GPU", (".onnx",), "openvino", "an Intel GPU"),
+        (ALL, False, "", (".onnx",), "onnxruntime", "no NVIDIA or Intel"),
+        (ALL, True, "", (".xml", ".bin"), "openvino", "only openvino reads"),
+        (ALL - {"tensorrt"}, True, "", (".onnx",), "onnxruntime", "TensorRT for the NVIDIA GPU is not installed"),
+        (ALL - {"openvino"}, False, "an Intel CPU", (".onnx",), "onnxruntime", "OpenVINO for an Intel CPU is not"),
+        (frozenset({"openvino"}), False, "", (".onnx",), "openvino", "onnxruntime is not installed"),
+    ],
+)  # fmt: skip
+def test_auto(packages, nvidia, intel, files, wanted, because):
+    backend, reason = choose_backend(pack(*files), "auto", Machine(packages, nvidia, intel))
+    assert backend == wanted and because in reason
+
+
+def test_by_hand():
+    machine = Machine(ALL, True, "")
+    assert choose_backend(pack(".onnx"), "openvino", machine) == ("openvino", "chosen by hand")
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "kind", "says"),
+    [
+        ((".xml", ".bin"), "onnxruntime", "invalid", "cannot read"),
+        ((".onnx",), "crystal-ball", "not_found", "no backend"),
+        ((".onnx",), "openvino", "not_found", "not installed"),
+        ((".xml", ".bin"), "auto", "not_found", "needs openvino"),
+        ((".engine",), "auto", "invalid", "no file"),
+    ],
+)
+def test_refusals_name_the_way_out(files, wanted, kind, says):
+    with pytest.raises(ApplianceError, match=says) as caught:
+        choose_backend(pack(*files), wanted, Machine(frozenset({"onnxruntime"}), False, ""))
+    assert caught.value.kind == kind and caught.value.hint
+
+
+def test_what_a_machine_has_is_read_from_its_files(tmp_path):
+    bare = this_machine(tmp_path)
+    assert not bare.nvidia and not bare.intel and "onnxruntime" in bare.packages
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia0").touch()
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text("vendor_id\t: GenuineIntel\n")
+    assert this_machine(tmp_path).nvidia and this_machine(tmp_path).intel == "an Intel CPU"
+    card = tmp_path / "sys" / "class" / "drm" / "renderD128" / "device"
+    card.mkdir(parents=True)
+    (card / "vendor").write_text("0x8086\n")
+    assert this_machine(tmp_path).intel == "an Intel GPU"
+
+
+def test_runs_on_says_who_could():
+    assert runs_on(pack(".onnx")) == ("tensorrt", "openvino", "onnxruntime")
+    assert runs_on(pack(".xml", ".bin")) == ("openvino",)
