@@ -22,6 +22,7 @@ TIED = {
     "numpy": {"vision", "simulator"},
     "gi": {"vision"},
     "onnxruntime": {"vision"},
+    "onnx": {"vision"},
     "openvino": {"vision"},
     "tensorrt": {"vision"},
     "jinja2": {"web"},

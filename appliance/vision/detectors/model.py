@@ -5,6 +5,7 @@ thread and the way to run them. While one thread's model runs, another fills its
 answers; only the run itself is exclusive, and only the runner knows how.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -146,8 +147,9 @@ class ModelDetector:
             raise invalid(f"the {self.name} detector needs a model pack", "run `appliance models list`")
         if pack.family == "classifier":
             raise invalid(f"{pack.name} names what others have found: it finds nothing", "choose a detector")
+        model = open_model(pack, threads, self.open_runner)  # what is refused leaves the one before
         self.close()
-        self._model = open_model(pack, threads, self.open_runner)
+        self._model = model
         self.labels, self.device = pack.labels, self._model.device
 
     def detect(self, batch: Sequence[Picture]) -> list[Detections]:
@@ -205,6 +207,6 @@ def finite(pack: Pack, outputs: Outputs) -> None:
 
 
 def said(error: Exception) -> str:
-    """The first line of what a runtime says; it is for programmers and may be long."""
+    """The first line of what a runtime says, which may be long, without this machine's folders."""
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return re.sub(r"\S*/", "", lines[0])[:200] if lines else type(error).__name__

@@ -140,7 +140,7 @@ class Graph:
 
     def cells(self, stride: int, channels: int, per_cell: int, unit: float, gain: float = 3.0) -> str:
         shape = (channels * per_cell, 3, stride, stride)
-        # Each weight is the mean of its patch times a colour's weight: smooth, so that scaling matters little.
+        # Each weight is a colour's, over the whole patch: smooth, so that scaling matters little.
         weights = self.random.normal(0, gain, (*shape[:2], 1, 1)) * np.ones(shape) / (stride * stride * unit)
         bias = -weights.sum(axis=(1, 2, 3)) * unit / 2
         grid = self.op(

@@ -7,6 +7,7 @@ from appliance.vision.detectors.choice import Machine, choose_backend, runs_on, 
 from appliance.vision.packs.pack import Pack, PackFile
 
 ALL = frozenset({"onnxruntime", "openvino", "tensorrt"})
+NO_TENSORRT, NO_OPENVINO = ALL - {"tensorrt"}, ALL - {"openvino"}
 
 
 def pack(*suffixes):
@@ -22,8 +23,8 @@ def pack(*suffixes):
         (ALL, False, "an Intel GPU", (".onnx",), "openvino", "an Intel GPU"),
         (ALL, False, "", (".onnx",), "onnxruntime", "no NVIDIA or Intel"),
         (ALL, True, "", (".xml", ".bin"), "openvino", "only openvino reads"),
-        (ALL - {"tensorrt"}, True, "", (".onnx",), "onnxruntime", "TensorRT for the NVIDIA GPU is not installed"),
-        (ALL - {"openvino"}, False, "an Intel CPU", (".onnx",), "onnxruntime", "OpenVINO for an Intel CPU is not"),
+        (NO_TENSORRT, True, "", (".onnx",), "onnxruntime", "TensorRT for the NVIDIA GPU is"),
+        (NO_OPENVINO, False, "an Intel CPU", (".onnx",), "onnxruntime", "OpenVINO for an Intel CPU"),
         (frozenset({"openvino"}), False, "", (".onnx",), "openvino", "onnxruntime is not installed"),
     ],
 )  # fmt: skip

@@ -9,14 +9,16 @@ import math
 
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 
+EXACT = Interpolation.AREA | Interpolation.ACCURATE_RND
 LOWEST = 0.1
 SURE = LOWEST + 0.01  # between the two, rounding may decide
 
 
 def scaled(frame, wide, high):
     """RGB, high x wide x 3."""
-    return frame.reformat(width=wide, height=high, format="gbrp", interpolation="AREA").to_ndarray()
+    return frame.reformat(width=wide, height=high, format="gbrp", interpolation=EXACT).to_ndarray()
 
 
 def filled(frame, pack, fit, pad, unit):
@@ -146,18 +148,18 @@ def from_points(cells, pack, offset, slack):
     """``cells``: (x, y, stride), scores, sides."""
     rows = []
     for (x, y, stride), scores, sides in cells:
-        scores = scores.tolist()
-        if max(scores) < LOWEST:
+        best = max(scores.tolist())
+        if best < LOWEST:
             continue
         left, top, right, bottom = (reach * stride for reach in distances(sides.astype(float)))
-        x, y = (x + offset) * stride, (y + offset) * stride
+        middle_x, middle_y = (x + offset) * stride, (y + offset) * stride
         box = (
-            max(0.0, x - left),
-            max(0.0, y - top),
-            min(pack.input_width, x + right),
-            min(pack.input_height, y + bottom),
+            max(0.0, middle_x - left),
+            max(0.0, middle_y - top),
+            min(pack.input_width, middle_x + right),
+            min(pack.input_height, middle_y + bottom),
         )
-        rows.append((max(scores), scores.index(max(scores)), box))
+        rows.append((best, scores.tolist().index(best), box))
     return suppressed(rows, 0.6 + slack)
 
 
@@ -231,16 +233,16 @@ def compare(detector, pack, layout, pictures):
     rounding: what is surely there must be found, and what is found must be possible."""
     decode, fit, pad, unit = REFERENCES[layout]
     run, count = bare(pack), 0
-    for found, picture in zip(detector.detect(pictures), pictures, strict=True):
+    for answer, picture in zip(detector.detect(pictures), pictures, strict=True):
         frame = picture.frame
         tensor, at = filled(frame, pack, fit, pad, unit)
         outputs = run(tensor)
         read = [in_picture(decode(outputs, pack, slack), frame, at) for slack in (0.0, -0.002, 0.002)]
-        found = found.above(LOWEST)
+        found = answer.above(LOWEST)
         boxes = found.boxes * np.array([frame.width, frame.height] * 2)
         ours = list(zip(found.scores.tolist(), found.classes.tolist(), boxes.tolist(), strict=True))
         surely = [one for one in read[0] if near_any(one, read[1]) and near_any(one, read[2])]
-        for some, others in ((surely, ours), (ours, sum(read, []))):
+        for some, others in ((surely, ours), (ours, [*read[0], *read[1], *read[2]])):
             alone = [one for one in some if one[0] >= SURE and not near_any(one, others)]
             assert not alone, (frame, alone, others)
         doubtful = len(read[0]) - len(surely) + sum(one[0] < SURE for one in read[0] + ours)
