@@ -4,7 +4,8 @@ Read (DEIM and DEIMv2: S. Huang et al., 2025; D-FINE: Y. Peng et al., 2024; RT-D
 2023): ``labels``, ``boxes`` (xyxy in the size given as ``orig_target_sizes``) and ``scores``, N x queries.
 Raw (RF-DETR: ``dets`` and ``labels``; others: ``pred_boxes`` and ``logits`` or ``pred_logits``): boxes as
 centre and size in 0..1, and a logit per query and class, of which the best 300 pairs count (X. Zhu et al.,
-"Deformable DETR", 2020). A last column past the labels means "nothing".
+"Deformable DETR", 2020). A column more than there are labels means
+"nothing": the last one, or the first where the pack's ``first_label`` is 1.
 In: N x 3 x H x W, RGB, by the pack's mean and std, stretched.
 """
 
@@ -68,7 +69,8 @@ class Detr:
 
     def _raw_one(self, boxes: NDArray[Any], logits: NDArray[Any]) -> Detections:
         columns = len(self._pack.labels)
-        flat = logits[:, :columns].astype(np.float32).ravel()
+        first = self._pack.first_label
+        flat = logits[:, first : first + columns].astype(np.float32).ravel()
         if len(flat) > MOST_BOXES:
             best = np.argpartition(-flat, MOST_BOXES)[:MOST_BOXES]
         else:
