@@ -3,6 +3,7 @@
 Two kinds of sockets, both SOCK_STREAM pairs. The *control* socket carries MessagePack structs, each
 behind its length (u32, little endian). A *stream* socket (one per analysed camera, passed by
 SCM_RIGHTS beside its ``Open``) carries ``HEADER`` and that many bytes, from the daemon only.
+(A child that builds an engine has neither: it prints ``BuildStep`` lines.)
 """
 
 import struct
@@ -11,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.base.errors import ApplianceError
+from appliance.base.errors import ApplianceError, Kind
 from appliance.base.model import Box, TrackPoint
 from appliance.vision.state import TrialPhase
 
@@ -184,6 +185,17 @@ class StillReport(msgspec.Struct, frozen=True, tag=True):
     number: int
     jpeg: bytes
     error: str = ""
+
+
+class BuildStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a child that builds an engine, as JSON on its standard output. ``share``: 0..1 of the
+    work. The last line has the engine's ``path``, or why there is none: an error's kind, message, hint."""
+
+    share: float
+    path: str = ""
+    kind: Kind | None = None
+    message: str = ""
+    hint: str = ""
 
 
 Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport
