@@ -93,7 +93,7 @@ def _make(
 ) -> tuple[Key, bytes]:
     found.said.forget()
     builder = _builder(found)
-    network = parse(found, builder, model, name, known.dla)
+    network, parser = parse(found, builder, model, name, known.dla)
     kind = precision(found.trt, network)
     largest = BATCHES[-1]
     while True:
@@ -112,6 +112,7 @@ def _make(
             raise phases.off
         if plan is not None:
             _save_timings(found, config, timings)
+            del parser  # not before: its weights went into the engine
             return Key(known, kind, "-".join(map(str, batches))), bytes(plan)
         if not found.said.out_of_memory:
             raise invalid(f"TensorRT cannot build {name}: {found.said.last}", "use another backend")

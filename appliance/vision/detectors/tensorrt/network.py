@@ -9,8 +9,11 @@ from appliance.vision.detectors.tensorrt.library import Library
 BATCHES = (1, 8, 32)  # of the optimisation profile: least, best, most
 
 
-def parse(library: Library, builder: Any, model: bytes, name: str, dla: bool = False) -> Any:
-    """A strongly typed network. Raises ``invalid``; ``name`` is for people."""
+def parse(library: Library, builder: Any, model: bytes, name: str, dla: bool = False) -> tuple[Any, Any]:
+    """A strongly typed network, and the parser, which owns the weights: keep both until it is built.
+    Raises ``invalid``; ``name`` is for people."""
+    if not model:  # TensorRT's parser does not survive it
+        raise invalid(f"{name} is empty", "install the model pack again")
     trt = library.trt
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, library.logger)
@@ -21,7 +24,7 @@ def parse(library: Library, builder: Any, model: bytes, name: str, dla: bool = F
         raise _refusal(trt, errors, name)
     if network.num_inputs == 0 or network.num_outputs == 0:
         raise invalid(f"{name} is not a detector: it has no input or no output", _OTHER)
-    return network
+    return network, parser
 
 
 _OTHER = "use another backend for this model, or another model"
