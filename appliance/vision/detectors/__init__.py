@@ -112,7 +112,7 @@ class Detector(Protocol):
 _BACKENDS = {
     "onnxruntime": ("appliance.vision.detectors.onnx", "OnnxDetector"),
     "openvino": ("appliance.vision.detectors.openvino", "OpenvinoDetector"),
-    "tensorrt": ("appliance.vision.detectors.tensorrt", "TensorrtDetector"),
+    "tensorrt": ("appliance.vision.detectors.tensorrt.detector", "TensorrtDetector"),
     "motion": ("appliance.vision.detectors.motion", "MotionDetector"),
 }
 
