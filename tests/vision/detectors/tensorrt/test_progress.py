@@ -32,6 +32,8 @@ def test_it_never_falls_and_never_passes_one():
             phases.step("part", number)
         phases.finish("part")
         phases.step("all", again)
+    phases.start("another tree", None, 10)
+    phases.step("another tree", 0)  # a tenth of it, when the first was done already
     phases.step("stranger", 1)
     assert told == sorted(told) and told[-1] == 1.0
 
