@@ -251,7 +251,7 @@ def test_the_lock_holds_what_pyproject_asks_for_and_each_has_its_reason():
         ("requirements.lock", project["dependencies"]),
         ("requirements-dev.lock", project["optional-dependencies"]["dev"]),
     ):
-        missing = {re.split(r"[<>=\[ ]", name)[0] for name in wanted} - set(pins(lock))
+        missing = {re.split(r"[<>=\[; ]", name)[0] for name in wanted} - set(pins(lock))
         assert not missing, "make the lock again, see README"
     block = text.split("dependencies = [")[1].split("\n]")[0].strip().splitlines()
     assert all("#" in line for line in block)

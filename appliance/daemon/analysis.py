@@ -81,6 +81,7 @@ class Analysis:
         self.health = ModelHealth(clock, stores.tracks, self.vision.state, self._model_alarm)
         self.stills = Stills(config.data_dir / "stills", self._still)
         self.sync = Sync(self._db, stores.sealer, clock, device_id)
+        self._past: LookingBack | None = None
         self.desk = Desk(self._db, clock, self.bell, on_owed=self.sync.wake)
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -90,17 +91,17 @@ class Analysis:
         self.vision.on_tracks = self.intake.ingest
         stack.push_async_callback(self.intake.close)
         stack.push_async_callback(self.health.close)
-        self.looking_back = LookingBack(
+        past = self._past = LookingBack(
             self._clock, self._stores, self._archive, self.vision, self.intake, self._streams.get
         )
-        await self.looking_back.resume()
-        stack.push_async_callback(self.looking_back.close)
+        await past.resume()
+        stack.push_async_callback(past.close)
         tasks = [
             asyncio.create_task(supervise("vision", self.vision.run, self._clock), name="vision"),
             asyncio.create_task(supervise("intake", self.intake.run, self._clock), name="intake"),
             asyncio.create_task(supervise("sync", self.sync.run, self._clock), name="sync"),
-            asyncio.create_task(supervise("sight", self.looking_back.note_once, self._clock), name="sight"),
-            asyncio.create_task(supervise("past", self.looking_back.look_once, self._clock), name="past"),
+            asyncio.create_task(supervise("sight", past.note_once, self._clock), name="sight"),
+            asyncio.create_task(supervise("past", past.look_once, self._clock), name="past"),
             asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
             asyncio.create_task(supervise("model health", self.health.run, self._clock), name="model health"),
         ]
@@ -251,13 +252,14 @@ class Analysis:
         self.tell("system", None, self._clock.now_ns(), data)
 
     def findings(self) -> list[Finding]:
-        return [self._finding(), *self.looking_back.findings(), *self.health.findings()]
+        past = [] if self._past is None else self._past.findings()
+        return [self._finding(), *past, *self.health.findings()]
 
     def _finding(self) -> Finding:
         state = self.vision.state()
         if state.state == "down":
-            since = self.looking_back.since(state.since_ns)
-            return ("analysis", "failing", f"blind since {since}: {state.reason}")
+            since = "" if self._past is None else f" since {self._past.since(state.since_ns)}"
+            return ("analysis", "failing", f"blind{since}: {state.reason}")
         text = f"{state.detector}: {state.state}" + (f" ({state.reason})" if state.reason else "")
         return ("analysis", "degraded" if state.state == "starting" else "ok", text)
 

@@ -8,8 +8,7 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.cli import model_install, models_measure
-from appliance.daemon.stores import APPLIANCE
-from appliance.store.database import Database
+from appliance.daemon.stores import open_appliance
 from appliance.vision.packs import catalogue, choice
 from appliance.vision.packs.catalogue import Place
 from appliance.vision.packs.choice import Choice
@@ -109,7 +108,7 @@ def test_activate_stores_the_whole_choice(appliance, box_dir):
         "models", "activate", "--data", box_dir, "motion", "--backend", "openvino", "--shadow", "30"
     )
     assert said.status == 0 and "30 s" in said.out
-    db = Database.open(box_dir / APPLIANCE, "appliance", synchronous="FULL")
+    db = open_appliance(box_dir)
     try:
         assert db.read_now(choice.read) == Choice("motion", "openvino", 30.0)
     finally:
