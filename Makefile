@@ -1,7 +1,8 @@
 # Each target makes .venv from the lock first (milliseconds when it is there).
 #   make demo                              the whole box on simulated cameras
 #   make run   ARGS="--data /srv/aries"    the box on real cameras
-#   make test  ARGS="tests/base -x"        lint, types, floors, tests; ARGS goes to pytest
+#   make test  ARGS="tests/base -x"        lint, types, floors, tests; ARGS goes to pytest, which without
+#                                          runs two files at a time: they wait more than they compute
 #   make bench ARGS="recording"            JSON lines of figures
 #   make lint                              ruff, mypy --strict, import-linter
 PYTHON ?= python3
@@ -24,7 +25,7 @@ run:
 
 test: lint
 	$(PY) bootstrap.py tools
-	exec $(PY) -m pytest -m "not long" $(ARGS)
+	exec $(PY) -m pytest -m "not long" $(or $(ARGS),-n 2 --dist loadfile)
 
 bench:
 	$(call BOOT,dev) && exec $(PY) tests/bench/__main__.py $(ARGS)

@@ -29,7 +29,7 @@ GOOD = Pack(
         ('name = "door"', "", "name"),
         ('version = "1"', "version = 1", "version"),
         ('family = "yolox"', 'family = "astrology"', "family"),
-        ("input_width = 416", "input_width = 8", "input_width"),
+        ("input_width = 416", "input_width = 7", "input_width"),
         ("input_height = 320", "input_height = 1e9", "input_height"),
         ("input_height = 320", "input_hieght = 320", "input_hieght"),
         ('licence = "MIT"', 'licence = " "', "licence"),
