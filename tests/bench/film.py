@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -78,11 +79,11 @@ def encoded(assets_: Path, to: Path, from_s: float, to_s: float) -> Film:
     with av.open(str(assets_ / FOOTAGE)) as source, av.open(str(to), "w") as out:
         stream = out.add_stream("libx264", rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 360, "yuv420p", 500_000
-        for frame in source.decode(video=0):
-            if from_s <= float(frame.time or 0.0) < to_s:
-                small = frame.reformat(640, 360, "yuv420p")
-                small.pts = None
-                out.mux(stream.encode(small))
+        chosen = (f for f in source.decode(video=0) if from_s <= float(f.time or 0.0) < to_s)
+        for number, frame in enumerate(chosen):
+            small = frame.reformat(640, 360, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, 10)
+            out.mux(stream.encode(small))
         out.mux(stream.encode(None))
     return Film(to)
 
