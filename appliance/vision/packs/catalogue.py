@@ -97,6 +97,7 @@ KNOWN = (
         licence="Apache-2.0",
         source="Intel Open Model Zoo: person-vehicle-bike-detection-2003, FP16",
         colour_order="BGR",
+        precision="half",
     ),
 )
 

@@ -53,6 +53,7 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fit: Literal["", "stretch", "corner", "centre"] = ""  # how pictures fit the input; "": as the family's do
     nms_iou: float = 0.0  # overlap from which the weaker box goes; 0: the family's
     first_label: int = 0  # the number a model gives the first label; 1 where it has a background before it
+    precision: Literal["f32", "half"] = "f32"  # half: measured, so the chip may round where that is faster
     folder: str = ""
 
     def file(self, suffix: str) -> Path:

@@ -79,3 +79,14 @@ def test_half_precision_keeps_the_average_precision(backend, name, known, loaded
     best = mean_ap(truth, full)
     assert best > 99.9
     assert mean_ap(truth, loaded(backend, half).detect(filmed)) > best - 0.5
+
+
+def test_a_pack_that_lets_the_chip_round_keeps_its_average_precision(known, loaded, filmed):
+    pytest.importorskip("openvino", reason="only OpenVINO rounds by itself")
+    pack = known("pvb-2003")
+    assert pack.precision == "half"
+    full = loaded("openvino", msgspec.structs.replace(pack, precision="f32")).detect(filmed)
+    truth = [each.above(SURE) for each in full]
+    best = mean_ap(truth, full)
+    assert best > 99.9
+    assert mean_ap(truth, loaded("openvino", pack).detect(filmed)) > best - 0.5
