@@ -89,6 +89,7 @@ class Analysis:
         self.bell.newest = await self._db.read(journal.newest)
         self.intake = await self._make_intake()
         self.vision.on_tracks = self.intake.ingest
+        self.vision.on_blind = self.intake.blinded
         stack.push_async_callback(self.intake.close)
         stack.push_async_callback(self.health.close)
         past = self._past = LookingBack(

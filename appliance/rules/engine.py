@@ -121,7 +121,7 @@ class Engine:
             if point.phase == "end":
                 return
             track = camera.tracks[point.track_id] = self._begin(camera, point)
-        if point.time_ns > track.point.time_ns:
+        if point.phase != "end":  # which says again what was seen last
             yield from self._see_again(track, point)
         track.point = point
         track.confidence = max(track.confidence, point.confidence)
