@@ -40,9 +40,7 @@ def _last_seen(conn: sqlite3.Connection, track_ids: Iterable[str]) -> dict[str, 
     return seen_ns
 
 
-def _close(
-    conn: sqlite3.Connection, left: Iterable[Event], seen_ns: Mapping[str, int], now_ns: int
-) -> None:
+def _close(conn: sqlite3.Connection, left: Iterable[Event], seen_ns: Mapping[str, int], now_ns: int) -> None:
     owed_to = targets.enabled_ids(conn)
     for event in left:
         marked = msgspec.structs.replace(event, metadata=event.metadata | {"ended": WHY})
