@@ -31,7 +31,7 @@ async def test_an_open_event_ends_when_its_track_was_last_seen(yard):
     assert ended.metadata == {"rule_name": "Enter", "ended": "restart"}
     assert yard.journal()[-1].data["end_time"] is not None
     assert yard.db.read_now(lambda c: c.execute("SELECT COUNT(*) FROM outbox").fetchone()[0]) == 1
-    (pin,) = yard.db.read_now(lambda c: locks.every(c))
+    (pin,) = yard.db.read_now(locks.every)
     assert pin.end_ns == yard.start_ns + 25 * SECOND_NS
     assert await close(yard) == 0
 
