@@ -7,6 +7,6 @@ outbox rows are committed together (D1); ``cooldown_s`` holds back alerts, never
 waits for its still.
 Non-goals: finding (``rules``), delivering (``sync``), pictures (``vision``).
 Read next: ``intake`` (the way in), ``record`` (the transaction), ``late`` (what is found
-afterwards), ``desk`` (what people decide), ``stills``, ``expiry``, ``bell``
-(how the screen hears of it at once).
+afterwards), ``left_open`` (what the last stop cut off), ``desk`` (what people decide), ``stills``,
+``expiry``, ``bell`` (how the screen hears of it at once).
 """

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
@@ -75,6 +75,10 @@ class Intake:
         if self._clock.monotonic_ns() - self._presences_ns >= PRESENCE_EVERY_NS:
             self._presences_ns = self._clock.monotonic_ns()
             self._archive.save_presences(self._engine.presences())
+
+    def blinded(self, camera_ids: Collection[str]) -> None:
+        """Nobody looks through these cameras from now on; see ``Engine.blinded``."""
+        self._queue(self._engine.blinded(camera_ids))
 
     def replace(self, rules: Iterable[Rule], zones: Iterable[Zone], time_zone: str | None = None) -> None:
         """New rules, zones or site from now on; see ``Engine.replace``."""

@@ -166,7 +166,14 @@ def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Itera
     )
     if event is None or event.end_ns is not None:
         return 0
-    event = msgspec.structs.replace(event, end_ns=max(finding.time_ns, event.start_ns))
+    return end_event(conn, event, finding.time_ns, now_ns, owed_to)
+
+
+def end_event(
+    conn: sqlite3.Connection, event: Event, end_ns: int, now_ns: int, owed_to: Iterable[str]
+) -> int:
+    """It lasted until ``end_ns``, and its footage is kept as long; the journal position."""
+    event = msgspec.structs.replace(event, end_ns=max(end_ns, event.start_ns))
     events.update(conn, event)
     pinned_ns = min(event.end_ns or 0, event.start_ns + LONGEST_PIN_NS)
     locks.extend_owned(conn, "event", event.id, pinned_ns + AROUND_NS)

@@ -12,6 +12,7 @@ from appliance.alerts.bell import JournalBell
 from appliance.alerts.desk import Desk
 from appliance.alerts.expiry import DAY_NS, expire_events
 from appliance.alerts.intake import Intake
+from appliance.alerts.left_open import close_left_open
 from appliance.alerts.record import record_of_box
 from appliance.alerts.stills import Stills
 from appliance.alerts.track_archive import TrackArchive
@@ -86,9 +87,11 @@ class Analysis:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Run until ``stack`` closes."""
+        await self._close_left_open()
         self.bell.newest = await self._db.read(journal.newest)
         self.intake = await self._make_intake()
         self.vision.on_tracks = self.intake.ingest
+        self.vision.on_blind = self.intake.blinded
         stack.push_async_callback(self.intake.close)
         stack.push_async_callback(self.health.close)
         past = self._past = LookingBack(
@@ -106,6 +109,15 @@ class Analysis:
             asyncio.create_task(supervise("model health", self.health.run, self._clock), name="model health"),
         ]
         stack.push_async_callback(_cancel, tasks)
+
+    async def _close_left_open(self) -> None:
+        try:
+            count = await close_left_open(self._db, self._stores.tracks, self._clock.now_ns())
+        except ApplianceError as error:  # a full disk is no reason not to look; the next start ends them
+            log.error("events of before the start stay open: %s", error)
+        else:
+            if count:
+                log.info("%d events that were open at the stop are ended", count)
 
     async def _make_intake(self) -> Intake:
         site = (await self._db.read(settings.load)).site

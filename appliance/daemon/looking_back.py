@@ -154,7 +154,7 @@ class LookingBack:
             late.take(report.points, report.judged_ns)
             tracks.add(report.points)
 
-        source = self._archive.packets(span.camera_id, span.stream, late.begin_ns, span.end_ns)
+        source = self._archive.packets(span.camera_id, span.stream, late.begin_ns, late.until_ns)
         self._late = late
         committing = asyncio.ensure_future(self._commit_often(late))
         try:

@@ -49,6 +49,12 @@ class LineState:
         """The track is over: where it last was is where it settled."""
         return self._settle(self.side) if self.side else None
 
+    def break_off(self) -> Crossing | None:
+        """Its way from here on is not known: as ``end``, and what is observed next begins another path."""
+        crossing = self.end()
+        self.last, self.side, self.settled = None, 0, 0
+        return crossing
+
     def _pass(self, a: Point, b: Point, before: TrackPoint, after: TrackPoint, now: int) -> None:
         p, q = anchor(before.bbox), anchor(after.bbox)
         from_p, from_q = side(a, b, p), side(a, b, q)

@@ -12,7 +12,7 @@ from appliance.rules.crossings import Crossing, LineState
 from appliance.rules.finding import Change, Finding
 from appliance.rules.kinds import BUILT
 from appliance.rules.schedule import is_active
-from appliance.rules.succession import predecessor
+from appliance.rules.succession import is_one_path, predecessor, worker
 from appliance.rules.visits import Visit, ZoneState
 
 # A track that never ended (its worker died) is over after this; longer than any tracker's memory.
@@ -22,10 +22,12 @@ REMEMBERED = 64  # departed tracks per camera
 
 @dataclass(eq=False)
 class _Track:
-    """One object in view. ``point`` is its last observation."""
+    """One object in view. ``point`` is its last observation. ``unwatched``: nobody has looked since, and
+    what it did meanwhile is not ours to tell."""
 
     point: TrackPoint
     confidence: float = 0.0
+    unwatched: bool = False
     zones: dict[str, ZoneState] = field(default_factory=dict)
     lines: dict[str, LineState] = field(default_factory=dict)
 
@@ -58,7 +60,7 @@ class Engine:
         self._site = ZoneInfo(time_zone)
         self.replace(rules, zones, time_zone)
         for point in already_there:
-            track = _Track(point)
+            track = _Track(point, unwatched=True)
             self._stand(track)
             self._camera(point.camera_id).departed.append(track)
 
@@ -92,6 +94,16 @@ class Engine:
             findings += self._sweep(camera_id, max(p.time_ns for p in points if p.camera_id == camera_id))
         return findings
 
+    def blinded(self, camera_ids: Iterable[str]) -> list[Finding]:
+        """Nobody looks through these cameras from now on. What happens until an object is seen again is
+        found by looking back, and not concluded from where it was before and is afterwards: it may
+        be somebody else."""
+        findings: list[Finding] = []
+        for track in chain.from_iterable(self._camera(k).tracks.values() for k in camera_ids):
+            track.unwatched = True
+            findings += self._break_off(track)
+        return findings
+
     def presences(self) -> list[TrackPoint]:
         """Where each object was last seen: in view now, or parked and lost from view."""
         return [
@@ -109,14 +121,17 @@ class Engine:
             if point.phase == "end":
                 return
             track = camera.tracks[point.track_id] = self._begin(camera, point)
+        if point.phase != "end":  # which says again what was seen last
+            yield from self._see_again(track, point)
         track.point = point
         track.confidence = max(track.confidence, point.confidence)
         for zone in self._zones.get(point.camera_id, ()):
             yield from self._line(track, zone) if zone.kind == "line" else self._polygon(track, zone)
         if point.phase == "end":
-            yield from self._depart(camera, track, has_left=not point.stationary)
+            yield from self._depart(camera, track, has_left=not point.stationary and not track.unwatched)
 
     def _begin(self, camera: _Camera, point: TrackPoint) -> _Track:
+        """Its ``point`` is the one before ``point`` where it was known under another number."""
         track = _Track(point)
         if point.phase != "start":
             self._stand(track)  # it was there before we looked
@@ -126,10 +141,25 @@ class Engine:
             # Should the other one come back after all, it is the newcomer, and enters.
             track.zones, known.zones = known.zones, {}
             track.lines, known.lines = known.lines, {}
-            track.confidence = known.confidence
+            track.point, track.confidence = known.point, known.confidence
+            track.unwatched = known.unwatched or worker(known.point.track_id) != worker(point.track_id)
             if known in camera.departed:
                 camera.departed.remove(known)
         return track
+
+    def _see_again(self, track: _Track, point: TrackPoint) -> Iterator[Finding]:
+        if track.unwatched or not is_one_path(track.point, point):
+            yield from self._break_off(track)
+        if track.unwatched:
+            track.unwatched = False
+            for zone in self._zones.get(point.camera_id, ()):
+                state = track.zones.get(zone.id)
+                if state is not None and state.is_gone(zone.points, point):
+                    yield from self._close(track, state, zone.id, track.point)
+
+    def _break_off(self, track: _Track) -> Iterator[Finding]:
+        for zone_id, line in track.lines.items():
+            yield from self._crossed(track, zone_id, line.break_off())
 
     def _stand(self, track: _Track) -> None:
         for zone in self._zones.get(track.point.camera_id, ()):

@@ -75,6 +75,13 @@ class ZoneState:
         entry, self.first_in = self.first_in, None
         return "entered", entry
 
+    def is_gone(self, polygon: Sequence[Point], point: TrackPoint) -> bool:
+        """It was inside when it was last looked at, and is outside farther than the margin now."""
+        if self.visit is None or self.first_out is not None:
+            return False
+        place = anchor(point.bbox)
+        return not inside(polygon, place) and border_distance(polygon, place) > margin(point.bbox)
+
     def close(self) -> Visit | None:
         """Outside again; the visit that is over."""
         visit, self.visit, self.first_out = self.visit, None, None

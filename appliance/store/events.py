@@ -74,6 +74,12 @@ def begun_at(
     return next(same, None)
 
 
+def left_open(conn: sqlite3.Connection) -> list[Event]:
+    """Those that have not ended, oldest first. Reads through all of them: for the start of the box."""
+    rows = conn.execute("SELECT body FROM events WHERE instr(body, '\"end_ns\":null') ORDER BY start_ns, id")
+    return [event for event in map(_event, rows) if event.end_ns is None]
+
+
 def oldest_before(conn: sqlite3.Connection, before_ns: int, limit: int) -> list[Event]:
     """At most ``limit`` events that happened before ``before_ns``, oldest first."""
     rows = conn.execute(

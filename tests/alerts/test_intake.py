@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from appliance.base.errors import ApplianceError
+from appliance.base.model import Zone
 from appliance.store import locks, outbox, tracks
 
 
@@ -34,6 +35,23 @@ async def test_everything_is_written_together(yard):
     assert msgspec.json.decode(rows[0].body)["id"] == event.id
     assert yard.db.read_now(lambda c: outbox.figures(c, "off")).owed == 0
     assert yard.bell.newest == yard.journal()[-1].id and yard.owed == 1
+
+
+async def test_what_the_end_of_sight_makes_certain_is_told(yard):
+    """Last seen just behind the line; nobody knows where it went, but it is over."""
+    rule = yard.rule(id="cross", kind="line_cross", zone_ids=("line",))
+    intake = yard.intake(rule)
+    intake.replace([rule], [Zone("line", "gate", "Line", "line", ((0.5, 0.0), (0.5, 1.0)))])
+    running = asyncio.create_task(intake.run())
+    intake.ingest(yard.walk(0.4, 0.505))
+    intake.blinded(["gate"])
+    intake.ingest(yard.walk(0.4, 0.4, 0.4, begin_s=8)[1:])  # the next one comes
+    await yard.until(lambda: len(yard.events()) == 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await intake.close()
+    (event,) = yard.events()
+    assert event.start_ns < yard.start_ns + 10**9
 
 
 async def test_a_failure_in_the_middle_leaves_nothing_behind(yard, monkeypatch):

@@ -33,7 +33,10 @@ class Span:
         return self.yard.walk(*xs, begin_s=at, track_id=track_id, ends=ends)
 
     def see(self, points, judged_s=None) -> None:
-        judged_ns = max(p.time_ns for p in points) if judged_s is None else self.start_ns + judged_s * S
+        """``judged_s`` unless said otherwise: as far as is needed to know of these."""
+        memory_ns = 3 * S * any(p.phase == "end" for p in points)
+        judged_ns = max(p.time_ns for p in points) + memory_ns
+        judged_ns = judged_ns if judged_s is None else self.start_ns + judged_s * S
         self.late.take(points, judged_ns)
 
     async def commit(self, over=False):
@@ -118,19 +121,73 @@ async def test_somebody_else_who_enters_as_sight_returns_is_somebody_else(yard):
     assert len(yard.events()) == 2 and live.found_late is False
 
 
-async def test_a_crossing_that_was_concluded_over_a_short_span_is_told_once(yard):
+async def test_a_crossing_that_was_concluded_over_an_overload_is_told_once(yard):
     rule = yard.rule(id="cross", kind="line_cross", zone_ids=("line",))
-    span = Span(yard, rule, length_s=6)
+    span = Span(yard, rule, length_s=2, cause="overload")
     span.intake._engine.replace([rule], [yard.room, LINE])
     before = yard.walk(0.2, 0.3, begin_s=-0.2, track_id="w1-1")
-    behind = yard.walk(0.7, 0.8, begin_s=6.2, track_id="w1-1")[1:]
+    behind = yard.walk(0.7, 0.8, begin_s=2, track_id="w1-1")[1:]
     live = await span.intake.accept(span.intake._engine.feed([*before, *behind]))
-    assert len(live) == 1 and span.start_ns < live[0].start_ns < span.start_ns + 6 * S
-    span.see(span.walk(0.3, 0.45, 0.55, 0.7, at=0.5, ends=True))
+    assert len(live) == 1 and span.start_ns < live[0].start_ns < span.start_ns + 2 * S
+    span.see(span.walk(0.3, 0.45, 0.55, 0.7, at=0.3, ends=True))
     # there and back again: two more that nobody knew of
-    span.see(span.walk(0.7, 0.55, 0.45, 0.3, at=2.5, track_id="late-2", ends=True))
+    span.see(span.walk(0.7, 0.55, 0.45, 0.3, at=1.1, track_id="late-2", ends=True))
     found = await span.commit(over=True)
     assert [event.direction for event in found] and live[0].direction not in {e.direction for e in found}
+
+
+CROSSING = {"id": "cross", "kind": "line_cross", "zone_ids": ("line",)}
+
+
+async def test_who_crosses_as_sight_returns_is_told_once_whoever_saw_it(yard):
+    """Of three, the first went over before the end, the second between the two looks, the third behind."""
+    span = Span(yard, rule := yard.rule(**CROSSING))
+    span.intake._engine.replace([rule], [yard.room, LINE])
+    live = await span.intake.accept(
+        span.intake._engine.feed(yard.walk(0.3, 0.4, 0.6, begin_s=60.2, track_id="w2-3"))
+    )
+    assert len(live) == 1
+    span.see(span.walk(0.3, 0.45, 0.55, 0.8, at=58.9, ends=True), 59)
+    span.see(span.walk(0.3, 0.4, 0.6, 0.8, at=59.7, track_id="late-2", ends=True), 60)
+    span.see(span.walk(0.3, 0.4, 0.6, 0.8, at=60.2, track_id="late-3", ends=True), 62)
+    found = await span.commit(over=True)
+    assert [e.track_id for e in sorted(found, key=lambda e: e.start_ns)] == ["late-1", "late-2"]
+
+
+async def test_two_that_follow_close_are_two_in_whatever_piece_they_are_told(yard):
+    span = Span(yard, rule := yard.rule(**CROSSING))
+    span.intake._engine.replace([rule], [yard.room, LINE])
+    for number in range(40):
+        at = 0.2 + number
+        span.see(span.walk(0.3, 0.45, 0.55, 0.8, at=at, track_id=f"late-{number}", ends=True))
+        await span.commit()
+    await span.commit(over=True)
+    assert len(yard.events()) == 40
+
+
+async def test_an_event_speaks_for_one_only(yard):
+    span = Span(yard, rule := yard.rule(**CROSSING))
+    span.intake._engine.replace([rule], [yard.room, LINE])
+    (live,) = await span.intake.accept(
+        span.intake._engine.feed(yard.walk(0.3, 0.45, 0.55, 0.8, begin_s=-0.5, ends=True))
+    )
+    span.see(span.walk(0.3, 0.45, 0.55, 0.8, at=-0.5, ends=True), 10.3)
+    await span.commit()
+    span.see(span.walk(0.3, 0.45, 0.55, 0.8, at=0.6, track_id="late-2", ends=True), 30)
+    (event,) = await span.commit(over=True)
+    assert event.track_id == "late-2" and live.id != event.id
+
+
+async def test_who_is_in_view_when_the_look_ends_has_not_left(yard):
+    rule = yard.rule(id="exit", kind="zone_exit")
+    span = Span(yard, rule)
+    gone = span.walk(0.2, *[0.6] * 5, at=58, track_id="late-2", ends=True)  # at 59
+    span.see(gone[:-1])
+    span.see(gone[-1:], 62)
+    span.see(span.walk(0.2, *[0.6] * 25, at=58, ends=True), 63)  # the end of the footage
+    span.see(span.walk(0.2, *[0.6] * 5, at=58, track_id="late-3", ends=True), 59)  # ... or if it ended here
+    (event,) = await span.commit(over=True)
+    assert event.track_id == "late-2"
 
 
 async def test_progress_stands_where_all_before_is_told(yard):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from appliance.base.clock import ManualClock
 from appliance.base.config import load
+from appliance.base.model import Event
 from appliance.daemon.analysis import Analysis
 from appliance.daemon.stores import Stores
 from appliance.store import alerts, audit, events, journal
@@ -124,3 +126,18 @@ async def test_a_model_that_is_less_sure_is_a_warning_on_its_camera(analysis, cl
 
 async def test_findings_say_it_without_names(analysis):
     assert ("model", "ok", "as sure as usual") in analysis.findings()
+
+
+async def test_at_the_start_nothing_of_before_stays_open_and_the_end_of_sight_is_heard(analysis):
+    event = Event(
+        id="e1", device_id="box-1", camera_id="yard", rule_id="r", type="zone_enter", severity="info",
+        start_ns=5, end_ns=None, confidence=0.9, class_name="person", track_id="w1-1", bbox=None,
+        zone_id="z", created_ns=6,
+    )  # fmt: skip
+    await analysis._db.write(lambda conn: events.insert(conn, event))
+    async with AsyncExitStack() as stack:
+        await analysis.start(stack)
+        found = await analysis._db.read(lambda conn: events.get(conn, "e1"))
+        assert found.end_ns == 5 and found.metadata == {"ended": "restart"}
+        assert analysis.bell.newest == await analysis._db.read(journal.newest) > 0
+        assert analysis.vision.on_blind == analysis.intake.blinded

@@ -60,7 +60,7 @@ def box(tmp_path, monkeypatch):
     intake.db = db
     made = SimpleNamespace(clock=clock, db=db, sight=sight, ring=ring, now_ns=clock.now_ns(), looked=[])
     made.part = LookingBack(clock, stores, ring, vision, intake, {"yard": "main"}.get)
-    made.fails = False
+    made.fails, made.stores = False, stores
 
     async def look(session, order, source, heard, may_go, clock):
         made.looked.append(order.span_id)
@@ -73,6 +73,19 @@ def box(tmp_path, monkeypatch):
     yield made
     db.close()
     archive_db.close()
+
+
+@pytest.fixture
+def next_one(box):
+    """Another daemon on the same databases."""
+
+    def start():
+        sight = Sight()
+        vision = SimpleNamespace(**vars(box.part._vision) | {"sight": sight})
+        part = LookingBack(box.clock, box.stores, box.ring, vision, box.part._intake, {"yard": "main"}.get)
+        return part, sight
+
+    return start
 
 
 async def note(box, *spans) -> None:
@@ -144,6 +157,27 @@ async def test_footage_that_ends_every_worker_is_left_alone(box):
     await look(box)
     await look(box)
     assert len(box.looked) == ATTEMPTS and states(box) == {0: "gone"}
+
+
+async def test_the_next_daemon_goes_on_where_the_one_before_it_was_killed(box, next_one):
+    """The worker was down for three seconds of which nothing was written yet, and then all ended."""
+    box.sight.want(["yard"], box.now_ns)
+    box.sight.looking(right=True)
+    box.sight.judged("yard", [(box.now_ns, box.now_ns + 60 * S)], 1)
+    box.clock.tick(60)
+    await box.part.note_once(at_once=True)
+    box.sight.blinded()
+    box.clock.tick(3 + 20)
+
+    part, sight = next_one()
+    await part.resume()
+    sight.want(["yard"], box.clock.now_ns())
+    box.ring.missing = [(box.now_ns + 63 * S, box.now_ns + 84 * S)]
+    sight.looking(right=True)
+    sight.judged("yard", [(box.now_ns + 83 * S, box.now_ns + 84 * S)], 1)
+    await part.note_once(at_once=True)
+    (span,) = box.db.read_now(blind_spans.waiting)
+    assert (span.start_ns, span.cause) == (box.now_ns + 60 * S, "restart")
 
 
 async def test_people_are_told_how_far_it_is(box):

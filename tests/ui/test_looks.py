@@ -27,9 +27,7 @@ ON_GROUND = ("critical", "warning", "info", "accent")
 
 def tokens(root, theme):
     css = (root / "ui/static/css/tokens.css").read_text()
-    light = css.rindex(':root[data-theme="light"]')
-    part = css[light:] if theme == "light" else css[: css.index("@media")]
-    return dict(re.findall(r"--([a-z0-9-]+):\s*(#[0-9a-f]{6})", part))
+    return dict(re.findall(rf"--([a-z0-9-]+):[^;]*var\(--in-{theme}, (#[0-9a-f]{{6}})\)", css))
 
 
 def luminance(colour):
@@ -58,12 +56,23 @@ async def test_words_can_be_read(root, theme):
     assert contrast(found["text-2"], found["critical-ground"]) >= 4.5
 
 
-async def test_both_ways_to_light_say_the_same(root):
-    css = (root / "ui/static/css/tokens.css").read_text()
-    media = css[css.index("@media") : css.rindex(':root[data-theme="light"]')]
-    chosen = css[css.rindex(':root[data-theme="light"]') :]
-    pairs = re.compile(r"--([a-z0-9-]+):\s*([^;]+);")
-    assert pairs.findall(media) == pairs.findall(chosen)
+@pytest.mark.parametrize("chosen", [None, "dark", "light"])
+@pytest.mark.parametrize("preferred", ["dark", "light"])
+async def test_the_screen_is_as_chosen_and_else_as_preferred(page, root, preferred, chosen):
+    await page.emulate_media(color_scheme=preferred)
+    await page.goto("/login")
+    if chosen:
+        await page.evaluate("theme => document.documentElement.dataset.theme = theme", chosen)
+    for name, colour in tokens(root, chosen or preferred).items():
+        shown = await page.evaluate(
+            """name => { const e = document.body.appendChild(document.createElement("i"));
+                e.style.color = `var(--${name})`; return getComputedStyle(e).color }""",
+            name,
+        )
+        assert shown == f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})", name
+    assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == (
+        chosen or preferred
+    )
 
 
 NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, textarea, [role=slider], img")]

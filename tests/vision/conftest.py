@@ -5,7 +5,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,7 @@ class Heard:
     def __init__(self) -> None:
         self.points: list[TrackPoint] = []
         self.at: list[float] = []
+        self.blind: list[tuple[int, list[str]]] = []  # (how many points before, cameras)
         self.beats: list[VisionBeat] = []
         self.states: list[VisionState] = []
         self.activations: list[Activation] = []
@@ -187,6 +188,9 @@ class Heard:
         self.points += points
         self.at += [time.monotonic()] * len(points)
         self._news.set()
+
+    def on_blind(self, camera_ids: Collection[str]) -> None:
+        self.blind.append((len(self.points), sorted(camera_ids)))
 
     def on_metrics(self, beat: VisionBeat) -> None:
         self.beats.append(beat)
@@ -225,6 +229,7 @@ def running(tmp_path: Path) -> Callable[..., Any]:
             choice,
             asset_dirs=asset_dirs,
             on_tracks=heard.on_tracks,
+            on_blind=heard.on_blind,
             on_metrics=heard.on_metrics,
             on_state=heard.on_state,
             on_activation=heard.on_activation,

@@ -7,7 +7,7 @@ recording waits for any of it (R9, V1).
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -53,7 +53,8 @@ class VisionHost:
     ``detector_choice``: ``auto``, ``motion`` or a pack's name; packs and bare models are looked for
     in ``models_dir`` and then in ``asset_dirs``. ``memories``: what the trackers knew when the daemon
     before this one stopped (camera -> bytes). The callbacks are called on the loop and must return at
-    once: ``on_tracks`` with points (V5), ``on_metrics`` twice a second, ``on_state`` with each change,
+    once: ``on_tracks`` with points (V5), ``on_blind`` with the cameras nobody looks through from now on,
+    ``on_metrics`` twice a second, ``on_state`` with each change,
     ``on_memory`` where a tracker's memory changed, ``on_activation`` with the steps of a model change.
     """
 
@@ -68,12 +69,14 @@ class VisionHost:
         threads: int = 1,
         memories: Mapping[str, bytes] = MappingProxyType({}),
         on_tracks: Callable[[list[TrackPoint]], None] = lambda _: None,
+        on_blind: Callable[[Collection[str]], None] = lambda _: None,
         on_metrics: Callable[[VisionBeat], None] = lambda _: None,
         on_state: Callable[[VisionState], None] = lambda _: None,
         on_memory: Callable[[str, bytes], None] = lambda _camera_id, _memory: None,
         on_activation: Callable[[Activation], None] = lambda _: None,
     ) -> None:
-        self.on_tracks, self.on_metrics, self.on_state = on_tracks, on_metrics, on_state
+        self.on_tracks, self.on_blind = on_tracks, on_blind
+        self.on_metrics, self.on_state = on_metrics, on_state
         self._clock = clock
         self.on_memory = on_memory
         self._choice = Choice(clock, detector_choice, backend, on_activation)
@@ -117,6 +120,7 @@ class VisionHost:
             if self._session is not None:
                 self._session.close(camera_id)
             del self._watches[camera_id]
+            self.on_blind([camera_id])
             if ended := self._tracks.end(camera_id):
                 self.on_tracks(ended)
         for camera_id, watch in wanted.items():
@@ -285,6 +289,7 @@ class VisionHost:
             if session.decoder_hung:  # a driver did, most likely: it would again
                 self._decoder = "software"
             await session.end()
+            self.on_blind(list(self._watches))
 
     def _idle(self) -> bool:
         if (

@@ -51,6 +51,8 @@ async def test_a_killed_worker_is_replaced_and_tracks_flow_within_3_s(running, p
         assert host.worker_pid != old
         assert host.state().restarts == 1
         assert "down" in [state.state for state in heard.states]
+        ((told, cameras),) = heard.blind
+        assert cameras == ["yard"] and told < len(heard.points)
 
 
 async def test_a_stopped_worker_is_killed_and_replaced_within_10_s(running, play, scene):
@@ -108,6 +110,8 @@ async def test_tracks_of_a_camera_that_is_switched_off_end_once(running, play, s
         started = {p.track_id for p in heard.points if p.phase == "start"}
         ended = [p.track_id for p in heard.points if p.phase == "end"]
         assert sorted(ended) == sorted(started)
+        ((told, cameras),) = heard.blind
+        assert cameras == ["yard"] and {p.phase for p in heard.points[told:]} == {"end"}
         await heard.until(lambda: len(heard.beats) > 6, 10)
         assert len(heard.points) == seen
         assert set(host.figures()) == {"door"}
