@@ -212,9 +212,8 @@ def bare(pack):
     """The model alone: input -> outputs by name."""
     if pack.files[0].path.endswith(".xml"):
         openvino = pytest.importorskip("openvino")
-        model = openvino.Core().compile_model(
-            str(pack.file(".xml")), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
+        hints = {"INFERENCE_PRECISION_HINT": "f32"} if pack.precision == "f32" else {}
+        model = openvino.Core().compile_model(str(pack.file(".xml")), "CPU", hints)
         names = [output.any_name for output in model.outputs]
         return lambda tensor: dict(zip(names, model([tensor]).values(), strict=True))
     import onnxruntime
