@@ -2,7 +2,10 @@
 
 Objective: say what moves through the pictures, fast enough to alert on, without ever costing a
 recorded frame. The daemon's side (``host``, ``feed``) hands packets over without blocking; the
-child's side (``worker``) decodes, gates on motion, detects, tracks, and answers in small messages.
+child's side (``worker``) decodes, gates on motion, detects, tracks, and answers in small messages:
+
+    packets ─ host ─► socket ─ worker ─► decoding ─► looking ─► detectors ─► tracking ─► points ─► host
+                                                     whose turn    packs ─┘     └─ health: are they still good
 
 Invariants:
  V1  Nothing here makes a stream thread wait (R9): a full hand-off skips to the next key frame.
@@ -14,8 +17,8 @@ Invariants:
  V5  A track's id is unique for ever, and every ``start`` is followed by exactly one ``end``.
 
 Non-goals: no rules, no events, no alerts; no decoding for people to watch.
-Read next: ``host`` (the daemon's side), ``messages`` (what travels), ``worker`` (the child),
-``decode`` -> ``gate`` -> ``schedule`` -> ``detectors`` -> ``track`` (one frame's way).
+Read next: ``host`` (the daemon's side), ``messages`` (what travels), ``worker`` (the child), then one
+frame's way: ``decoding``, ``looking``, ``detectors``, ``tracking``.
 """
 
 import os
