@@ -12,7 +12,7 @@ from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, not_found
 from appliance.cli import model_install, models_add, models_list, models_measure
-from appliance.cli.box import add_data, config_of, open_box
+from appliance.cli.box import add_command, config_of, open_box
 from appliance.cli.models_list import BUILT_IN, folders
 from appliance.vision.packs import choice, installed
 from appliance.vision.packs.choice import AUTO, BACKENDS, Choice
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(
         dest="what", required=True, metavar="list|install|add|activate|bench|build"
     )
-    listing = _sub(commands, "list", "appliance models list --data /var/lib/aries")
+    listing = add_command(commands, "list", "appliance models list --data /var/lib/aries")
     listing.add_argument("--json", action="store_true", help="one JSON object")
-    install = _sub(commands, "install", EXAMPLE)
+    install = add_command(commands, "install", EXAMPLE)
     install.add_argument(
         "pack", metavar="NAME|FILE|URL", help="a known name, a pack (.zip, folder), a known model file"
     )
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     install.add_argument("--sha256", metavar="HEX", help="of FILE or what URL sends; a URL needs it")
     _accept(install)
     _add_arguments(commands)
-    activate = _sub(commands, "activate", "appliance models activate --data /var/lib/aries yolox-nano")
+    activate = add_command(commands, "activate", "appliance models activate --data /var/lib/aries yolox-nano")
     activate.add_argument(
         "name", metavar="NAME", help=f"an installed pack, {BUILT_IN} (needs no model) or {AUTO}"
     )
@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="run it beside the old one this long before it takes over (default 0)",
     )
-    bench = _sub(commands, "bench", "appliance models bench --data /var/lib/aries yolox-nano --seconds 5")
+    bench = add_command(
+        commands, "bench", "appliance models bench --data /var/lib/aries yolox-nano --seconds 5"
+    )
     bench.add_argument(
         "name", metavar="NAME", nargs="?", help="an installed pack; without it, the active one"
     )
@@ -58,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench.add_argument("--backend", choices=(AUTO, *BACKENDS), help="another than the chosen one")
     bench.add_argument("--threads", metavar="N", type=int, help="of the model (default: as the box would)")
     bench.add_argument("--json", action="store_true", help="one JSON line")
-    build = _sub(commands, "build", "appliance models build --data /var/lib/aries deimv2-femto")
+    build = add_command(commands, "build", "appliance models build --data /var/lib/aries deimv2-femto")
     build.add_argument(
         "name", metavar="NAME", nargs="?", help="an installed pack; without it, the active one"
     )
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_arguments(commands: Any) -> None:
     example = "appliance models add --data /var/lib/aries yard.onnx --labels yard.txt --licence MIT"
-    add = _sub(commands, "add", example)
+    add = add_command(commands, "add", example)
     add.add_argument("file", metavar="FILE", type=Path, help="an .onnx, or an OpenVINO .xml beside its .bin")
     add.add_argument("--name", help="of the pack (default: the file's)")
     add.add_argument("--family", choices=FAMILIES, help="where the graph does not say")
@@ -88,17 +90,6 @@ def _accept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-licence", action="store_true", help="you have read the licence and agree to what it asks"
     )
-
-
-def _sub(commands: Any, name: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,  # an example that wraps cannot be pasted
-        allow_abbrev=False,
-    )
-    add_data(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import msgspec
 
 from appliance.base.model import Alert, Severity
 from appliance.store import cursor as cursors
-from appliance.store.events import one_of
+from appliance.store.events import any_of_each
 
 AlertStatus = Literal["new", "acknowledged", "resolved"]
 
@@ -100,18 +100,10 @@ def _alert(row: sqlite3.Row) -> Alert:
 
 
 def _where(wanted: AlertFilter) -> tuple[str, tuple[object, ...]]:
-    terms: list[str] = ["1"]
-    values: list[object] = []
     lists = {
         "status": wanted.statuses,
         "severity": wanted.severities,
         "camera_id": wanted.camera_ids,
     }
-    for column, any_of in lists.items():
-        if any_of:
-            terms.append(one_of(column, len(any_of)))
-            values += any_of
-    if wanted.allowed_camera_ids is not None:
-        terms.append(one_of("camera_id", len(wanted.allowed_camera_ids)))
-        values += wanted.allowed_camera_ids
+    terms, values = any_of_each(lists, wanted.allowed_camera_ids)
     return " AND ".join(terms), tuple(values)

@@ -1,7 +1,7 @@
 """Events: facts, always stored. The row is the JSON of ``Event`` plus the columns that are filtered."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -114,21 +114,13 @@ def _event(row: sqlite3.Row) -> Event:
 
 
 def _where(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
-    terms: list[str] = ["1"]
-    values: list[object] = []
     lists = {
         "camera_id": wanted.camera_ids,
         "type": wanted.types,
         "class_name": wanted.class_names,
         "severity": wanted.severities,
     }
-    for column, any_of in lists.items():
-        if any_of:
-            terms.append(one_of(column, len(any_of)))
-            values += any_of
-    if wanted.allowed_camera_ids is not None:
-        terms.append(one_of("camera_id", len(wanted.allowed_camera_ids)))
-        values += wanted.allowed_camera_ids
+    terms, values = any_of_each(lists, wanted.allowed_camera_ids)
     bounds = (
         ("start_ns >= ?", wanted.start_ns),
         ("start_ns < ?", wanted.end_ns),
@@ -139,6 +131,22 @@ def _where(wanted: EventFilter) -> tuple[str, tuple[object, ...]]:
             terms.append(term)
             values.append(bound)
     return " AND ".join(terms), tuple(values)
+
+
+def any_of_each(
+    lists: Mapping[str, Sequence[str]], allowed_camera_ids: Sequence[str] | None
+) -> tuple[list[str], list[object]]:
+    """Terms to be joined by AND, and their values: an empty list narrows nothing. ``allowed_camera_ids``
+    is what the asking user may see: with none of them nothing matches; None: all."""
+    terms, values = ["1"], list[object]()
+    for column, any_of in lists.items():
+        if any_of:
+            terms.append(one_of(column, len(any_of)))
+            values += any_of
+    if allowed_camera_ids is not None:
+        terms.append(one_of("camera_id", len(allowed_camera_ids)))
+        values += allowed_camera_ids
+    return terms, values
 
 
 def one_of(column: str, count: int) -> str:
