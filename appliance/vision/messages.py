@@ -41,7 +41,8 @@ class Watch(msgspec.Struct, frozen=True):
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """The first order. ``epoch`` goes in front of every track number of this worker. ``decoder``:
-    ``auto``, ``software`` or a path's name (``decoding.paths``)."""
+    ``auto``, ``software`` or a path's name (``decoding.paths``). ``memory_bytes``: the most that the
+    worker may take of the box's memory; 0: any."""
 
     epoch: str
     choice: str
@@ -49,6 +50,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     threads: int
     backend: str = "auto"
     decoder: str = "auto"
+    memory_bytes: int = 0
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -132,12 +134,14 @@ class LaneReport(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
-    """Sent every 0.5 s by the main loop. ``detect_busy_s``: how long the detector is at one batch."""
+    """Sent every 0.5 s by the main loop. ``detect_busy_s``: how long the detector is at one batch.
+    ``loading``: the pack and the backend that the first model is being loaded with; empty: none is."""
 
     lanes: dict[str, LaneReport]
     detect_busy_s: float
     inference_ms: tuple[float, ...]
     detections: dict[str, int]
+    loading: tuple[str, str] = ("", "")
 
 
 class Points(msgspec.Struct, frozen=True, tag=True):
@@ -187,6 +191,12 @@ class StillReport(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
+class Last(msgspec.Struct, frozen=True, tag=True):
+    """The worker ends itself, and why: only a new process mends it."""
+
+    reason: str
+
+
 class BuildStep(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a child that builds an engine, as JSON on its standard output. ``share``: 0..1 of the
     work. The last line has the engine's ``path``, or why there is none: an error's kind, message, hint."""
@@ -198,7 +208,7 @@ class BuildStep(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
 
 
-Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport
+Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport | Last
 
 _encoder = msgspec.msgpack.Encoder()
 order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

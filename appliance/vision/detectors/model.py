@@ -23,6 +23,12 @@ from appliance.vision.packs.pack import Pack
 
 Answer = TypeVar("Answer")
 
+MOST_AT_ONCE = 64  # pictures in one run, of models whose batch is fixed
+_WANTS_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "allocateraw")
+_OWN_WORDS = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from \S+ failed: ?)?(Fatal error: ?)?"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -82,6 +88,15 @@ class Model(Generic[Answer]):
     def device(self) -> str:
         return self._runner.device
 
+    def _run(self, seat: Seat, count: int) -> Outputs:
+        """Raises ``exhausted`` where memory is what is missing, and else what the runtime raises."""
+        try:
+            return seat.run(count)
+        except Exception as error:  # runtimes' own types are not public
+            if wants_memory(error):
+                raise too_large(self._pack) from error
+            raise
+
     def ask(self, frames: Sequence[av.VideoFrame]) -> list[Answer]:
         """One answer per frame, in order, in as few runs as the model allows."""
         answers: list[Answer] = []
@@ -89,7 +104,7 @@ class Model(Generic[Answer]):
             for start in range(0, len(frames), self._runner.batch):
                 part = frames[start : start + self._runner.batch]
                 placed = [filler.fill(frame, seat.tensor, number) for number, frame in enumerate(part)]
-                answers += self._family.read(seat.run(len(part)), placed)
+                answers += self._family.read(self._run(seat, len(part)), placed)
         return answers
 
     def close(self) -> None:
@@ -116,7 +131,9 @@ class Model(Generic[Answer]):
         with self._seat() as (seat, filler):
             placed = filler.fill(frame, seat.tensor, 0)
             try:
-                outputs = seat.run(1)
+                outputs = self._run(seat, 1)
+            except ApplianceError:
+                raise
             except Exception as error:  # runtimes' own types are not public
                 size = f"{self._pack.input_width}x{self._pack.input_height}"
                 raise invalid(
@@ -125,8 +142,15 @@ class Model(Generic[Answer]):
                     field="input_width",
                 ) from error
             finite(self._pack, outputs)
-            self._family.check(outputs)
-            self._family.read(outputs, [placed])
+            try:
+                self._family.check(outputs)
+                self._family.read(outputs, [placed])
+            except ApplianceError:
+                raise
+            except Exception as error:  # a stranger's numbers may break any step of the reading
+                name, family = self._pack.name, self._pack.family
+                text = f"the answers of {name} are not those of family {family}: {said(error)}"
+                raise invalid(text, "check family in model.toml", field="family") from error
 
 
 class ModelDetector:
@@ -182,6 +206,9 @@ def picture_port(pack: Pack, inputs: Sequence[Port]) -> Port:
         hint = "only models with one input N x 3 x height x width can be used: export it again as NCHW"
         raise invalid(f"the model of {pack.name} takes no picture (its inputs: {shapes})", hint)
     (port,) = pictures
+    if (port.shape[0] or 0) > MOST_AT_ONCE:
+        hint = f"export it again for any number of pictures, or for 1 to {MOST_AT_ONCE}"
+        raise invalid(f"the model of {pack.name} takes {port.shape[0]} pictures at a time", hint)
     if port.dtype not in ("float32", "float16"):
         hint = "export it again with a float32 or float16 input"
         raise invalid(f"the model of {pack.name} takes {port.dtype} pictures", hint)
@@ -206,7 +233,19 @@ def finite(pack: Pack, outputs: Outputs) -> None:
             raise invalid(f"the model of {pack.name} answers what is no number (output {name!r})", hint)
 
 
+def wants_memory(error: Exception) -> bool:
+    """Whether a runtime's error is about memory, by what it says."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(part in text for part in _WANTS_MEMORY)
+
+
+def too_large(pack: Pack) -> ApplianceError:
+    hint = "choose a smaller model pack, or one for smaller pictures"
+    return ApplianceError("exhausted", f"{pack.name} needs more memory than analysis may take here", hint)
+
+
 def said(error: Exception) -> str:
-    """The first line of what a runtime says, which may be long, without this machine's folders."""
-    lines = str(error).strip().splitlines()
+    """The first line of what a runtime says, which may be long, without this machine's folders and
+    without the runtime's own numbers and words for what kind of error it is."""
+    lines = _OWN_WORDS.sub("", str(error).strip()).splitlines()
     return re.sub(r"\S*/", "", lines[0])[:200] if lines else type(error).__name__

@@ -10,7 +10,7 @@ import onnxruntime
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
-from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
+from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said, too_large, wants_memory
 from appliance.vision.detectors.turn import Turn
 from appliance.vision.packs.pack import Pack
 
@@ -89,6 +89,8 @@ class OnnxSeat:
 def refusal(pack: Pack, name: str, error: Exception) -> ApplianceError:
     """Why a model cannot be loaded, for whoever installs it."""
     text = str(error)
+    if wants_memory(error):  # what is constant in a graph is worked out when it is loaded
+        return too_large(pack)
     if any(part in text for part in _UNKNOWN):
         hint = "export it again with standard operators, or choose another backend or model pack"
         return invalid(f"{name} uses an operator that onnxruntime does not know: {said(error)}", hint)

@@ -14,7 +14,7 @@ import numpy as np
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
-from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said
+from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said, too_large, wants_memory
 from appliance.vision.packs.pack import Pack
 
 # The wheel brings a package that keeps an id in the home folder and reports its use as soon as openvino
@@ -129,6 +129,8 @@ def _compile(core: Any, model: Any, threads: int, precision: str) -> tuple[Any, 
 
 def _refusal(pack: Pack, error: Exception) -> ApplianceError:
     text = str(error)
+    if wants_memory(error):
+        return too_large(pack)
     if any(part in text for part in _UNKNOWN):
         hint = "export it again with standard operators, or choose another backend or model pack"
         return invalid(f"{pack.name} uses an operator that openvino does not know: {_last(text)}", hint)

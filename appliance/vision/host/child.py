@@ -44,6 +44,32 @@ async def start_worker(control_fd: int) -> Process:
     )
 
 
+def resident_bytes(pid: int) -> int:
+    """What a process has of the memory now; 0: it is gone, or not known here (proc(5), statm)."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def most_bytes() -> int:
+    """What a worker may take of the memory: half of it, the rest is for recording and its page cache."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def how_it_ended(status: int | None) -> str:
+    """For people. ``status``: as of ``Process.returncode``; None: it still runs."""
+    if status is None:
+        return "the vision worker closed its socket"
+    if status == -signal.SIGKILL:
+        return "the vision worker was killed from outside: if nobody did, the box ran out of memory"
+    if status < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        name = names.get(-status, f"signal {-status}")
+        return f"the vision worker crashed ({name}) in a driver, a decoder or a model's runtime"
+    return f"the vision worker ended by itself (status {status}): the log above says why"
+
+
 def kill(process: Process) -> None:
     """SIGKILL. Not by ``Process.kill``: that polls first, takes the exit status from asyncio's own
     watcher and leaves it guessing (CPython's subprocess.Popen.send_signal)."""

@@ -8,12 +8,14 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.vision.messages import Trial, Use
+from appliance.vision.packs.choice import BACKENDS
 from appliance.vision.state import Activation
 
 log = logging.getLogger(__name__)
 
 FAILURES = 3  # workers in a row that did not live: then another backend, then no model at all
 RETRY_S = 600.0  # after so long with that, what was chosen is tried again, beside what looks
+MEND = "it is tried again every 10 min; choose another model, or install this one again"
 UNDER_WAY = ("loading", "shadow", "trial")
 
 
@@ -74,8 +76,9 @@ class Choice:
 
     # -- workers that end -------------------------------------------------------------------
 
-    def worker_failed(self, reason: str, *, lived: bool) -> None:
-        """A worker ended by itself; ``lived``: after it had looked for a while."""
+    def worker_failed(self, reason: str, *, lived: bool, backend: str = "", hopeless: bool = False) -> None:
+        """A worker ended by itself; ``lived``: after it had looked for a while. ``backend``: which ran its
+        model, where that is known; ``hopeless``: the next one with it would end in the same way."""
         activation = self.activation
         if activation is not None and activation.phase in UNDER_WAY:
             self._tell(
@@ -88,17 +91,19 @@ class Choice:
             )
             return  # it was that model's, and the one before is no worse than it was
         self._failures = 0 if lived else self._failures + 1
-        if self._failures >= FAILURES:
-            self._failures = 0
-            self._step_down(reason)
+        if self._failures >= FAILURES or hopeless:
+            times, self._failures = self._failures, 0
+            self._step_down(reason, backend, f"{times} times in a row" if times > 1 else "")
 
-    def _step_down(self, reason: str) -> None:
-        name, backend = self.now
+    def _step_down(self, reason: str, used: str, how_often: str) -> None:
+        name, wanted = self.now
         if name == "motion":
             return
+        backend = wanted if wanted != "auto" else used
         self._instead = ("motion", "auto") if backend == "onnxruntime" else (name, "onnxruntime")
         self._since_ns = self._clock.monotonic_ns()
-        self.excuse = f"{name} ended the vision worker {FAILURES} times: {reason}"
+        model = f"{name} on {backend}" if backend in BACKENDS else name
+        self.excuse = f"{model} brought analysis down{how_often and ' ' + how_often}: {reason}; {MEND}"
         log.warning("%s; %s on %s looks instead", self.excuse, *self._instead)
 
     def retry(self, looking: str) -> Use | None:

@@ -19,7 +19,7 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
-from appliance.vision.host.child import kill, start_still
+from appliance.vision.host.child import kill, most_bytes, start_still
 from appliance.vision.host.choice import Choice
 from appliance.vision.host.feed import Feed
 from appliance.vision.host.open_tracks import OpenTracks
@@ -52,8 +52,9 @@ class VisionHost:
 
     ``detector_choice``: ``auto``, ``motion`` or a pack's name; packs and bare models are looked for
     in ``models_dir`` and then in ``asset_dirs``. ``memories``: what the trackers knew when the daemon
-    before this one stopped (camera -> bytes). The callbacks are called on the loop and must return at
-    once: ``on_tracks`` with points (V5), ``on_blind`` with the cameras nobody looks through from now on,
+    before this one stopped (camera -> bytes). ``worker_bytes``: the most memory that the worker may
+    take; None: half of the box's. The callbacks are called on the loop and must return at once:
+    ``on_tracks`` with points (V5), ``on_blind`` with the cameras nobody looks through from now on,
     ``on_metrics`` twice a second, ``on_state`` with each change,
     ``on_memory`` where a tracker's memory changed, ``on_activation`` with the steps of a model change.
     """
@@ -67,6 +68,7 @@ class VisionHost:
         backend: str = "auto",
         asset_dirs: Sequence[Path] = (),
         threads: int = 1,
+        worker_bytes: int | None = None,
         memories: Mapping[str, bytes] = MappingProxyType({}),
         on_tracks: Callable[[list[TrackPoint]], None] = lambda _: None,
         on_blind: Callable[[Collection[str]], None] = lambda _: None,
@@ -82,6 +84,8 @@ class VisionHost:
         self._choice = Choice(clock, detector_choice, backend, on_activation)
         self._models_dirs = (models_dir, *asset_dirs)
         self._threads = threads
+        self._worker_bytes = most_bytes() if worker_bytes is None else worker_bytes
+        self._ended: Session | None = None
         self._decoder = "auto"
         self._feeds: dict[str, Feed] = {}
         self._watches: dict[str, Watch] = {}
@@ -247,7 +251,7 @@ class VisionHost:
                     back_off.reset()
                 if reason is None:  # stopped on purpose
                     continue
-                self._choice.worker_failed(reason, lived=lived)
+                self._tell_choice(reason)
                 failures += 1
                 log.warning("the vision worker is started again: %s", reason)
                 self._say("down", reason, restarts=self._state.restarts + 1)
@@ -256,6 +260,19 @@ class VisionHost:
         finally:
             self._say("off", "the box is stopping")
             self._loop = None
+
+    def _tell_choice(self, reason: str) -> None:
+        """A process that lives is not a detector that looks: one may hang at the first picture of a day."""
+        ended = self._ended
+        if ended is None:
+            self._choice.worker_failed(reason, lived=False)
+        elif not ended.decoder_hung:  # that is no fault of the model
+            self._choice.worker_failed(
+                reason,
+                lived=ended.looked_s > HEALTHY_AFTER_S,
+                backend=ended.backend,
+                hopeless=ended.loading_hung,
+            )
 
     async def _until_wanted(self) -> None:
         if not self._watches:
@@ -275,7 +292,15 @@ class VisionHost:
         name, backend = self._choice.now
         try:
             await session.start(
-                Hello(epoch, name, tuple(map(str, self._models_dirs)), self._threads, backend, self._decoder)
+                Hello(
+                    epoch,
+                    name,
+                    tuple(map(str, self._models_dirs)),
+                    self._threads,
+                    backend,
+                    self._decoder,
+                    self._worker_bytes,
+                )
             )
             self._session = session
             for camera_id, watch in self._watches.items():
@@ -284,7 +309,7 @@ class VisionHost:
         except (OSError, ApplianceError) as error:
             return f"{type(error).__name__}: {error}"
         finally:
-            self._session = None
+            self._session, self._ended = None, session
             self.sight.blinded()
             if session.decoder_hung:  # a driver did, most likely: it would again
                 self._decoder = "software"
@@ -306,7 +331,7 @@ class VisionHost:
         )
         # A model's place taken by the detector that needs none: it sees, but not what was asked for.
         self.sight.looking(right=ready.detector != "motion" or self._choice.name == "motion")
-        self._say("running", ready.reason or self._choice.excuse)
+        self._say("running", "; ".join(filter(None, (self._choice.excuse, ready.reason))))
 
     def _judged(self, lanes: Mapping[str, LaneReport]) -> None:
         for camera_id, lane in lanes.items():

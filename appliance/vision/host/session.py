@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Box, TrackPoint
-from appliance.vision.host.child import kill, start_worker
+from appliance.vision.host.child import how_it_ended, kill, resident_bytes, start_worker
 from appliance.vision.host.feed import Feed
 from appliance.vision.messages import (
     Beat,
@@ -18,6 +18,7 @@ from appliance.vision.messages import (
     ClosePast,
     Hello,
     LaneReport,
+    Last,
     Memory,
     Open,
     OpenPast,
@@ -43,9 +44,12 @@ log = logging.getLogger(__name__)
 START_TIMEOUT_S = 20.0  # to the first beat: a cold disk under a Python start
 BEAT_TIMEOUT_S = 4.0
 DETECT_TIMEOUT_S = 10.0  # one batch
+QUICK, QUICK_TIMEOUT_S = 30, 4.0  # after so many looks, each ...
+QUICK_SHARE = 0.05  # ... within so much of it, the detector is known to be quick and is given less
 LOAD_TIMEOUT_S = 60.0  # the model, and its first slow run
 DECODE_TIMEOUT_S = 5.0  # one packet
 CHECK_S = 0.5
+EXIT_S = 1.0  # from the end of its socket to the end of the process
 
 
 class Session:
@@ -61,6 +65,11 @@ class Session:
         on_trial: Callable[[Trial], None],
     ) -> None:
         self.decoder_hung = False
+        self.loading_hung = False
+        self.backend = ""  # which runs, or was to run, its model
+        self._looks, self._slowest_ms = 0, 0.0
+        self._looked_ns = (0, 0)  # first, last
+        self._most_bytes = 0
         self.on_lanes: Callable[[dict[str, LaneReport]], None] = lambda _: None
         self._past: dict[str, Callable[[PastPoints | PastDone | None], None]] = {}
         self._clock = clock
@@ -91,7 +100,14 @@ class Session:
             self._process = await start_worker(theirs.fileno())
         self._control = ours
         self._heard_ns = self._clock.monotonic_ns()
+        self._most_bytes = hello.memory_bytes
         self._send(hello)
+
+    @property
+    def looked_s(self) -> float:
+        """From its detector's first look to its last."""
+        first_ns, last_ns = self._looked_ns
+        return (last_ns - first_ns) / SECOND_NS
 
     @property
     def ready(self) -> bool:
@@ -197,14 +213,23 @@ class Session:
             while data := await loop.sock_recv(self._control, 1 << 18):
                 for body in unframer.feed(data):
                     self._hear(report_decoder.decode(body))
-            self._fail("the vision worker ended")
+            await self._ended()
         except asyncio.CancelledError:
             raise
-        except OSError as error:
-            self._fail(f"the vision worker ended: {error.strerror}")
+        except OSError:
+            await self._ended()
         except Exception as error:  # one broken message or callback must not end the watching
             log.exception("a report of the vision worker")
             self._fail(f"{type(error).__name__}: {error}")
+
+    async def _ended(self) -> None:
+        """Its socket is closed: the process is about to end, and its status says how."""
+        assert self._process is not None
+        try:
+            status = await asyncio.wait_for(self._process.wait(), EXIT_S)
+        except TimeoutError:
+            status = None
+        self._fail(how_it_ended(status))
 
     def _hear(self, report: Report) -> None:
         match report:
@@ -221,7 +246,10 @@ class Session:
                 self._on_memory(camera_id, data)
             case Trial():
                 self._on_trial(report)
-            case Ready(detector=detector, load_ms=load_ms):
+            case Last(reason=reason):
+                self._fail(reason)
+            case Ready(detector=detector, load_ms=load_ms, backend=backend):
+                self.backend = backend
                 log.info("detector %s is ready after %.0f ms", detector, load_ms)
                 self._ready = True
                 self._on_ready(report)
@@ -234,8 +262,13 @@ class Session:
                     answer.set_result(jpeg)
 
     def _beat(self, beat: Beat) -> None:
-        limit_s = DETECT_TIMEOUT_S if self._ready else LOAD_TIMEOUT_S
-        if beat.detect_busy_s > limit_s:
+        self._note_looks(beat.inference_ms)
+        pack, backend = beat.loading
+        self.backend = backend or self.backend
+        if not self._ready and beat.detect_busy_s > LOAD_TIMEOUT_S:
+            self.loading_hung = True
+            self._stuck = f"{pack} on {backend} was not loaded within {beat.detect_busy_s:.0f} s"
+        elif self._ready and beat.detect_busy_s > self._look_limit_s():
             self._stuck = f"the detector has been at one picture for {beat.detect_busy_s:.0f} s"
         for camera_id, lane in beat.lanes.items():
             if lane.busy_s > DECODE_TIMEOUT_S:
@@ -248,6 +281,17 @@ class Session:
                 self._figures[camera_id] = self._figure(camera_id, lane, now_ns)
         seen = {camera_id: lane.seen for camera_id, lane in beat.lanes.items() if lane.seen}
         self._on_metrics(VisionBeat(dict(self._figures), beat.inference_ms, beat.detections, seen))
+
+    def _note_looks(self, inference_ms: Sequence[float]) -> None:
+        if inference_ms:
+            now_ns = self._clock.monotonic_ns()
+            self._looked_ns = self._looked_ns[0] or now_ns, now_ns
+            self._looks += len(inference_ms)
+            self._slowest_ms = max(self._slowest_ms, *inference_ms)
+
+    def _look_limit_s(self) -> float:
+        is_quick = self._looks >= QUICK and self._slowest_ms <= QUICK_SHARE * QUICK_TIMEOUT_S * 1000
+        return min(DETECT_TIMEOUT_S, QUICK_TIMEOUT_S) if is_quick else DETECT_TIMEOUT_S
 
     def _figure(self, camera_id: str, lane: LaneReport, now_ns: int) -> VisionFigures:
         watch, feed = self._feeds[camera_id]
@@ -282,6 +326,10 @@ class Session:
             self._fail(f"no sign of life for {silent_s:.0f} s")
         elif self._stuck:
             self._fail(self._stuck)
+        elif self._most_bytes and (taken := resident_bytes(self.pid or 0)) > self._most_bytes:
+            may = f"{taken / 1e9:.1f} GB of memory, and may take {self._most_bytes / 1e9:.1f}"
+            mend = "choose a smaller model, or analyse fewer or smaller streams"
+            self._fail(f"the vision worker took {may}: {mend}")
 
     def _fail(self, reason: str) -> None:
         if self._failure is None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import Detections, Picture
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import Watch
 from appliance.vision.worker.closer import Closer
-from appliance.vision.worker.models import Loaded, Models
+from appliance.vision.worker.models import Loaded, Models, reason_of
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -78,8 +79,9 @@ class Lookers:
             work()
         except BrokenPipeError:
             os._exit(0)  # the daemon is gone
-        except Exception:  # drivers and runtimes raise what they like, and only a new process is clean
+        except Exception as error:  # drivers and runtimes raise what they like; only a new process is clean
             log.exception("the detector's thread failed")
+            self._models.give_up(f"the detector failed: {reason_of(error)}")
             os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
 
     def _look(self, number: int) -> None:
@@ -110,7 +112,8 @@ class Lookers:
             if self._models.failed(loaded, error) or self._failures < FAILURES:
                 log.warning("%s failed: %s", loaded.name, error)
                 return
-            raise
+            text = f"{loaded.name} failed {FAILURES} times in a row, last with: {reason_of(error)}"
+            raise ApplianceError("unavailable", text) from error
         self._failures = 0
         took_ms = (time.monotonic() - began_s) * 1000
         each_ms = round(took_ms / len(batch), 3)

@@ -17,7 +17,7 @@ from appliance.base.errors import ApplianceError
 from appliance.vision import detectors
 from appliance.vision.boxes import iou
 from appliance.vision.detectors import Detections, Detector, Picture
-from appliance.vision.messages import Hello, Ready, Trial, Use
+from appliance.vision.messages import Hello, Last, Ready, Trial, Use
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
 from appliance.vision.state import TrialPhase
@@ -26,6 +26,7 @@ log = logging.getLogger("appliance.vision.worker")
 
 TRIAL_S = 30.0
 LOAD_S = 120.0
+LOOK_S = 10.0  # one batch, in the shadow
 SLOWEST_MS = 2000.0  # a picture; slower than that nobody is watched any more
 SLOWER = 3.0  # times what it took in the shadow, and at least ...
 SLOWER_MS = 100.0  # ... so much
@@ -107,6 +108,7 @@ class _Change:
     new: Loaded | None = None
     old: Loaded | None = None
     began_s: float = field(default_factory=time.monotonic)
+    looking_since_s: float = 0.0  # 0: the model in the shadow is at nothing
     shadow: Comparison = field(default_factory=Comparison)
     trial: Comparison = field(default_factory=Comparison)  # the new one alone: only its half is filled
 
@@ -115,23 +117,28 @@ class Models:
     """``use`` and ``tick`` are called by the main thread, ``borrow``, ``looked`` and ``failed`` by the
     lookers."""
 
-    def __init__(self, hello: Hello, report: Callable[[Ready | Trial], None]) -> None:
+    def __init__(self, hello: Hello, report: Callable[[Ready | Trial | Last], None]) -> None:
         self._hello, self._report = hello, report
         self._lock = threading.Lock()
         self._change: _Change | None = None
         self._serving: Loaded | None = None
         self._told_s = 0.0
+        self.loading = "", ""  # the first pack, and what runs it
 
     def load_first(self) -> Loaded:
         """The chosen one; ``motion`` where it cannot be had, with the reason."""
         began_s = time.monotonic()
         try:
-            loaded = load(self._hello, self._hello.choice, self._hello.backend)
+            loaded = load(self._hello, self._hello.choice, self._hello.backend, self._load_begins)
         except ApplianceError as error:
             loaded = _motion(self._hello, f"{error}")
+        self.loading = "", ""
         self._serving = loaded
         self._say_ready(loaded, began_s)
         return loaded
+
+    def _load_begins(self, pack: str, backend: str) -> None:
+        self.loading = pack, backend
 
     @property
     def most(self) -> int:
@@ -192,19 +199,30 @@ class Models:
             else:
                 self._switch(change)
 
-    def tick(self) -> None:
-        """What time alone decides."""
+    def tick(self) -> str:
+        """What time alone decides. Why this process must end (a thread of it is lost in a model, and eats
+        a core or the GPU for ever), or nothing."""
         change, now_s = self._change, time.monotonic()
         if change is None:
-            return
+            return ""
+        at_it_s = now_s - change.looking_since_s if change.looking_since_s else 0.0
         if change.phase == "loading" and now_s - change.began_s > LOAD_S:
             self._finish(change, "refused", f"it was not loaded within {LOAD_S:.0f} s")
+            return f"{change.order.choice} hung while it was loaded, and only a new process is rid of it"
+        elif change.phase == "shadow" and at_it_s > LOOK_S:
+            self._finish(change, "refused", f"it has been at one picture for {at_it_s:.0f} s")
+            return f"{change.order.choice} hung on a picture, and only a new process is rid of it"
         elif change.phase == "shadow" and now_s >= change.until_s:
             with self._lock:
                 if self._change is change and change.phase == "shadow":
                     self._switch(change)
         elif change.phase == "trial" and now_s >= change.until_s:
             self._finish(change, "active", "")
+        return ""
+
+    def give_up(self, reason: str) -> None:
+        """The last word of this process."""
+        self._report(Last(reason))
 
     # -- after each look --------------------------------------------------------------------
 
@@ -214,7 +232,7 @@ class Models:
         if change is None or change.new is None:
             return
         if change.phase == "shadow" and used is change.old:
-            self._look_in_shadow(change, used, batch, found, took_ms)
+            self._show(change, used, batch, found, took_ms)
         elif change.phase == "trial" and used is change.new:
             each_ms = took_ms / len(batch)
             trial = change.trial
@@ -231,24 +249,40 @@ class Models:
         self._finish(change, "rolled_back", f"it failed: {reason_of(error)}")
         return True
 
-    def _look_in_shadow(
+    def _show(
         self, change: _Change, used: Loaded, batch: Sequence[Picture], found: list[Detections], took_ms: float
     ) -> None:
-        assert change.new is not None
+        """In a thread of its own: one that is slow, or hangs, must not keep the one that serves from its
+        next picture. What comes while it is at a picture, it does not see."""
         with self._lock:
-            if self._change is not change:
+            if self._change is not change or change.looking_since_s or change.new is None:
                 return
-            loaded = self._enter(change.new)
-        new, began_s = loaded.detector, time.monotonic()
+            change.looking_since_s = time.monotonic()
+            args = (change, self._enter(change.new), used, batch, found, took_ms)
+        threading.Thread(target=self._look_in_shadow, args=args, name="shadow", daemon=True).start()
+
+    def _look_in_shadow(
+        self,
+        change: _Change,
+        loaded: Loaded,
+        used: Loaded,
+        batch: Sequence[Picture],
+        found: list[Detections],
+        took_ms: float,
+    ) -> None:
+        new, began_s = loaded.detector, change.looking_since_s
         try:
             theirs = new.detect(batch)
         except Exception as error:  # a model under test may do anything; it has not looked for anybody yet
             self._finish(change, "refused", f"it failed in the shadow: {reason_of(error)}")
             return
         finally:
+            change.looking_since_s = 0.0
             self._leave(loaded)
         shadow = change.shadow
         with self._lock:
+            if self._change is not change:
+                return
             seen = shadow.pictures + len(batch)
             new_ms = (time.monotonic() - began_s) * 1000
             shadow.new_ms += (new_ms - shadow.new_ms * len(batch)) / seen
@@ -346,13 +380,16 @@ def reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, ApplianceError) else type(error).__name__
 
 
-def load(hello: Hello, choice: str, backend: str) -> Loaded:
+def load(
+    hello: Hello, choice: str, backend: str, begins: Callable[[str, str], None] = lambda _pack, _backend: None
+) -> Loaded:
     """Raises ``ApplianceError`` where the pack is there and cannot be used. Where there is none:
-    ``motion``, with the reason."""
+    ``motion``, with the reason. ``begins`` is told what is loaded with which backend."""
     pack, reason = installed.choose(choice, [Path(directory) for directory in hello.models_dirs])
     if pack is None:
         return _motion(hello, reason)
     name, because = detectors.choose_backend(pack, backend)
+    begins(pack.name, name)
     detector = detectors.make(name)
     detector.load(pack, hello.threads)
     return Loaded(pack.name, detector, pack, name, because, reason)

@@ -13,6 +13,7 @@ import signal
 import struct
 from typing import Final
 
+RESERVED_BYTES = 1024 * 1024 * 1024
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 38, 22
 SECCOMP_MODE_FILTER = 2
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -68,6 +69,14 @@ def confine() -> bool:
 
     program = Program(len(code) // 8, ctypes.addressof(buffer))
     return int(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)) == 0
+
+
+def limit_memory(resident_bytes: int) -> None:
+    """What asks for more is refused it, in the runtime that asked: a model of monstrous size is an error,
+    and not the end of the process or of the box. (setrlimit(2), RLIMIT_DATA: private and writable, whether
+    touched or not, so stacks and heaps want something on top; the daemon watches what is resident.)"""
+    limit = resident_bytes + RESERVED_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _program(machine: str) -> bytes:

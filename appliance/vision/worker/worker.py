@@ -22,6 +22,7 @@ from appliance.vision.decoding.camera import Open as DecoderOpen
 from appliance.vision.decoding.paths import Measured, choose
 from appliance.vision.decoding.probe import survey
 from appliance.vision.detectors import Picture
+from appliance.vision.detectors.choice import this_machine
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import (
     Beat,
@@ -45,7 +46,7 @@ from appliance.vision.worker.lane import Lane
 from appliance.vision.worker.looker import Judge, Lookers
 from appliance.vision.worker.models import Models
 from appliance.vision.worker.past import Past
-from appliance.vision.worker.sandbox import confine, die_with_parent
+from appliance.vision.worker.sandbox import confine, die_with_parent, limit_memory
 from appliance.vision.worker.still import encode
 
 log = logging.getLogger("appliance.vision.worker")
@@ -91,6 +92,8 @@ class Worker:
         match order:
             case Hello():
                 self._hello = order
+                if order.memory_bytes and not this_machine().nvidia:  # its driver reserves far more
+                    limit_memory(order.memory_bytes)
                 self._paths = choose(self._measured, order.decoder)
                 self._models = Models(order, self._send)
                 self._lookers = Lookers(self._models, self._batcher, self._judges, self._judging)
@@ -150,12 +153,15 @@ class Worker:
         if self._models is None or self._lookers is None:
             self._send(Beat({}, 0.0, (), {}))
             return
-        self._models.tick()
+        if hopeless := self._models.tick():
+            self._models.give_up(hopeless)
+            os._exit(1)
         with self._judging:
             lanes = {camera_id: lane.report() for camera_id, lane in self._lanes.items()}
             for lane in self._lanes.values():
                 lane.remember()
-        self._send(Beat(lanes, round(self._lookers.busy_s(), 3), self._lookers.taken_ms(), _by_class(lanes)))
+        busy_s, taken_ms = round(self._lookers.busy_s(), 3), self._lookers.taken_ms()
+        self._send(Beat(lanes, busy_s, taken_ms, _by_class(lanes), self._models.loading))
 
     def _next_id(self) -> str:
         assert self._hello is not None

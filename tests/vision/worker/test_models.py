@@ -63,7 +63,7 @@ class Bench:
         self.models = Models(Hello("e", "old", (), 1), self.told.append)
         self.models.load_first()
 
-    def _load(self, hello, choice, backend):
+    def _load(self, hello, choice, backend, begins=None):
         found = self.known[choice]
         if isinstance(found, Exception):
             raise found
@@ -217,9 +217,7 @@ def test_nothing_is_closed_while_somebody_is_in_it(bench):
 
 def test_two_lookers_and_a_change_under_load(monkeypatch):
     """Real threads: nobody is ever in a closed model, and somebody always looks."""
-    monkeypatch.setattr(
-        models, "load", lambda hello, name, backend: Loaded(name, Scripted(name), None, "", "")
-    )
+    monkeypatch.setattr(models, "load", lambda hello, name, *_: Loaded(name, Scripted(name), None, "", ""))
     monkeypatch.setattr(models, "TRIAL_S", 0.0)
     changing = Models(Hello("e", "old", (), 1), lambda _: None)
     changing.load_first()
