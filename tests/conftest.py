@@ -3,8 +3,10 @@
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +20,7 @@ settings.register_profile(
 settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "hostile"))  # what two suites make bad models and packets with
 
 
 @pytest.fixture
@@ -86,6 +89,15 @@ def has_gst() -> None:
         pytest.skip(
             "gst-rtsp-server for Debian's Python is missing: apt-get install gir1.2-gst-rtsp-server-1.0"
         )
+
+
+@pytest.fixture(scope="session")
+def put_pack() -> Callable[..., Any]:
+    """``put_pack(folder, kind, name)``: a pack that does what its kind says (``tests/hostile/packs.py``)."""
+    pytest.importorskip("onnx", reason="hostile models are made with onnx")
+    import packs
+
+    return packs.put
 
 
 def _varint(value: int) -> bytes:

@@ -220,7 +220,11 @@ def running(tmp_path: Path) -> Callable[..., Any]:
 
     @asynccontextmanager
     async def run(
-        *camera_ids: str, choice: str = "motion", fps: float = 5.0, asset_dirs: tuple[Path, ...] = ()
+        *camera_ids: str,
+        choice: str = "motion",
+        fps: float = 5.0,
+        asset_dirs: tuple[Path, ...] = (),
+        **options: Any,
     ) -> AsyncIterator[tuple[VisionHost, Heard]]:
         heard = Heard()
         host = VisionHost(
@@ -228,6 +232,7 @@ def running(tmp_path: Path) -> Callable[..., Any]:
             tmp_path / "models",
             choice,
             asset_dirs=asset_dirs,
+            **options,
             on_tracks=heard.on_tracks,
             on_blind=heard.on_blind,
             on_metrics=heard.on_metrics,

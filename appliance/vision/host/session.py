@@ -95,10 +95,9 @@ class Session:
         return None if self._process is None else self._process.pid
 
     async def start(self, hello: Hello) -> None:
-        ours, theirs = _pair()
+        self._control, theirs = _pair()  # ``end`` closes it, wherever this is cut short
         with theirs:
             self._process = await start_worker(theirs.fileno())
-        self._control = ours
         self._heard_ns = self._clock.monotonic_ns()
         self._most_bytes = hello.memory_bytes
         self._send(hello)

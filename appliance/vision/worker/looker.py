@@ -80,7 +80,7 @@ class Lookers:
         except BrokenPipeError:
             os._exit(0)  # the daemon is gone
         except Exception as error:  # drivers and runtimes raise what they like; only a new process is clean
-            log.exception("the detector's thread failed")
+            log.error("the detector failed", exc_info=not isinstance(error, ApplianceError))
             self._models.give_up(f"the detector failed: {reason_of(error)}")
             os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
 

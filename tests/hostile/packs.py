@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from appliance.vision.packs.pack import Pack
 from appliance.vision.packs.placing import file_entry, write_pack
@@ -140,35 +139,19 @@ KINDS: dict[str, Callable[[Graph], str]] = {
 }
 
 
-@pytest.fixture
-def put_pack() -> Callable[..., Pack]:
-    """``put_pack(folder, kind, name)``: a pack in ``folder``; also ``truncated`` and ``wrong-hash``."""
-    pytest.importorskip("onnx", reason="hostile models are made with onnx")
-
-    def put(folder: Path, kind: str, name: str = "") -> Pack:
-        made = folder / f".making-{kind}"
-        made.mkdir(parents=True)
-        path, graph = made / "model.onnx", Graph()
-        graph.save(path, KINDS.get(kind, _good)(graph))
-        whole = path.read_bytes()
-        if kind == "truncated":  # the hash is of what is left: only the backend can tell
-            path.write_bytes(whole[: len(whole) * 2 // 3])
-        pack = Pack(
-            name or kind,
-            "1",
-            "yolox",
-            (file_entry(path),),
-            WIDE,
-            HIGH,
-            LABELS,
-            "MIT",
-            "a test",
-            colour_order="BGR",
-        )
-        write_pack(pack, {"model.onnx": path}, folder / pack.name)
-        if kind == "wrong-hash":
-            (folder / pack.name / "model.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        shutil.rmtree(made)
-        return pack
-
-    return put
+def put(folder: Path, kind: str, name: str = "") -> Pack:
+    """A pack in ``folder``: of ``KINDS``, or ``truncated``, or ``wrong-hash``."""
+    made = folder / f".making-{kind}"
+    made.mkdir(parents=True)
+    path, graph = made / "model.onnx", Graph()
+    graph.save(path, KINDS.get(kind, _good)(graph))
+    whole = path.read_bytes()
+    if kind == "truncated":  # the hash is of what is left: only the backend can tell
+        path.write_bytes(whole[: len(whole) * 2 // 3])
+    files = (file_entry(path),)
+    pack = Pack(name or kind, "1", "yolox", files, WIDE, HIGH, LABELS, "MIT", "a test", colour_order="BGR")
+    write_pack(pack, {"model.onnx": path}, folder / pack.name)
+    if kind == "wrong-hash":
+        (folder / pack.name / "model.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    shutil.rmtree(made)
+    return pack
