@@ -12,8 +12,9 @@ Invariants:
  V2  Decoded frames never cross a process border; only points and JPEG stills do.
  V3  The daemon's side imports neither numpy nor av nor a backend; the child has no network, no
      database and no file to write (``sandbox``).
- V4  A crash, a hang or a poisoned stream costs the child alone. It is seen within 4 s, and the
-     current GOP and the open tracks are given to the next one, so that identities survive.
+ V4  A crash, a hang or a poisoned stream costs the child alone. It is seen within 4 s (a call of a
+     driver that does not return, where its calls were never quick, within 10 s), and the current GOP
+     and the open tracks are given to the next one, so that identities survive.
  V5  A track's id is unique for ever, and every ``start`` is followed by exactly one ``end``.
 
 Non-goals: no rules, no events, no alerts; no decoding for people to watch.

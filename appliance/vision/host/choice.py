@@ -86,7 +86,7 @@ class Choice:
                     activation,
                     phase="rolled_back",
                     since_ns=self._clock.now_ns(),
-                    reason=f"the vision worker ended with it: {reason}",
+                    reason=f"it brought analysis down: {reason}",
                 )
             )
             return  # it was that model's, and the one before is no worse than it was
