@@ -15,12 +15,12 @@ from pathlib import Path
 
 from appliance.base.errors import ApplianceError
 from appliance.vision import detectors
-from appliance.vision.boxes import iou
 from appliance.vision.detectors import Detections, Detector, Picture
 from appliance.vision.messages import Hello, Last, Ready, Trial, Use
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
 from appliance.vision.state import TrialPhase
+from appliance.vision.worker.comparison import SURE, Comparison
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -33,8 +33,6 @@ SLOWER_MS = 100.0  # ... so much
 FEWER = 0.5  # of the sure boxes that the old model saw in the shadow
 COLLAPSED = 0.1  # of what it saw in the shadow itself: scenes change, but not so much in half a minute
 ENOUGH = 30  # pictures or boxes before any of this is judged
-SURE = 0.5  # score of a box that a model is sure of
-SAME_IOU = 0.5
 
 
 @dataclass(slots=True)
@@ -51,53 +49,6 @@ class Loaded:
     retired: bool = False  # the last of them closes it
 
 
-@dataclass(slots=True)
-class Comparison:
-    """Two models on the same pictures."""
-
-    pictures: int = 0
-    both: int = 0  # boxes that both were sure of
-    either: int = 0
-    new_ms: float = 0.0
-    old_ms: float = 0.0
-    new_sure: int = 0
-    old_sure: int = 0
-
-    def add(
-        self,
-        old: Sequence[Detections],
-        old_labels: tuple[str, ...],
-        new: Sequence[Detections],
-        new_labels: tuple[str, ...],
-    ) -> None:
-        for a, b in zip(old, new, strict=True):
-            ours, theirs = a.only(a.scores >= SURE), b.only(b.scores >= SURE)
-            same = matches(ours, old_labels, theirs, new_labels)
-            self.both += same
-            self.either += len(ours) + len(theirs) - same
-            self.old_sure += len(ours)
-            self.new_sure += len(theirs)
-            self.pictures += 1
-
-    @property
-    def agreement(self) -> float:
-        return self.both / self.either if self.either else 1.0
-
-
-def matches(a: Detections, a_labels: tuple[str, ...], b: Detections, b_labels: tuple[str, ...]) -> int:
-    """How many boxes of ``a`` have one of ``b``, one to one, of the same class and place."""
-    if not len(a) or not len(b):
-        return 0
-    near = iou(a.boxes, b.boxes)
-    free, count = set(range(len(b))), 0
-    for row, number in enumerate(a.classes.tolist()):
-        fits = [j for j in free if near[row, j] >= SAME_IOU and b_labels[b.classes[j]] == a_labels[number]]
-        if fits:
-            free.discard(max(fits, key=lambda j: float(near[row, j])))
-            count += 1
-    return count
-
-
 @dataclass
 class _Change:
     """One ``Use`` on its way."""
@@ -107,10 +58,13 @@ class _Change:
     until_s: float = 0.0
     new: Loaded | None = None
     old: Loaded | None = None
-    began_s: float = field(default_factory=time.monotonic)
-    looking_since_s: float = 0.0  # 0: the model in the shadow is at nothing
+    busy_since_s: float = 0.0  # its thread is in ``new``; 0: in nothing
     shadow: Comparison = field(default_factory=Comparison)
     trial: Comparison = field(default_factory=Comparison)  # the new one alone: only its half is filled
+
+    def hangs(self, now_s: float) -> bool:
+        limit_s = LOAD_S if self.new is None else LOOK_S
+        return self.busy_since_s > 0 and now_s - self.busy_since_s > limit_s
 
 
 class Models:
@@ -123,6 +77,7 @@ class Models:
         self._change: _Change | None = None
         self._serving: Loaded | None = None
         self._told_s = 0.0
+        self._left: list[_Change] = []  # over, with a thread that is still in the model
         self.loading = "", ""  # the first pack, and what runs it
 
     def load_first(self) -> Loaded:
@@ -171,7 +126,7 @@ class Models:
         """Begin a change; an older one that has not come to its end is given up."""
         with self._lock:
             self._end(self._change)
-            change = self._change = _Change(order)
+            change = self._change = _Change(order, busy_since_s=time.monotonic())
         self._tell(change)
         threading.Thread(target=self._load, args=(change,), name="load", daemon=True).start()
 
@@ -188,6 +143,8 @@ class Models:
             log.exception("%s cannot be loaded", order.choice)
             self._finish(change, "refused", f"{type(error).__name__} while loading")
             return
+        finally:
+            change.busy_since_s = 0.0
         with self._lock:
             if self._change is not change:  # given up meanwhile
                 new.detector.close()
@@ -202,23 +159,27 @@ class Models:
     def tick(self) -> str:
         """What time alone decides. Why this process must end (a thread of it is lost in a model, and eats
         a core or the GPU for ever), or nothing."""
-        change, now_s = self._change, time.monotonic()
-        if change is None:
+        if (change := self._change) is not None:
+            self._tick(change, time.monotonic())
+        with self._lock:
+            self._left = [left for left in self._left if left.busy_since_s]
+            lost = next((left for left in self._left if left.hangs(time.monotonic())), None)
+        if lost is None:
             return ""
-        at_it_s = now_s - change.looking_since_s if change.looking_since_s else 0.0
-        if change.phase == "loading" and now_s - change.began_s > LOAD_S:
+        doing = "while it was loaded" if lost.new is None else "on a picture"
+        return f"{lost.order.choice} hung {doing}, and only a new process is rid of it"
+
+    def _tick(self, change: _Change, now_s: float) -> None:
+        if change.phase == "loading" and change.hangs(now_s):
             self._finish(change, "refused", f"it was not loaded within {LOAD_S:.0f} s")
-            return f"{change.order.choice} hung while it was loaded, and only a new process is rid of it"
-        elif change.phase == "shadow" and at_it_s > LOOK_S:
-            self._finish(change, "refused", f"it has been at one picture for {at_it_s:.0f} s")
-            return f"{change.order.choice} hung on a picture, and only a new process is rid of it"
+        elif change.phase == "shadow" and change.hangs(now_s):
+            self._finish(change, "refused", f"it has been at one picture for {LOOK_S:.0f} s")
         elif change.phase == "shadow" and now_s >= change.until_s:
             with self._lock:
                 if self._change is change and change.phase == "shadow":
                     self._switch(change)
         elif change.phase == "trial" and now_s >= change.until_s:
             self._finish(change, "active", "")
-        return ""
 
     def give_up(self, reason: str) -> None:
         """The last word of this process."""
@@ -255,9 +216,9 @@ class Models:
         """In a thread of its own: one that is slow, or hangs, must not keep the one that serves from its
         next picture. What comes while it is at a picture, it does not see."""
         with self._lock:
-            if self._change is not change or change.looking_since_s or change.new is None:
+            if self._change is not change or change.busy_since_s or change.new is None:
                 return
-            change.looking_since_s = time.monotonic()
+            change.busy_since_s = time.monotonic()
             args = (change, self._enter(change.new), used, batch, found, took_ms)
         threading.Thread(target=self._look_in_shadow, args=args, name="shadow", daemon=True).start()
 
@@ -270,14 +231,14 @@ class Models:
         found: list[Detections],
         took_ms: float,
     ) -> None:
-        new, began_s = loaded.detector, change.looking_since_s
+        new, began_s = loaded.detector, change.busy_since_s
         try:
             theirs = new.detect(batch)
         except Exception as error:  # a model under test may do anything; it has not looked for anybody yet
             self._finish(change, "refused", f"it failed in the shadow: {reason_of(error)}")
             return
         finally:
-            change.looking_since_s = 0.0
+            change.busy_since_s = 0.0
             self._leave(loaded)
         shadow = change.shadow
         with self._lock:
@@ -338,6 +299,8 @@ class Models:
             self._serving = change.old
             self._say_ready(change.old, time.monotonic())
         self._tell(change, reason)
+        if change.busy_since_s:
+            self._left.append(change)
         for loaded in (change.new, change.old):
             if loaded is not None and loaded is not self._serving:
                 loaded.retired = True

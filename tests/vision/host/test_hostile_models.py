@@ -180,7 +180,7 @@ async def test_one_that_hangs_in_the_shadow_costs_a_restart_and_no_more(watching
         pid = watched.host.worker_pid
         took_s = await watched.use("hangs-on-pictures", "refused", 20, shadow_s=60.0)
         unlooked = watched.longest_unlooked
-        assert "at one picture for 1" in watched.host.activation().reason and took_s < 13
+        assert "at one picture for 10 s" in watched.host.activation().reason and took_s < 13
         assert unlooked <= 1, "the one that serves looks on meanwhile"
         await watched.heard.until(lambda: watched.host.worker_pid not in (None, pid), 5)
         back_s = await watched.looks_again()

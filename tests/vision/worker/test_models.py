@@ -10,7 +10,8 @@ from appliance.vision.detectors import NOTHING, Detections, Picture
 from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import Hello, Ready, Trial, Use
 from appliance.vision.worker import models
-from appliance.vision.worker.models import Comparison, Loaded, Models, matches
+from appliance.vision.worker.comparison import Comparison, matches
+from appliance.vision.worker.models import Loaded, Models
 
 EMPTY = np.zeros((2, 2), np.bool_)
 LABELS = ("person", "car")
@@ -98,6 +99,14 @@ class Bench:
 class AtOnce:
     def __init__(self, target, args=(), **_):
         self.start = lambda: target(*args)
+
+
+class Lost:
+    """A thread that is in a model and never comes out."""
+
+    def __init__(self, target, args=(), **_): ...
+
+    def start(self): ...
 
 
 @pytest.fixture
@@ -202,6 +211,52 @@ def test_a_new_order_ends_the_one_before(bench):
     bench.use(50.0)
     bench.look(3)
     bench.use(0.0, "third")
+    assert bench.known["new"].closed and bench.serves() == "third"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_thread_that_is_lost_in_loading_ends_the_process(bench, monkeypatch, replaced):
+    """... also where somebody was impatient, and asked for another model meanwhile."""
+    monkeypatch.setattr(models.threading, "Thread", Lost)
+    bench.use(5.0)
+    if replaced:
+        monkeypatch.setattr(models.threading, "Thread", AtOnce)
+        bench.known["third"] = Scripted("third")
+        bench.use(0.0, "third")
+    bench.now_s += models.LOAD_S - 1
+    assert not bench.models.tick()
+    bench.now_s += 2
+    assert "new hung while it was loaded" in bench.models.tick()
+    assert bench.serves() == ("third" if replaced else "old")
+
+
+def test_one_that_is_lost_in_the_shadow_keeps_nobody_waiting(bench, monkeypatch):
+    bench.use(50.0)
+    monkeypatch.setattr(models.threading, "Thread", Lost)
+    bench.look(40)
+    assert bench.known["old"].calls == 40 and not bench.models.tick()
+    bench.now_s += models.LOOK_S
+    assert "new hung on a picture" in bench.models.tick()
+    assert bench.serves() == "old" and bench.phases[-1] == "refused"
+    assert not bench.known["new"].closed, "a thread is in it"
+
+
+def test_what_hung_for_a_while_and_came_back_ends_nothing(bench, monkeypatch):
+    began = []
+
+    class Later(AtOnce):
+        def __init__(self, target, args=(), **_):
+            began.append(lambda: target(*args))
+            self.start = lambda: None
+
+    monkeypatch.setattr(models.threading, "Thread", Later)
+    bench.use(5.0)
+    monkeypatch.setattr(models.threading, "Thread", AtOnce)
+    bench.known["third"] = Scripted("third")
+    bench.use(0.0, "third")
+    began[0]()
+    bench.now_s += models.LOAD_S + 1
+    assert not bench.models.tick()
     assert bench.known["new"].closed and bench.serves() == "third"
 
 
