@@ -78,6 +78,23 @@ def test_what_ends_every_worker_is_not_loaded_for_ever(choice, clock):
     assert choice.now == ("deimv2-femto", "auto") and not choice.excuse
 
 
+def test_what_really_ran_is_not_tried_twice(choice):
+    """``auto`` took onnxruntime: there is nothing between that and no model."""
+    for _ in range(FAILURES):
+        choice.worker_failed("it hung", lived=False, backend="onnxruntime")
+    assert choice.now == ("motion", "auto")
+    assert (
+        f"deimv2-femto on onnxruntime brought analysis down {FAILURES} times in a row: it hung"
+        in choice.excuse
+    )
+
+
+def test_a_model_that_hangs_while_it_is_loaded_is_loaded_once(choice):
+    choice.worker_failed("not loaded within 60 s", lived=False, backend="tensorrt", hopeless=True)
+    assert choice.now == ("deimv2-femto", "onnxruntime")
+    assert choice.excuse.startswith("deimv2-femto on tensorrt brought analysis down: not loaded")
+
+
 def test_workers_that_lived_are_no_reason_to_step_down(choice):
     for _ in range(10):
         fail(choice, FAILURES - 1)

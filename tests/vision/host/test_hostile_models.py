@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.vision.host import choice, session
+from appliance.vision.host import host as vision_host
 
 MB = 1 << 20
 REFUSED = {
@@ -127,6 +128,8 @@ async def steps_down(watched, timeout_s: float) -> tuple[float, str]:
 async def test_one_that_hangs_on_every_picture_is_not_started_for_ever(watching, monkeypatch, times, limit_s):
     monkeypatch.setattr(choice, "FAILURES", times)
     monkeypatch.setattr(session, "DETECT_TIMEOUT_S", limit_s)
+    # Each of these processes lives longer than that: being alive is not looking.
+    monkeypatch.setattr(vision_host, "HEALTHY_AFTER_S", min(limit_s / 2, vision_host.HEALTHY_AFTER_S))
     began_s, ours = time.monotonic(), rss()
     async with watching("hangs-on-pictures") as watched:
         _, reason = await steps_down(watched, 90)
