@@ -48,7 +48,8 @@ class Seen:
 
     ours: list[int] = field(default_factory=list)
     theirs: list[int] = field(default_factory=list)
-    fps: list[float] = field(default_factory=list)
+    fps: list[float] = field(default_factory=list)  # of the healthy camera, and of the spoilt ones together
+    spoilt_fps: list[float] = field(default_factory=list)
     workers: set[int] = field(default_factory=set)
     longest_down_s: float = 0.0
 
@@ -68,6 +69,9 @@ class Seen:
                 self.workers.add(pid)
                 self.theirs.append(rss(pid))
             self.fps += [c["fps_done"] for c in found["cameras"] if c["camera_id"] == "healthy"]
+            self.spoilt_fps.append(
+                sum(c["fps_done"] for c in found["cameras"] if c["camera_id"] != "healthy")
+            )
             await asyncio.sleep(0.5)
 
 
@@ -106,6 +110,9 @@ async def test_mutated_packets_on_a_whole_box(box, scene, order, tools, tmp_path
         first, last, most = (value / MB for value in (seen[0], seen[-1], max(seen)))
         print(f"{who}: {first:.1f} MB at first, {last:.1f} at last, {most:.1f} at most")
     print(f"workers: {len(during.workers)}, longest down: {during.longest_down_s:.2f} s, {state['reason']!r}")
+    spoilt_fps = statistics.mean(during.spoilt_fps[4:])
+    print(f"of the spoilt ones {spoilt_fps:.2f} fps could be seen")
+    assert 0.5 < spoilt_fps < 10.5
     assert rates[1] >= KEPT_FPS * rates[0] and rates[0] > 3
     assert during.longest_down_s <= SOON_S and state["restarts"] <= 3
     assert max(during.ours) - max(before.ours) < 30 * MB  # two cameras more are in it
