@@ -32,6 +32,7 @@ class _Camera:
     blind_ns: int  # when the blindness that ``until_ns`` ends began
     came: int = 0  # frames taken at the camera's rate, as last heard
     came_judged: int = 0  # ... when the last one was judged
+    right_ns: int = -1  # the last that was judged with the right model, were it a single frame
     unseen: list[Unseen] = field(default_factory=list)
 
 
@@ -89,7 +90,7 @@ class Sight:
                 self._unseen(camera_id, camera, start_ns, camera.cause)
             camera.cause, camera.came_judged = "overload", came
             if self._right:
-                camera.until_ns = end_ns
+                camera.until_ns = camera.right_ns = end_ns
             elif end_ns > camera.until_ns:
                 self._unseen(camera_id, camera, end_ns, "model_missing")
             camera.blind_ns = end_ns
@@ -123,9 +124,11 @@ class Sight:
     def _unseen(self, camera_id: str, camera: _Camera, end_ns: int, cause: BlindCause) -> None:
         start_ns, camera.until_ns = camera.until_ns, end_ns
         last = camera.unseen[-1] if camera.unseen else None
-        if last is not None and (last.end_ns, last.cause) == (start_ns, cause):
+        goes_on = camera.blind_ns < start_ns or cause == "model_missing"
+        same = last is not None and (last.end_ns, last.cause) == (start_ns, cause)
+        if last is not None and same and goes_on and camera.right_ns < start_ns:
             camera.unseen[-1] = last._replace(end_ns=end_ns)
-        elif end_ns - start_ns >= LEAST_NS or camera.blind_ns < start_ns or cause == "model_missing":
+        elif end_ns - start_ns >= LEAST_NS or goes_on:
             camera.unseen.append(Unseen(camera_id, start_ns, end_ns, cause))
         else:
             camera.blind_ns = end_ns

@@ -1,6 +1,6 @@
 """Judged and unseen time tile the time for which a camera was wanted, whatever happens to the worker."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.vision.host.sight import LEAST_NS, Sight, Unseen
@@ -75,6 +75,7 @@ class Life:
 
 
 @given(stages, st.integers(1, 60).map(lambda n: n * 100))
+@example([("overload", 1100), ("judged", 100), ("wrong", 100)], 200)  # one frame judged, between two spans
 def test_what_was_not_judged_is_unseen_and_nothing_else(stages, take_every_ms) -> None:
     life = Life(stages, take_every_ms)
     at = 0
@@ -94,6 +95,8 @@ def test_what_was_not_judged_is_unseen_and_nothing_else(stages, take_every_ms) -
 
 
 @given(stages)
+@example([("judged", 400), ("overload", 1000), ("wrong", 100)])
+@example([("overload", 900), ("wrong", 100)])
 def test_how_often_one_asks_changes_nothing(stages) -> None:
     often, seldom = Life(stages, 100), Life(stages, 1_000_000)
     assert merged(often.unseen) == merged(seldom.unseen)
