@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.looking.light import Fit, Relit, count_around, middle, sharp, spread, steps
+from appliance.vision.looking.around import band, count_around, middle, steps
+from appliance.vision.looking.light import Fit, Relit, sharp
 from appliance.vision.looking.masks import Mask, Polygon, open_cells
 from appliance.vision.looking.view import Grid, View
 
@@ -44,10 +45,6 @@ SHAKE_PX = 1.0  # steps in the background may move so far and are no motion
 LEAP = np.float32(8.0)  # times the variance known so far is the most that one picture may say
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
 LEARN_S = 1.0  # between looks at the slower parts of the model
-FLICKER_S = 30.0  # a place that changed FLICKERS times in so long flickers ...
-FLICKERS = 6.0
-USUAL = 0.1  # weight of one change in what is usual at a place
-FLICKER_MARGIN = 1.5  # ... and counts only where it changes so much more than it usually does
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,6 @@ class Gate:
         self._shape = (0, 0)
         self._time_ns = 0
         self._age_s = self._learn_at_s = 0.0
-        self._flickers = False
         self._noise, self._litter = UNKNOWN, 0.0
         self._asked = self._unlit = 0  # pictures since light was no answer, and what had changed in it
         self._count = self._lonely = 0  # changed cells of this picture; and those without neighbours
@@ -115,7 +111,7 @@ class Gate:
         changed, light = self._compare(cells)
         mask = self._quiet
         if changed is not None:
-            mask = changed & ~self._relit.places(self._view.fine, cells, changed, self._noise)
+            mask = changed & ~self._relit.places(changed, self._noise)
             limit = SETTLING if self._age_s < SETTLE_S else SCENE
             left = int(np.count_nonzero(mask))
             turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
@@ -145,20 +141,14 @@ class Gate:
         self._lonely = count
         if count < NEIGHBOURS:
             return None, light
-        self._onsets += self._raw > self._was
-        self._was[:] = self._raw
-        np.subtract(size, self._usual, out=self._gain)
-        self._gain *= np.float32(USUAL)
-        np.add(self._usual, self._gain, out=self._usual, where=self._raw)
-        if self._flickers:
-            self._raw &= size > self._flicker
         changed = self._raw & self._open
         lonely = int(np.count_nonzero(changed))
         changed &= count_around(changed) >= NEIGHBOURS
-        lonely -= int(np.count_nonzero(changed))
+        company = int(np.count_nonzero(changed))
+        lonely -= company
         # The fringe of a large change is no rain.
         self._lonely = lonely if lonely > FRINGE * count else min(lonely, int(self._litter))
-        return (changed if changed.any() else None), light
+        return (changed if company else None), light
 
     def _explain(self, cells: Grid, light: Grid | np.float32, count: int) -> tuple[int, Grid | np.float32]:
         """Much has changed: by light, a shake of the camera, or noise? Where light was no answer a
@@ -191,17 +181,19 @@ class Gate:
     def _fresh(self, cells: Grid, mask: Mask) -> Mask:
         """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
         light, since either alone jumps where the light does. Leaves the former in ``_plain``."""
-        plain = np.subtract(cells, self._before, out=self._plain)
+        plain = np.subtract(cells, self._view.before, out=self._plain)
         plain -= np.float32(middle(plain[::2, ::2]))
-        fresh = mask
-        if mask is not self._quiet:
-            stirs = np.abs(plain) > self._threshold
-            moved = np.subtract(self._away, self._last, out=self._last)
-            stirs &= np.abs(moved, out=moved) > self._threshold
-            stirs &= count_around(stirs) >= NEIGHBOURS
-            fresh = mask & (count_around(stirs) > 0)  # a uniform coat changes only at its edges
-        np.copyto(self._last, self._away)
-        np.copyto(self._before, cells)
+        if mask is self._quiet:
+            return mask
+        rows = band(mask, 2) if np.count_nonzero(mask) else slice(0, 0)
+        threshold = self._threshold[rows]
+        stirs = np.abs(plain[rows]) > threshold
+        moved = self._away[rows] - self._last[rows]
+        stirs &= np.abs(moved, out=moved) > threshold
+        stirs &= count_around(stirs) >= NEIGHBOURS
+        fresh = np.zeros(mask.shape, np.bool_)
+        # A uniform coat changes only at its edges.
+        np.bitwise_and(mask[rows], count_around(stirs) > 0, out=fresh[rows])
         return fresh
 
     # -- the background follows -------------------------------------------------------------
@@ -230,6 +222,7 @@ class Gate:
         self._measure(changed, gain)
         if self._age_s >= self._learn_at_s:
             self._learn(changed)
+        self._away, self._last = self._last, self._away
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
         """Noise is what differs from one picture to the next; against the mean, a cloud would be noise."""
@@ -250,15 +243,9 @@ class Gate:
         shows: Grid | float = float(settled)
         if changed is not None:
             shows = np.where(count_around(changed) == 0, settled, np.float32(0.0))
-        self._relit.learn(self._view.fine, self._view.cells, shows)
+        self._relit.learn(shows)
         self._fit.learn(self._mean)
         self._noise = max(0.05, middle(self._variance[::2, ::2]))
-        self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
-        flickers = self._onsets > FLICKERS
-        self._flickers = bool(flickers.any())
-        if self._flickers:
-            np.multiply(self._usual * np.float32(FLICKER_MARGIN), flickers, out=self._flicker)
-            spread(self._flicker)
         np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance), out=self._threshold)
         self._threshold += np.float32(SHAKE_PX / self._view.side) * steps(self._mean)
 
@@ -266,16 +253,13 @@ class Gate:
         self._mean[:] = cells
         self._variance.fill(UNKNOWN)
         self._threshold.fill(SIGMAS * UNKNOWN**0.5)
-        for state in (self._last, self._onsets, self._usual, self._still_s, self._flicker):
+        for state in (self._last, self._still_s):
             state.fill(0.0)
-        self._was.fill(False)
-        self._before[:] = cells
-        self._flickers = False
         self._age_s = self._learn_at_s = 0.0
-        self._noise, self._litter, self._lonely, self._flickers = UNKNOWN, 0.0, 0, False
+        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
         self._asked = self._unlit = 0
         self._time_ns = time_ns
-        self._relit.learn(self._view.fine, self._view.cells, 1.0)
+        self._relit.learn(1.0)
         self._fit.learn(self._mean)
         return Motion(self._quiet, self._quiet, True, why, self._view.across, self._view.down)
 
@@ -287,10 +271,9 @@ class Gate:
             return np.zeros((rows, columns), np.float32)
 
         self._mean, self._variance, self._threshold, self._gain = (grid() for _ in range(4))
-        self._away, self._size, self._last, self._before, self._plain = (grid() for _ in range(5))
-        self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
-        self._raw, self._was, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(3))
+        self._away, self._size, self._last, self._plain, self._still_s = (grid() for _ in range(5))
+        self._raw, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(2))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
         self._open = open_cells(self.masks, rows, columns, view.across, view.down)
         self._cells = max(1, int(np.count_nonzero(self._open)))
-        self._fit, self._relit = Fit(rows, columns, view.side), Relit(rows, columns)
+        self._fit, self._relit = Fit(rows, columns, view.side), Relit(view)
