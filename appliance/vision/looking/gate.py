@@ -25,7 +25,7 @@ FOLLOW_S = 4.0  # time constant of the background where it shows
 FRONT_S = 30.0  # ... behind something that moves
 PUT_DOWN_S = 3.0  # ... and where something stands that has not stirred for
 STILL_S = 2.0
-LIGHT_S = 1.0  # ... for light, which is no thing
+LIGHT_S = 2.0  # ... for light, which is no thing: a lamp that passed is not the background, a cloud will be
 SIGMAS = 4.0
 FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance says
 UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
@@ -119,8 +119,7 @@ class Gate:
                 return self._restart(cells, time_ns, "scene")
             mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
-        self._follow(mask, changed, fresh, light, step_s)
-        still = None if mask is self._quiet else mask & (self._still_s > STILL_S)
+        still = self._follow(mask, changed, fresh, light, step_s)
         smallest = LITTERED if self._litter > LITTER else SMALLEST
         return Motion(mask, fresh, False, "", self._view.across, self._view.down, still, smallest)
 
@@ -200,22 +199,23 @@ class Gate:
 
     def _follow(
         self, mask: Mask, changed: Mask | None, fresh: Mask, light: Grid | np.float32, step_s: float
-    ) -> None:
+    ) -> Mask | None:
+        """Returns what of ``mask`` stands still, if there is any mask."""
         self._litter += (self._lonely - self._litter) * min(1.0, step_s / LITTER_S)
         young_s = max(step_s, min(FOLLOW_S, self._age_s))
         gain = np.float32(1.0 - exp(-step_s / young_s)) if step_s else np.float32(0.0)
         self._still_s += step_s
-        if changed is None:
-            follow: Grid | np.float32 = gain
-        else:
+        follow: Grid | np.float32 = gain
+        still = None
+        if changed is not None:
             follow = self._gain
             follow.fill(gain)
             np.copyto(follow, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
-            if mask is not self._quiet:
-                self._still_s[count_around(fresh) > 0] = 0.0
-                still = self._still_s > STILL_S
-                np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
-                np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=mask & still)
+            self._still_s[count_around(fresh) > 0] = 0.0
+            still = self._still_s > STILL_S
+            still &= mask
+            np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
+            np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=still)
         step = np.multiply(self._away, follow, out=self._size)
         self._mean += step
         self._mean += np.float32(1.0 - exp(-step_s / LIGHT_S)) * light
@@ -223,6 +223,7 @@ class Gate:
         if self._age_s >= self._learn_at_s:
             self._learn(changed)
         self._away, self._last = self._last, self._away
+        return still
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
         """Noise is what differs from one picture to the next; against the mean, a cloud would be noise."""
