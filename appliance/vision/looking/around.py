@@ -1,8 +1,8 @@
 """Cells and those around them: counts, sums, peaks, steps.
 
-What lies beyond the border counts as nothing. A step is one operation on one piece of memory wherever that can
-be: on a piece for each row it costs four times as much. So only whole rows are left out (``band``), and grids
-with a gap at the end of each row (``laid``) have their neighbours at fixed distances.
+What lies beyond the border counts as nothing. A step is one operation on one piece of memory wherever that
+can be: on a piece for each row it costs four times as much. So only whole rows are left out (``band``), and
+in grids with a gap at the end of each row (``laid``) neighbours are at fixed distances.
 """
 
 from typing import TypeVar
@@ -72,8 +72,8 @@ def grow(seeds: Mask, inside: Mask, most: int) -> Mask:
 
 
 def sums_around(flat: Grid, wide: int) -> Grid:
-    """Of grids ``laid`` with gaps of 2, one a row: sums over the 5x5 cells around each, weights 1 2 3 2 1 both
-    ways. Rows of the result are ``wide`` cells, gaps included."""
+    """Of grids ``laid`` with gaps of 2, one a row: sums over the 5x5 cells around each, weighed 1 2 3 2 1
+    both ways. Rows of the result are ``wide`` cells, gaps included."""
     for apart in (wide, wide, 1, 1):
         total = flat[:, : -2 * apart] + flat[:, apart:-apart]
         total += flat[:, 2 * apart :]

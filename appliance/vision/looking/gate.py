@@ -208,21 +208,21 @@ class Gate:
         follow: Grid | np.float32 = gain
         still = None
         if changed is not None:
-            follow = self._gain
-            follow.fill(gain)
-            np.copyto(follow, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
+            follow = gains = self._gain
+            gains.fill(gain)
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
             self._still_s[count_around(fresh) > 0] = 0.0
             still = self._still_s > STILL_S
             still &= mask
-            np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
-            np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=still)
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=still)
         step = np.multiply(self._away, follow, out=self._size)
         self._mean += step
         self._mean += np.float32(1.0 - exp(-step_s / LIGHT_S)) * light
         self._measure(changed, gain)
         if self._age_s >= self._learn_at_s:
             self._learn(changed)
-        self._away, self._last = self._last, self._away
+        np.copyto(self._last, self._away)
         return still
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
@@ -271,8 +271,9 @@ class Gate:
         def grid() -> Grid:
             return np.zeros((rows, columns), np.float32)
 
-        self._mean, self._variance, self._threshold, self._gain = (grid() for _ in range(4))
-        self._away, self._size, self._last, self._plain, self._still_s = (grid() for _ in range(5))
+        self._mean, self._variance, self._threshold = grid(), grid(), grid()
+        self._away, self._last, self._plain, self._still_s = grid(), grid(), grid(), grid()
+        self._size, self._gain = grid(), grid()
         self._raw, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(2))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
         self._open = open_cells(self.masks, rows, columns, view.across, view.down)

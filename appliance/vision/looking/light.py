@@ -89,7 +89,8 @@ class Relit:
         before it."""
         now = texture(self._view, slice(0, len(self._energy)))
         self._known += gain * (now - self._known)
-        np.add(*(self._known * self._known), out=self._energy)
+        across, down = self._known * self._known
+        np.add(across, down, out=self._energy)
 
     def places(self, changed: Mask, noise: float) -> Mask:
         """Which changed cells show the known texture: normalised correlation with what was there over the
@@ -116,7 +117,7 @@ class Relit:
         same &= product > energy
         relit = np.zeros(changed.shape, np.bool_)
         if np.count_nonzero(same):
-            # A lone cell in a coat that looks like the wall behind is still the coat, and the other way round.
+            # A lone cell in a coat that looks like the wall behind is still the coat, and the reverse.
             votes = (same.reshape(-1, wide)[:, :-2] & inside).view(np.int8)
             votes += votes
             votes -= inside.view(np.int8)

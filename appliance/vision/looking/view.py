@@ -35,10 +35,10 @@ class View:
         kind = np.dtype(np.uint32 if unit == 4 else np.uint64)
         self._even = kind.type(0x00FF00FF00FF00FF & (256**unit - 1))
         self._lanes = lanes = unit // 2
-        # Multiplied by these, a unit's uppermost lane is the sum of its lanes, or its upper half less its lower.
+        # Times these, a unit's uppermost lane is the sum of its lanes, or its upper half less its lower.
         self._all = kind.type(sum(1 << 16 * n for n in range(lanes)))
         self._turn = kind.type(sum((1 if 2 * n < lanes else -1) << 16 * n for n in range(lanes)) % 256**unit)
-        self._half = kind.type(1 << 8 * unit - 17)  # of that lane's one: what is borrowed from it and not its own
+        self._half = kind.type(1 << 8 * unit - 17)  # of one in that lane: the lanes below may borrow that
         self._samples = np.empty((SAMPLED_ROWS * rows, columns), kind)
         sides = 1 if self._each == 1 else 2
         # Sums of two rows, in lanes of 16 bits: of whole cells, or of their left and their right halves.
@@ -79,9 +79,9 @@ class View:
         return units.view(np.int16)[:, self._lanes - 1 :: self._lanes]
 
     def halves(self, rows: slice) -> Grid:
-        """How much the right half of each cell in these rows is brighter than the left one, and the lower than
-        the upper, in sums of two quadrants' means, at the last look; 2 x rows x columns. Made only where
-        somebody asks: most pictures are not asked about."""
+        """How much the right half of each cell in these rows is brighter than the left one, and the lower
+        than the upper, in sums of two quadrants' means, at the last look; 2 x rows x columns. Made only
+        where somebody asks: most pictures are not asked about."""
         pairs = self._pairs[:, 2 * rows.start : 2 * rows.stop]
         upper, lower = pairs[:, 0::2], pairs[:, 1::2]
         down = lower[0] - upper[0]
@@ -93,23 +93,23 @@ class View:
             across *= self._all
         down *= self._all
         found = np.empty((2, *down.shape), np.float32)
-        for one, sums in zip(found, (across, down), strict=True):
-            sums += self._half
-            np.copyto(one, self._top(sums))
+        np.copyto(found[0], self._top(np.add(across, self._half, out=across)))
+        np.copyto(found[1], self._top(np.add(down, self._half, out=down)))
         found *= 4 * self._share
         return found
 
 
 def texture(view: View, rows: slice) -> Grid:
-    """The halves of the cells in these rows, beyond what a slope through the cells beside accounts for: a soft
-    shadow's edge is such a slope. 2 x rows x columns."""
+    """The halves of the cells in these rows, beyond what a slope through the cells beside accounts for: a
+    soft shadow's edge is such a slope. 2 x rows x columns."""
     cells = view.cells[rows]
     columns = cells.shape[1]
     found = view.halves(rows)
     flat = cells.reshape(-1)
     slope = flat[2:] - flat[:-2]
     slope *= np.float32(0.5)
-    slope[columns - 2 :: columns] = slope[columns - 1 :: columns] = 0.0  # at a row's end and the next one's begin
+    slope[columns - 2 :: columns] = 0.0  # at a row's end and at the next one's begin
+    slope[columns - 1 :: columns] = 0.0
     found[0].reshape(-1)[1:-1] -= slope
     slope = cells[2:] - cells[:-2]
     slope *= np.float32(0.5)
