@@ -29,9 +29,8 @@ LIGHT_S = 2.0  # ... for light, which is no thing: a lamp that passed is not the
 SIGMAS = 4.0
 FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance says
 UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
-SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
+SCENE = 0.5  # share of changed cells that is a new scene
 TURNED, UNTOLD = 0.4, 0.05  # so much changed, and so much of it not by light: a new scene as well
-SETTLE_S = 3.0
 SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
 SATURATES = np.float32(0.2)  # of a correction may be wrong
@@ -112,10 +111,9 @@ class Gate:
         mask = self._quiet
         if changed is not None:
             mask = changed & ~self._relit.places(changed, self._noise)
-            limit = SETTLING if self._age_s < SETTLE_S else SCENE
             left = int(np.count_nonzero(mask))
             turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
-            if left > limit * self._cells or turned:
+            if left > SCENE * self._cells or turned:
                 return self._restart(cells, time_ns, "scene")
             mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
@@ -178,17 +176,13 @@ class Gate:
         return int(np.count_nonzero(self._raw)), light
 
     def _fresh(self, cells: Grid, mask: Mask) -> Mask:
-        """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
-        light, since either alone jumps where the light does. Leaves the former in ``_plain``."""
+        """Of ``mask``, what also differs from the picture before. Leaves all that does in ``_plain``."""
         plain = np.subtract(cells, self._view.before, out=self._plain)
         plain -= np.float32(middle(plain[::2, ::2]))
         if mask is self._quiet:
             return mask
         rows = band(mask, 2) if np.count_nonzero(mask) else slice(0, 0)
-        threshold = self._threshold[rows]
-        stirs = np.abs(plain[rows]) > threshold
-        moved = self._away[rows] - self._last[rows]
-        stirs &= np.abs(moved, out=moved) > threshold
+        stirs = np.abs(plain[rows]) > self._threshold[rows]
         stirs &= count_around(stirs) >= NEIGHBOURS
         fresh = np.zeros(mask.shape, np.bool_)
         # A uniform coat changes only at its edges.
@@ -222,7 +216,6 @@ class Gate:
         self._measure(changed, gain)
         if self._age_s >= self._learn_at_s:
             self._learn(changed)
-        np.copyto(self._last, self._away)
         return still
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
@@ -254,8 +247,7 @@ class Gate:
         self._mean[:] = cells
         self._variance.fill(UNKNOWN)
         self._threshold.fill(SIGMAS * UNKNOWN**0.5)
-        for state in (self._last, self._still_s):
-            state.fill(0.0)
+        self._still_s.fill(0.0)
         self._age_s = self._learn_at_s = 0.0
         self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
         self._asked = self._unlit = 0
@@ -272,7 +264,7 @@ class Gate:
             return np.zeros((rows, columns), np.float32)
 
         self._mean, self._variance, self._threshold = grid(), grid(), grid()
-        self._away, self._last, self._plain, self._still_s = grid(), grid(), grid(), grid()
+        self._away, self._plain, self._still_s = grid(), grid(), grid()
         self._size, self._gain = grid(), grid()
         self._raw, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(2))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
