@@ -2,9 +2,9 @@
 
 The background is a running mean and variance per cell (C. Wren et al., "Pfinder", 1997, section 3: one
 Gaussian per place). Not motion is: what light or a shaking camera does to the whole picture (``light.Fit``),
-what light does to a part of it (``light.Relit``), lonely cells (noise), and a place that keeps flickering (a
-tree, rain), unless more happens there than ever does. What then still changes half of the picture is a new
-scene, and the pictures after it are its settling: infra-red comes in several steps.
+what light does to a part of it (``light.Relit``), what has no edge (``light.sharp``), and lonely cells
+(noise, rain). What then still changes half of the picture is a new scene, and so is less where most of the
+picture changed by light: infra-red comes in several steps.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,6 @@ SCENE = 0.5  # share of changed cells that is a new scene
 TURNED, UNTOLD = 0.4, 0.05  # so much changed, and so much of it not by light: a new scene as well
 SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
-SATURATES = np.float32(0.2)  # of a correction may be wrong
 ASK_EVERY, ASK_MORE = 4, 1.3
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
 SMALLEST = 3  # cells of the patch that a thing makes: a person of 25 px in 360
@@ -158,9 +157,7 @@ class Gate:
             if lit:
                 correction = self._fit.correction
                 np.subtract(away, correction, out=away)
-                # A picture that is brighter by a half is not so to the grey level: it saturates.
                 np.abs(away, out=size)
-                size -= SATURATES * np.abs(correction)
                 lit = int(np.count_nonzero(size > self._threshold)) < EXPLAINED * count
             if lit:
                 light, self._unlit = correction, 0

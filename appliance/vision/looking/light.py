@@ -13,7 +13,7 @@ from appliance.vision.looking.around import add_around, band, grow, laid, middle
 from appliance.vision.looking.masks import Mask
 from appliance.vision.looking.view import Grid, View, texture
 
-ROUNDS = 3
+ROUNDS = 2
 OUTLIER = 2.5  # of the residuals' spread
 SPREAD = 1.4826  # median absolute deviation -> sigma of a Gaussian
 LEAST = 2.0  # grey levels: residuals below it always count
