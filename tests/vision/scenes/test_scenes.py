@@ -17,6 +17,8 @@ from drawn.sight import Sight
 SEEDS = (0, 10, 11, 12, 13, 14)  # of these, 10 to 14 were held out while the gate was made
 WORSE = 0.2  # ... and no single one may be worse than the floor of all by so much
 
+PIECES = 2.7  # tracks of one object, where only motion says what belongs together
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -53,6 +55,7 @@ def check(name: str, counted: list[Score], played: list[Played], floor: Floor) -
     awake = [sum(one.calm) / len(one.calm) for one in played]
     assert mean(precisions) >= floor.precision and min(precisions) >= floor.precision - WORSE, (name, counted)
     assert mean(recalls) >= floor.found and min(recalls) >= floor.found - WORSE, (name, counted)
+    assert mean(one.ids / max(1, one.found) for one in counted) <= PIECES, (name, counted)
     assert mean(awake) <= floor.awake, (name, awake)
 
 
