@@ -109,7 +109,7 @@ class Gate:
         changed, light = self._compare(cells)
         mask = self._quiet
         if changed is not None:
-            mask = changed & ~self._relit.places(changed, self._noise)
+            mask = changed & ~self._relit.places(changed)
             left = int(np.count_nonzero(mask))
             turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
             if left > SCENE * self._cells or turned:

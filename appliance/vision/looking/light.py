@@ -21,10 +21,8 @@ SHIFT_MOST_PX = 3.0
 GAIN_LEAST, GAIN_MOST = 0.3, 3.0
 
 ALIKE = 0.25  # squared correlation of the texture, from which on a place is the same surface
-TEXTURED = 1.0  # times the noise
 EDGE = 0.5
 REACH = 6  # cells that an edge speaks for
-TEXTURE_NOISE = 16.0  # a difference of halves is so much noisier than a cell's mean, in variance
 
 
 class Fit:
@@ -92,7 +90,7 @@ class Relit:
         across, down = self._known * self._known
         np.add(across, down, out=self._energy)
 
-    def places(self, changed: Mask, noise: float) -> Mask:
+    def places(self, changed: Mask) -> Mask:
         """Which changed cells show the known texture: normalised correlation with what was there over the
         changed ones of about 5x5 cells (J. Jacques et al., "Background subtraction and shadow detection in
         grayscale video sequences", 2005, section 3.2, on differences in place of pixels: those have no mean
@@ -101,16 +99,13 @@ class Relit:
         inside = changed[rows]
         counted = inside.astype(np.float32)
         now = texture(self._view, rows) * counted
-        flat, sums = laid(counted, 2, 4)
+        flat, sums = laid(counted, 2, 3)
         for number, (across, down) in enumerate((now * self._known[:, rows], now * now)):
             np.add(across, down, out=sums[number])
         np.multiply(self._energy[rows], counted, out=sums[2])
-        sums[3] = counted
         wide = inside.shape[1] + 2
-        product, energy, known, count = sums_around(flat, wide)
-        count *= np.float32(TEXTURED * TEXTURE_NOISE * noise)
-        same = known > count
-        same &= product > 0
+        product, energy, known = sums_around(flat, wide)
+        same = product > 0
         energy *= known
         energy *= np.float32(ALIKE)
         product *= product

@@ -36,7 +36,7 @@ MOTION = {
     "statue": Floor(0.97, 1.0),
     "waving tree": Floor(0.93, 1.0),
     "rain": Floor(0.95, 0.8, awake=0.65),
-    "insects": Floor(0.77, 0.95, awake=0.07),
+    "insects": Floor(0.85, 0.95, awake=0.07),
     "cloud": Floor(0.95, 0.95),
     "long shadow": Floor(0.73, 0.95, awake=0.035),
     "infra-red": Floor(0.93, 1.0),
