@@ -67,7 +67,7 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``classes`` empty means all that the model knows; ``min_confidence`` 0..1; ``masks``: simple
-    polygons, 0..1, in which motion does not count."""
+    polygons, 0..1, in which neither motion counts nor what has its anchor point there."""
 
     enabled: bool = True
     fps: float = 5.0

@@ -29,7 +29,7 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024  # a still of an 8K camera is below 8 M
 
 class Watch(msgspec.Struct, frozen=True):
     """How one camera is to be looked at. ``classes`` empty: all that the model knows. ``masks``:
-    polygons, 0..1, in which motion does not count."""
+    polygons, 0..1, in which neither motion counts nor what stands there (its anchor point)."""
 
     camera_id: str
     fps: float

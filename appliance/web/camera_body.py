@@ -23,7 +23,8 @@ Days = Annotated[float, msgspec.Meta(ge=0.04, le=3650)]  # an hour: less keeps n
 
 
 class DetectBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``masks``: polygons in which motion does not count, each simple and of 3 to 64 points."""
+    """``masks``: polygons in which neither motion counts nor what has its anchor point there, each simple
+    and of 3 to 64 points."""
 
     enabled: bool = True
     fps: Fps = 5.0

@@ -14,7 +14,7 @@ from appliance.vision.looking.gate import Motion
 from appliance.vision.looking.masks import Mask
 from appliance.vision.packs.pack import Pack
 
-LABEL = "object"
+LABELS = ("object",)
 REACH = 1  # cells of gap that are bridged
 # What no longer changes is a thing put down, or the hole of one taken away: enough to carry on a track that
 # stopped there, too little to begin one.
@@ -24,7 +24,7 @@ MOST = 50  # blobs per picture; more is rain
 
 class MotionDetector:
     name = "motion"
-    labels: tuple[str, ...] = (LABEL,)
+    labels: tuple[str, ...] = LABELS
     device = "CPU"
     most = 8
 

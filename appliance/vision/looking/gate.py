@@ -2,9 +2,9 @@
 
 The background is a running mean and variance per cell (C. Wren et al., "Pfinder", 1997, section 3: one
 Gaussian per place). Not motion is: what light or a shaking camera does to the whole picture (``light.Fit``),
-what light does to a part of it (``light.Relit``), lonely cells (noise), and a place that keeps flickering (a
-tree, rain), unless more happens there than ever does. What then still changes half of the picture is a new
-scene, and the pictures after it are its settling: infra-red comes in several steps.
+what light does to a part of it (``light.Relit``), what has no edge (``light.sharp``), and lonely cells
+(noise, rain). What then still changes half of the picture is a new scene, and so is less where most of the
+picture changed by light: infra-red comes in several steps.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.looking.light import Fit, Relit, count_around, middle, sharp, spread, steps
+from appliance.vision.looking.around import band, count_around, middle, steps
+from appliance.vision.looking.light import Fit, Relit, sharp
 from appliance.vision.looking.masks import Mask, Polygon, open_cells
 from appliance.vision.looking.view import Grid, View
 
@@ -24,16 +25,14 @@ FOLLOW_S = 4.0  # time constant of the background where it shows
 FRONT_S = 30.0  # ... behind something that moves
 PUT_DOWN_S = 3.0  # ... and where something stands that has not stirred for
 STILL_S = 2.0
-LIGHT_S = 1.0  # ... for light, which is no thing
+LIGHT_S = 2.0  # ... for light, which is no thing: a lamp that passed is not the background, a cloud will be
 SIGMAS = 4.0
 FLOOR = 5.0  # grey levels: below it a change is noise whatever the variance says
 UNKNOWN = 4.0  # variance of a cell's mean before it is known, that of the only picture included
-SCENE, SETTLING = 0.5, 0.15  # share of changed cells that is a new scene, and while it settles
+SCENE = 0.5  # share of changed cells that is a new scene
 TURNED, UNTOLD = 0.4, 0.05  # so much changed, and so much of it not by light: a new scene as well
-SETTLE_S = 3.0
 SUSPECT = 0.01  # share of changed cells from which on light is thought of
 EXPLAINED = 0.6  # of it may be left for light to be the reason
-SATURATES = np.float32(0.2)  # of a correction may be wrong
 ASK_EVERY, ASK_MORE = 4, 1.3
 NOISIEST = 4.0  # how much a picture may be noisier than those before it
 SMALLEST = 3  # cells of the patch that a thing makes: a person of 25 px in 360
@@ -44,10 +43,6 @@ SHAKE_PX = 1.0  # steps in the background may move so far and are no motion
 LEAP = np.float32(8.0)  # times the variance known so far is the most that one picture may say
 NEIGHBOURS = 3  # changed cells in a 3x3 block, itself included, for a cell to count
 LEARN_S = 1.0  # between looks at the slower parts of the model
-FLICKER_S = 30.0  # a place that changed FLICKERS times in so long flickers ...
-FLICKERS = 6.0
-USUAL = 0.1  # weight of one change in what is usual at a place
-FLICKER_MARGIN = 1.5  # ... and counts only where it changes so much more than it usually does
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,6 @@ class Gate:
         self._shape = (0, 0)
         self._time_ns = 0
         self._age_s = self._learn_at_s = 0.0
-        self._flickers = False
         self._noise, self._litter = UNKNOWN, 0.0
         self._asked = self._unlit = 0  # pictures since light was no answer, and what had changed in it
         self._count = self._lonely = 0  # changed cells of this picture; and those without neighbours
@@ -115,16 +109,14 @@ class Gate:
         changed, light = self._compare(cells)
         mask = self._quiet
         if changed is not None:
-            mask = changed & ~self._relit.places(self._view.fine, cells, changed, self._noise)
-            limit = SETTLING if self._age_s < SETTLE_S else SCENE
+            mask = changed & ~self._relit.places(changed)
             left = int(np.count_nonzero(mask))
             turned = self._count > TURNED * self._cells and left > UNTOLD * self._cells
-            if left > limit * self._cells or turned:
+            if left > SCENE * self._cells or turned:
                 return self._restart(cells, time_ns, "scene")
             mask = sharp(self._away, mask)
         fresh = self._fresh(cells, mask)
-        self._follow(mask, changed, fresh, light, step_s)
-        still = None if mask is self._quiet else mask & (self._still_s > STILL_S)
+        still = self._follow(mask, changed, fresh, light, step_s)
         smallest = LITTERED if self._litter > LITTER else SMALLEST
         return Motion(mask, fresh, False, "", self._view.across, self._view.down, still, smallest)
 
@@ -145,20 +137,14 @@ class Gate:
         self._lonely = count
         if count < NEIGHBOURS:
             return None, light
-        self._onsets += self._raw > self._was
-        self._was[:] = self._raw
-        np.subtract(size, self._usual, out=self._gain)
-        self._gain *= np.float32(USUAL)
-        np.add(self._usual, self._gain, out=self._usual, where=self._raw)
-        if self._flickers:
-            self._raw &= size > self._flicker
         changed = self._raw & self._open
         lonely = int(np.count_nonzero(changed))
         changed &= count_around(changed) >= NEIGHBOURS
-        lonely -= int(np.count_nonzero(changed))
+        company = int(np.count_nonzero(changed))
+        lonely -= company
         # The fringe of a large change is no rain.
         self._lonely = lonely if lonely > FRINGE * count else min(lonely, int(self._litter))
-        return (changed if changed.any() else None), light
+        return (changed if company else None), light
 
     def _explain(self, cells: Grid, light: Grid | np.float32, count: int) -> tuple[int, Grid | np.float32]:
         """Much has changed: by light, a shake of the camera, or noise? Where light was no answer a
@@ -171,9 +157,7 @@ class Gate:
             if lit:
                 correction = self._fit.correction
                 np.subtract(away, correction, out=away)
-                # A picture that is brighter by a half is not so to the grey level: it saturates.
                 np.abs(away, out=size)
-                size -= SATURATES * np.abs(correction)
                 lit = int(np.count_nonzero(size > self._threshold)) < EXPLAINED * count
             if lit:
                 light, self._unlit = correction, 0
@@ -189,47 +173,47 @@ class Gate:
         return int(np.count_nonzero(self._raw)), light
 
     def _fresh(self, cells: Grid, mask: Mask) -> Mask:
-        """Of ``mask``, what also differs from the picture before: as it is, and as it is without the
-        light, since either alone jumps where the light does. Leaves the former in ``_plain``."""
-        plain = np.subtract(cells, self._before, out=self._plain)
+        """Of ``mask``, what also differs from the picture before. Leaves all that does in ``_plain``."""
+        plain = np.subtract(cells, self._view.before, out=self._plain)
         plain -= np.float32(middle(plain[::2, ::2]))
-        fresh = mask
-        if mask is not self._quiet:
-            stirs = np.abs(plain) > self._threshold
-            moved = np.subtract(self._away, self._last, out=self._last)
-            stirs &= np.abs(moved, out=moved) > self._threshold
-            stirs &= count_around(stirs) >= NEIGHBOURS
-            fresh = mask & (count_around(stirs) > 0)  # a uniform coat changes only at its edges
-        np.copyto(self._last, self._away)
-        np.copyto(self._before, cells)
+        if mask is self._quiet:
+            return mask
+        rows = band(mask, 2) if np.count_nonzero(mask) else slice(0, 0)
+        stirs = np.abs(plain[rows]) > self._threshold[rows]
+        stirs &= count_around(stirs) >= NEIGHBOURS
+        fresh = np.zeros(mask.shape, np.bool_)
+        # A uniform coat changes only at its edges.
+        np.bitwise_and(mask[rows], count_around(stirs) > 0, out=fresh[rows])
         return fresh
 
     # -- the background follows -------------------------------------------------------------
 
     def _follow(
         self, mask: Mask, changed: Mask | None, fresh: Mask, light: Grid | np.float32, step_s: float
-    ) -> None:
+    ) -> Mask | None:
+        """Returns what of ``mask`` stands still, if there is any mask."""
         self._litter += (self._lonely - self._litter) * min(1.0, step_s / LITTER_S)
         young_s = max(step_s, min(FOLLOW_S, self._age_s))
         gain = np.float32(1.0 - exp(-step_s / young_s)) if step_s else np.float32(0.0)
         self._still_s += step_s
-        if changed is None:
-            follow: Grid | np.float32 = gain
-        else:
-            follow = self._gain
-            follow.fill(gain)
-            np.copyto(follow, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
-            if mask is not self._quiet:
-                self._still_s[count_around(fresh) > 0] = 0.0
-                still = self._still_s > STILL_S
-                np.copyto(follow, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
-                np.copyto(follow, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=mask & still)
+        follow: Grid | np.float32 = gain
+        still = None
+        if changed is not None:
+            follow = gains = self._gain
+            gains.fill(gain)
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / LIGHT_S)), where=changed)
+            self._still_s[count_around(fresh) > 0] = 0.0
+            still = self._still_s > STILL_S
+            still &= mask
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / FRONT_S)), where=mask)
+            np.copyto(gains, np.float32(1.0 - exp(-step_s / PUT_DOWN_S)), where=still)
         step = np.multiply(self._away, follow, out=self._size)
         self._mean += step
         self._mean += np.float32(1.0 - exp(-step_s / LIGHT_S)) * light
         self._measure(changed, gain)
         if self._age_s >= self._learn_at_s:
             self._learn(changed)
+        return still
 
     def _measure(self, changed: Mask | None, gain: np.float32) -> None:
         """Noise is what differs from one picture to the next; against the mean, a cloud would be noise."""
@@ -250,15 +234,9 @@ class Gate:
         shows: Grid | float = float(settled)
         if changed is not None:
             shows = np.where(count_around(changed) == 0, settled, np.float32(0.0))
-        self._relit.learn(self._view.fine, self._view.cells, shows)
+        self._relit.learn(shows)
         self._fit.learn(self._mean)
         self._noise = max(0.05, middle(self._variance[::2, ::2]))
-        self._onsets *= np.float32(exp(-passed_s / FLICKER_S))
-        flickers = self._onsets > FLICKERS
-        self._flickers = bool(flickers.any())
-        if self._flickers:
-            np.multiply(self._usual * np.float32(FLICKER_MARGIN), flickers, out=self._flicker)
-            spread(self._flicker)
         np.maximum(FLOOR, SIGMAS * np.sqrt(self._variance), out=self._threshold)
         self._threshold += np.float32(SHAKE_PX / self._view.side) * steps(self._mean)
 
@@ -266,16 +244,12 @@ class Gate:
         self._mean[:] = cells
         self._variance.fill(UNKNOWN)
         self._threshold.fill(SIGMAS * UNKNOWN**0.5)
-        for state in (self._last, self._onsets, self._usual, self._still_s, self._flicker):
-            state.fill(0.0)
-        self._was.fill(False)
-        self._before[:] = cells
-        self._flickers = False
+        self._still_s.fill(0.0)
         self._age_s = self._learn_at_s = 0.0
-        self._noise, self._litter, self._lonely, self._flickers = UNKNOWN, 0.0, 0, False
+        self._noise, self._litter, self._lonely = UNKNOWN, 0.0, 0
         self._asked = self._unlit = 0
         self._time_ns = time_ns
-        self._relit.learn(self._view.fine, self._view.cells, 1.0)
+        self._relit.learn(1.0)
         self._fit.learn(self._mean)
         return Motion(self._quiet, self._quiet, True, why, self._view.across, self._view.down)
 
@@ -286,11 +260,11 @@ class Gate:
         def grid() -> Grid:
             return np.zeros((rows, columns), np.float32)
 
-        self._mean, self._variance, self._threshold, self._gain = (grid() for _ in range(4))
-        self._away, self._size, self._last, self._before, self._plain = (grid() for _ in range(5))
-        self._onsets, self._usual, self._flicker, self._still_s = grid(), grid(), grid(), grid()
-        self._raw, self._was, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(3))
+        self._mean, self._variance, self._threshold = grid(), grid(), grid()
+        self._away, self._plain, self._still_s = grid(), grid(), grid()
+        self._size, self._gain = grid(), grid()
+        self._raw, self._quiet = (np.zeros((rows, columns), np.bool_) for _ in range(2))
         self._quiet.flags.writeable = False  # given away in every quiet Motion
         self._open = open_cells(self.masks, rows, columns, view.across, view.down)
         self._cells = max(1, int(np.count_nonzero(self._open)))
-        self._fit, self._relit = Fit(rows, columns, view.side), Relit(rows, columns)
+        self._fit, self._relit = Fit(rows, columns, view.side), Relit(view)

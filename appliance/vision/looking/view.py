@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Luma = NDArray[np.uint8]
 Grid = NDArray[np.float32]
+Units = NDArray[np.unsignedinteger]
 
 MOST_COLUMNS = 96
 NARROW = 4 * MOST_COLUMNS  # px: pictures up to here have cells of 4 px, so that things far off are seen
@@ -18,10 +19,9 @@ SAMPLED_ROWS = 4  # of a cell; two for each quadrant
 
 
 class View:
-    """For pictures of one size. ``look`` fills the same two arrays each time: ``cells``, means of 0..255,
-    rows x columns, and ``fine``, the means of their quadrants, 2 rows x 2 columns. What is left over at the
-    right and the bottom is less than a cell and is not seen; ``across`` and ``down`` are the shares of the
-    picture that are."""
+    """For pictures of one size. ``look`` fills ``cells``: means of 0..255, rows x columns; the cells of the
+    look before are in ``before``. What is left over at the right and the bottom is less than a cell and is
+    not seen; ``across`` and ``down`` are the shares of the picture that are."""
 
     def __init__(self, high: int, wide: int) -> None:
         unit = 4 if wide <= NARROW else 8
@@ -34,15 +34,19 @@ class View:
         self._rows, self._width = rows * side, columns * side
         kind = np.dtype(np.uint32 if unit == 4 else np.uint64)
         self._even = kind.type(0x00FF00FF00FF00FF & (256**unit - 1))
-        self._ones = kind.type(0x0001000100010001 & (256**unit - 1))
-        self._top = kind.type(8 * unit - 16)
+        self._lanes = lanes = unit // 2
+        # Times these, a unit's uppermost lane is the sum of its lanes, or its upper half less its lower.
+        self._all = kind.type(sum(1 << 16 * n for n in range(lanes)))
+        self._turn = kind.type(sum((1 if 2 * n < lanes else -1) << 16 * n for n in range(lanes)) % 256**unit)
+        self._half = kind.type(1 << 8 * unit - 17)  # of one in that lane: the lanes below may borrow that
         self._samples = np.empty((SAMPLED_ROWS * rows, columns), kind)
-        self._pairs = np.empty((2 * rows, columns), kind)
-        self._shifted = np.empty_like(self._pairs)
-        self._halves = np.empty((2 * rows, columns), np.float32)
-        self.fine: Grid = np.empty((2 * rows, 2 * columns), np.float32)
-        self._wide = np.empty((rows, 2 * columns), np.float32)
-        self.cells: Grid = np.empty((rows, columns), np.float32)
+        sides = 1 if self._each == 1 else 2
+        # Sums of two rows, in lanes of 16 bits: of whole cells, or of their left and their right halves.
+        self._pairs = np.empty((sides, 2 * rows, columns), kind)
+        self._whole, self._total = np.empty((rows, columns), kind), np.empty((rows, columns), kind)
+        self._share = np.float32(2 / (SAMPLED_ROWS * sides * unit))  # one sample of a cell
+        self.cells: Grid = np.zeros((rows, columns), np.float32)
+        self.before: Grid = np.zeros((rows, columns), np.float32)
         self.across, self.down = min(1.0, self._width / wide), min(1.0, self._rows / high)
 
     def look(self, luma: Luma) -> Grid:
@@ -53,49 +57,61 @@ class View:
         if picked.strides[1] != 1:
             picked = np.ascontiguousarray(picked)
         units = picked.view(self._samples.dtype)
-        if self._each == 1:
-            self._split(units)
-        else:
+        if self._each > 1:
             left = (self._each - 1) // 4
-            self._gather(units[:, left :: self._each], self.fine[:, 0::2])
-            self._gather(units[:, self._each - 1 - left :: self._each], self.fine[:, 1::2])
-        np.add(self.fine[0::2], self.fine[1::2], out=self._wide)
-        np.add(self._wide[:, 0::2], self._wide[:, 1::2], out=self.cells)
-        np.multiply(self.cells, np.float32(0.25), out=self.cells)
+            self._sum_rows(units[:, self._each - 1 - left :: self._each], self._pairs[-1])
+            units = units[:, left :: self._each]
+        pairs = self._sum_rows(units, self._pairs[0])
+        whole = np.add(pairs[0::2], pairs[1::2], out=self._whole)
+        if self._each > 1:
+            whole += self._pairs[1, 0::2]
+            whole += self._pairs[1, 1::2]
+        self.cells, self.before = self.before, self.cells
+        np.copyto(self.cells, self._top(np.multiply(whole, self._all, out=self._total)))
+        self.cells *= self._share
         return self.cells
 
-    def _sum_rows(self, units: NDArray[np.unsignedinteger]) -> None:
+    def _sum_rows(self, units: Units, pairs: Units) -> Units:
         np.bitwise_and(units, self._even, out=self._samples)
-        np.add(self._samples[0::2], self._samples[1::2], out=self._pairs)
+        return np.add(self._samples[0::2], self._samples[1::2], out=pairs)
 
-    def _split(self, units: NDArray[np.unsignedinteger]) -> None:
-        """One unit is a cell: the lower lanes are its left half."""
-        self._sum_rows(units)
-        sums = self._pairs
-        lanes, samples = 1, 2
-        if sums.dtype == np.uint64:
-            np.right_shift(sums, np.uint64(16), out=self._shifted)
-            sums = np.add(sums, self._shifted, out=self._shifted)
-            lanes, samples = 2, 4
-        np.multiply(sums.view(np.uint16)[:, ::lanes], np.float32(1 / samples), out=self.fine)
+    def _top(self, units: Units) -> NDArray[np.int16]:
+        return units.view(np.int16)[:, self._lanes - 1 :: self._lanes]
 
-    def _gather(self, units: NDArray[np.unsignedinteger], half: Grid) -> None:
-        """One unit stands for half a cell: all its lanes, added by a multiplication."""
-        self._sum_rows(units)
-        np.multiply(self._pairs, self._ones, out=self._shifted)
-        np.right_shift(self._shifted, self._top, out=self._shifted)
-        samples = self._pairs.dtype.itemsize  # lanes are half of the bytes, rows are two
-        np.multiply(self._shifted, np.float32(1 / samples), out=self._halves, casting="unsafe")
-        half[:] = self._halves
+    def halves(self, rows: slice) -> Grid:
+        """How much the right half of each cell in these rows is brighter than the left one, and the lower
+        than the upper, in sums of two quadrants' means, at the last look; 2 x rows x columns. Made only
+        where somebody asks: most pictures are not asked about."""
+        pairs = self._pairs[:, 2 * rows.start : 2 * rows.stop]
+        upper, lower = pairs[:, 0::2], pairs[:, 1::2]
+        down = lower[0] - upper[0]
+        if self._each == 1:  # a unit is a cell: the lower lanes are its left half
+            across = self._whole[rows] * self._turn
+        else:
+            down += lower[1] - upper[1]
+            across = (lower[1] - lower[0]) + (upper[1] - upper[0])
+            across *= self._all
+        down *= self._all
+        found = np.empty((2, *down.shape), np.float32)
+        np.copyto(found[0], self._top(np.add(across, self._half, out=across)))
+        np.copyto(found[1], self._top(np.add(down, self._half, out=down)))
+        found *= 4 * self._share
+        return found
 
 
-def texture(fine: Grid, cells: Grid, across: Grid, down: Grid) -> None:
-    """How much each cell's right half is brighter than its left, and its lower than its upper, in sums of
-    two quadrants, beyond what a slope through the cells beside it accounts for; into the two arrays given.
-    A soft shadow's edge is such a slope."""
-    sideways = fine[:, 1::2] - fine[:, 0::2]
-    np.add(sideways[0::2], sideways[1::2], out=across)
-    across[:, 1:-1] -= np.float32(0.5) * (cells[:, 2:] - cells[:, :-2])
-    upright = fine[1::2] - fine[0::2]
-    np.add(upright[:, 0::2], upright[:, 1::2], out=down)
-    down[1:-1] -= np.float32(0.5) * (cells[2:] - cells[:-2])
+def texture(view: View, rows: slice) -> Grid:
+    """The halves of the cells in these rows, beyond what a slope through the cells beside accounts for: a
+    soft shadow's edge is such a slope. 2 x rows x columns."""
+    cells = view.cells[rows]
+    columns = cells.shape[1]
+    found = view.halves(rows)
+    flat = cells.reshape(-1)
+    slope = flat[2:] - flat[:-2]
+    slope *= np.float32(0.5)
+    slope[columns - 2 :: columns] = 0.0  # at a row's end and at the next one's begin
+    slope[columns - 1 :: columns] = 0.0
+    found[0].reshape(-1)[1:-1] -= slope
+    slope = cells[2:] - cells[:-2]
+    slope *= np.float32(0.5)
+    found[1, 1:-1] -= slope
+    return found

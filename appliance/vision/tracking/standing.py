@@ -13,6 +13,8 @@ MOVING_SHARE = 0.03  # of a place's cells
 IN_FRONT = 1.5  # whoever is seen in front of a place moves so much more than its box (shadow, blur)
 CONFIRM_HITS = 2  # for what moved
 CONFIRM_SHIFT = 0.25  # of its longer side: so far from where it was first seen
+CONFIRM_UNSTIRRED_HITS = 5  # ... where nothing stirred: a second's looks, since light moves and is no thing
+UNNOTICED = 0.01  # of the picture: who is smaller may move and the gate does not see it, at night
 CONFIRM_STILL_HITS, CONFIRM_STILL_SCORE = 10, 0.6  # for what stands where it was first seen
 
 
@@ -30,9 +32,9 @@ def stand(rows: Rows) -> None:
         rows["still_box"][away], rows["still_ns"][away] = box[away], rows["time_ns"][away]
 
 
-def convincing(rows: Rows) -> Mask:
-    """Which have been seen often enough for what they are: what moved is something, and what never
-    did must look like it."""
+def convincing(rows: Rows, motion: Motion | None) -> Mask:
+    """Which have been seen often enough for what they are: what moved is something, if anything stirs there
+    now (a model takes headlights that sweep over a wall for a car), and what never did must look like it."""
     first = rows["first_box"]
     # Both edges of a side, the same way: what is covered or uncovered in passing moves only one.
     edges = rows["box"] - first
@@ -41,6 +43,11 @@ def convincing(rows: Rows) -> Mask:
     moved = shift > CONFIRM_SHIFT * (first[:, 2:] - first[:, :2]).max(axis=1)
     stood = (rows["hits"] >= CONFIRM_STILL_HITS) & (rows["score"] >= CONFIRM_STILL_SCORE)
     result: Mask = np.where(moved, rows["hits"] >= CONFIRM_HITS, stood)
+    doubtful = np.flatnonzero(result & moved & ~rows["confirmed"] & (rows["hits"] < CONFIRM_UNSTIRRED_HITS))
+    if motion is not None and len(doubtful):
+        places = rows["box"][doubtful]
+        shares = np.array([motion.share(*place) for place in places.tolist()])
+        result[doubtful] = (shares > MOVING_SHARE) | (area(places) < UNNOTICED)
     return result
 
 

@@ -106,7 +106,7 @@ class Tracker:
         columns = np.array([column for _, column in pairs], np.intp)
         fresh = self._fresh(look, seen, columns)
         if pairs:
-            points += self._seen(look, seen, columns)
+            points += self._seen(look, seen, columns, motion)
         points += self._age(seen, step_s, motion)
         if len(fresh):
             points += self._begin(look, fresh)
@@ -224,7 +224,7 @@ class Tracker:
         self._remember(new, look.found, fresh)
         return self._starts(new[sure], classes[sure])
 
-    def _seen(self, look: Look, seen: Numbers, columns: Numbers) -> list[TrackPoint]:
+    def _seen(self, look: Look, seen: Numbers, columns: Numbers, motion: Motion | None) -> list[TrackPoint]:
         rows, scores = self._table.rows[seen], look.found.scores[columns]
         movement.correct(rows, look.at[columns], rows["unseen_s"] + look.step_s)
         rows["box"], rows["time_ns"] = look.found.boxes[columns], look.time_ns
@@ -240,7 +240,7 @@ class Tracker:
         points: list[TrackPoint] = []
         before = rows["confirmed"].copy()
         if not before.all():
-            rows["confirmed"] |= (scores >= self.cuts.sure) | convincing(rows)
+            rows["confirmed"] |= (scores >= self.cuts.sure) | convincing(rows, motion)
             new = rows["confirmed"] & ~before
             points = self._starts(rows[new], won[new])
         self._table.rows[seen] = rows

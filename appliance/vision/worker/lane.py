@@ -12,12 +12,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 import av
+import numpy as np
 
 from appliance.vision.decoding.camera import CameraDecoder, Open
 from appliance.vision.decoding.planes import luma
 from appliance.vision.detectors import Detections, Picture
+from appliance.vision.detectors.motion import LABELS as MOTION_LABELS
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.looking.gate import Gate
+from appliance.vision.looking.masks import covered
 from appliance.vision.looking.schedule import Grid, Looks
 from appliance.vision.messages import (
     CODEC_NAMES,
@@ -39,6 +42,7 @@ KEPT_NS = 2_000_000_000
 KEPT_BYTES = 12 * 1012 * 1024  # of decoded frames per camera; large pictures are kept for less time
 MEMORY_S = 5.0
 LEAST_SCORE = 0.1  # the tracker's second stage lives on weak boxes; weaker ones are noise
+LOWEST = np.nextafter(np.float32(1.0), np.float32(0.0))  # a polygon's lower edges are not in it
 LARGEST_PACKET_BYTES = 64 * 1024 * 1024
 
 
@@ -128,7 +132,7 @@ class Lane:
         self.looked += 1
         self.judged.note(picture.time_ns)
         self.inference_ms.append(took_ms)
-        wanted = of_classes(found.only(found.scores >= LEAST_SCORE), labels, self.watch.classes)
+        wanted = wanted_of(found, labels, self.watch)
         sure = wanted.scores >= self.watch.min_confidence
         for number, score in zip(wanted.classes[sure].tolist(), wanted.scores[sure].tolist(), strict=True):
             count, total = self._seen.get(labels[number], (0, 0.0))
@@ -215,6 +219,17 @@ class Lane:
         newest_ns = frame.pts or 0
         while len(self.kept) > most or newest_ns - (self.kept[0].pts or 0) > KEPT_NS:
             self.kept.popleft()
+
+
+def wanted_of(found: Detections, labels: tuple[str, ...], watch: Watch) -> Detections:
+    """What of a look its camera asks for: of the wanted classes, and standing in none of its masks."""
+    wanted = of_classes(found.only(found.scores >= LEAST_SCORE), labels, watch.classes)
+    # What the motion detector finds is made of open cells, whose edges are not quite the masks'.
+    if not watch.masks or not len(wanted) or labels == MOTION_LABELS:
+        return wanted
+    x, y = wanted.boxes[:, [0, 2]].mean(axis=1), wanted.boxes[:, 3]
+    # A mask that ends where the picture does covers that edge too.
+    return wanted.only(~covered(watch.masks, x, np.minimum(y, LOWEST)))
 
 
 def of_classes(found: Detections, labels: tuple[str, ...], classes: tuple[str, ...]) -> Detections:

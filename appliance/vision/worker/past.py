@@ -34,7 +34,7 @@ from appliance.vision.messages import (
     Report,
 )
 from appliance.vision.tracking.tracker import Tracker
-from appliance.vision.worker.lane import LARGEST_PACKET_BYTES, LEAST_SCORE, of_classes
+from appliance.vision.worker.lane import LARGEST_PACKET_BYTES, wanted_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Past:
         self._batcher = batcher
         self._send = send
         self._tracker = Tracker(order.watch.camera_id, next_id, order.watch.min_confidence)
-        self._grid, self._looks, self._gate = Grid(order.watch.fps), Looks(), Gate()
+        self._grid, self._looks, self._gate = Grid(order.watch.fps), Looks(), Gate(order.watch.masks)
         self._decoder = CameraDecoder(self._may_skip, lambda: round(1e9 / self._grid.fps))
         self._not_before_ns = 0
         self._looked = 0
@@ -90,8 +90,7 @@ class Past:
     def judge(self, picture: Picture, found: Detections, labels: tuple[str, ...], took_ms: float) -> None:
         """What a looker saw in the picture that was offered."""
         if picture is self._asked:
-            sure = found.only(found.scores >= LEAST_SCORE)
-            self._answer = of_classes(sure, labels, self.watch.classes), labels
+            self._answer = wanted_of(found, labels, self.watch), labels
             self._answered.set()
 
     # -- the thread -------------------------------------------------------------------------

@@ -200,3 +200,13 @@ def test_masks_given_away_stay_as_they_are(settled, random):
     mask, fresh = first.mask.copy(), first.fresh.copy()
     run(settled, [shot(wall(random)) for _ in range(3)], 41)
     assert np.array_equal(first.mask, mask) and np.array_equal(first.fresh, fresh)
+
+
+def test_the_edge_of_a_coat_that_moves_speaks_for_the_cells_beside_it(settled, random):
+    """The coat is all one grey: between two pictures only its edges change."""
+    for number in range(6):
+        canvas = wall(random)
+        canvas[96:192, 96 + 8 * number :][:, :96] = 230
+        (motion,) = run(settled, [shot(canvas)], 40 + number)
+    coat = motion.fresh[12:24, 17:29]
+    assert coat[:, -2:].all() and not coat[:, 3:-3].any()

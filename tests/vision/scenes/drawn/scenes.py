@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from drawn.actors import Actor, Corners, Truth, passers, standing
 from drawn.backdrop import WIDE, car, person, yard
 from drawn.camera import Camera, night
-from drawn.weather import Cloud, Headlights, Insects, LongShadow, Rain, Tree, Weather
+from drawn.weather import Cloud, Headlights, Insects, LongShadow, Rain, Sign, Tree, Weather
 
 START_NS = 1_768_919_400 * 10**9
 
@@ -94,6 +94,7 @@ def scenes() -> dict[str, Scene]:
         Scene("long shadow", 60, passers(12, shadow=1.5), [LongShadow(6), LongShadow(24), LongShadow(50)]),
         Scene("infra-red", 75, [statue, *parked(75)[:1], *passers(35)], [], Camera(infra_red=(20, 55))),
         Scene("headlights", 75, late, [Headlights()], Camera(night, 4.0), lures=[GLARE]),
+        Scene("blinking sign", 75, late, [Sign()]),
         Scene("night noise", 60, passers(12), [], Camera(night, 9.0)),
         Scene("shaking camera", 60, passers(12), [], Camera(shake_px=2)),
     ]

@@ -1,4 +1,4 @@
-"""What is not to be found: trees, rain, insects, shadows, lights, infra-red, noise, a shaking camera."""
+"""What is not to be found: trees, rain, insects, shadows, lights."""
 
 from dataclasses import dataclass, field
 
@@ -123,6 +123,18 @@ class Headlights(Weather):
             x = -100 + 850 * along - aside
             pool = np.exp(-(((X - x) / 75) ** 2) - ((Y - 140) / 60) ** 2)
             canvas *= 1 + 2.2 * pool
+
+
+@dataclass
+class Sign(Weather):
+    """Lit for two seconds, dark for two."""
+
+    lit_s: float = 2.0
+
+    def behind(self, canvas: Canvas, t: float) -> None:
+        if t % (2 * self.lit_s) < self.lit_s:
+            canvas[64:100, 404:524] = 230
+            canvas[72:92:6, 414:514] = 120
 
 
 def glow(canvas: Canvas, x: float, y: float, wide: float, high: float, bright: float) -> None:
