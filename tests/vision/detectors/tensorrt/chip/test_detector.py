@@ -157,7 +157,7 @@ def test_closed_it_holds_nothing(make_box):
 
 
 def test_people_see_what_runs(make_box):
-    assert make_box().detector.device == "Double, tensorrt 10.16.1, fp16"
+    assert make_box().detector.device == "Double, compute 8.7, tensorrt 10.16.1, fp16"
 
 
 def test_without_an_engine_another_backend_serves(make_box):
