@@ -19,13 +19,15 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
+from appliance.vision.host import engines
 from appliance.vision.host.child import kill, start_still
 from appliance.vision.host.choice import Choice
+from appliance.vision.host.engines import Engines
 from appliance.vision.host.feed import Feed
 from appliance.vision.host.open_tracks import OpenTracks
 from appliance.vision.host.session import Session
 from appliance.vision.host.sight import Sight
-from appliance.vision.messages import Hello, LaneReport, Ready, Watch
+from appliance.vision.messages import Hello, LaneReport, Ready, Trial, Use, Watch
 from appliance.vision.state import Activation, VisionBeat, VisionFigures, VisionState
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class VisionHost:
     once: ``on_tracks`` with points (V5), ``on_blind`` with the cameras nobody looks through from now on,
     ``on_metrics`` twice a second, ``on_state`` with each change,
     ``on_memory`` where a tracker's memory changed, ``on_activation`` with the steps of a model change.
+    ``engines_dir``: where TensorRT's engines are kept and built; without it none is.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class VisionHost:
         *,
         backend: str = "auto",
         asset_dirs: Sequence[Path] = (),
+        engines_dir: Path | None = None,
         threads: int = 1,
         memories: Mapping[str, bytes] = MappingProxyType({}),
         on_tracks: Callable[[list[TrackPoint]], None] = lambda _: None,
@@ -81,6 +85,9 @@ class VisionHost:
         self.on_memory = on_memory
         self._choice = Choice(clock, detector_choice, backend, on_activation)
         self._models_dirs = (models_dir, *asset_dirs)
+        self._engines_dir = engines_dir
+        self._engines = None if engines_dir is None else Engines(engines_dir, self._models_dirs, self._news)
+        self._because = ""
         self._threads = threads
         self._decoder = "auto"
         self._feeds: dict[str, Feed] = {}
@@ -148,6 +155,8 @@ class VisionHost:
     async def use(self, detector_choice: str, backend: str = "auto", shadow_s: float = 0.0) -> None:
         """Another detector: loaded beside the one that looks, which waits in reserve until the new one
         has proved itself. ``activation`` says how it goes."""
+        if self._engines is not None:
+            self._engines.leave()
         if self._session is None or not self._session.ready:
             self._choice.choose(detector_choice, backend)
             if self._session is not None:
@@ -256,6 +265,8 @@ class VisionHost:
         finally:
             self._say("off", "the box is stopping")
             self._loop = None
+            if self._engines is not None:
+                await self._engines.close()
 
     async def _until_wanted(self) -> None:
         if not self._watches:
@@ -269,14 +280,14 @@ class VisionHost:
         self._say("starting", self._state.reason if self._state.state == "down" else "")
         epoch = f"{self._clock.now_ns() // 1_000_000:011x}{os.urandom(2).hex()}"
         session = Session(
-            self._clock, self._points, self._ready, self.on_metrics, self._remember, self._choice.heard
+            self._clock, self._points, self._ready, self.on_metrics, self._remember, self._trial
         )
         session.on_lanes = self._judged
         name, backend = self._choice.now
         try:
-            await session.start(
-                Hello(epoch, name, tuple(map(str, self._models_dirs)), self._threads, backend, self._decoder)
-            )
+            dirs = tuple(map(str, self._models_dirs))
+            hello = Hello(epoch, name, dirs, self._threads, backend, self._decoder)
+            await session.start(hello, self._engines_dir)
             self._session = session
             for camera_id, watch in self._watches.items():
                 session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
@@ -292,21 +303,38 @@ class VisionHost:
             self.on_blind(list(self._watches))
 
     def _idle(self) -> bool:
-        if (
-            self._session is not None
-            and self._session.ready
-            and (order := self._choice.retry(self._state.detector)) is not None
-        ):
+        if self._session is not None and self._session.ready and (order := self._own_order()) is not None:
             self._session.use(order)
         return not self._watches
 
+    def _own_order(self) -> Use | None:
+        """A change that nobody asked for: back to what was chosen, or to an engine that is there now."""
+        looking = self._state.detector
+        if (order := self._choice.retry(looking)) is not None or self._engines is None:
+            return order
+        if self._choice.under_way or (model := self._engines.take()) is None:
+            return None
+        return self._choice.upgrade(model, engines.BACKEND, engines.SHADOW_S, looking)
+
     def _ready(self, ready: Ready) -> None:
-        self._state = msgspec.structs.replace(
-            self._state, detector=ready.detector, backend=ready.backend, because=ready.because
-        )
+        self._because = ready.because
+        self._state = msgspec.structs.replace(self._state, detector=ready.detector, backend=ready.backend)
+        if self._engines is not None:
+            self._engines.lacking(ready.lack, ready.because)
+        self._news()
         # A model's place taken by the detector that needs none: it sees, but not what was asked for.
         self.sight.looking(right=ready.detector != "motion" or self._choice.name == "motion")
         self._say("running", ready.reason or self._choice.excuse)
+
+    def _trial(self, trial: Trial) -> None:
+        self._choice.heard(trial)
+        if self._engines is not None:
+            self._engines.heard(trial)
+
+    def _news(self) -> None:
+        """Why this backend. Not told to ``on_state``: a build has a hundred steps."""
+        words = "" if self._engines is None else self._engines.words
+        self._state = msgspec.structs.replace(self._state, because=words or self._because)
 
     def _judged(self, lanes: Mapping[str, LaneReport]) -> None:
         for camera_id, lane in lanes.items():

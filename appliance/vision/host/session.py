@@ -5,6 +5,7 @@ import logging
 import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -16,6 +17,7 @@ from appliance.vision.messages import (
     Change,
     Close,
     ClosePast,
+    Gone,
     Hello,
     LaneReport,
     Memory,
@@ -85,10 +87,10 @@ class Session:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def start(self, hello: Hello) -> None:
+    async def start(self, hello: Hello, engines: Path | None = None) -> None:
         ours, theirs = _pair()
         with theirs:
-            self._process = await start_worker(theirs.fileno())
+            self._process = await start_worker(theirs.fileno(), engines)
         self._control = ours
         self._heard_ns = self._clock.monotonic_ns()
         self._send(hello)
@@ -221,6 +223,8 @@ class Session:
                 self._on_memory(camera_id, data)
             case Trial():
                 self._on_trial(report)
+            case Gone(reason=reason):
+                self._fail(f"the vision worker ended: {reason}")
             case Ready(detector=detector, load_ms=load_ms):
                 log.info("detector %s is ready after %.0f ms", detector, load_ms)
                 self._ready = True

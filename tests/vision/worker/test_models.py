@@ -10,7 +10,8 @@ from appliance.vision.detectors import NOTHING, Detections, Picture
 from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import Hello, Ready, Trial, Use
 from appliance.vision.worker import models
-from appliance.vision.worker.models import Comparison, Loaded, Models, matches
+from appliance.vision.worker.loading import Loaded
+from appliance.vision.worker.models import Comparison, Models, matches
 
 EMPTY = np.zeros((2, 2), np.bool_)
 LABELS = ("person", "car")
@@ -33,6 +34,7 @@ class Scripted:
 
     most = 1
     labels = LABELS
+    device = ""
 
     def __init__(self, name, answer=PERSON):
         self.name, self.answer, self.closed, self.calls = name, answer, False, 0
@@ -55,15 +57,15 @@ class Bench:
 
     def __init__(self, monkeypatch):
         self.now_s = 1000.0
-        self.told = []
+        self.told, self.ends = [], []
         self.known = {"old": Scripted("old"), "new": Scripted("new")}
         monkeypatch.setattr(models, "load", self._load)
         monkeypatch.setattr(models.time, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(models.threading, "Thread", AtOnce)
-        self.models = Models(Hello("e", "old", (), 1), self.told.append)
+        self.models = Models(Hello("e", "old", (), 1), self.told.append, self.ends.append)
         self.models.load_first()
 
-    def _load(self, hello, choice, backend):
+    def _load(self, hello, choice, backend, *, only=False):
         found = self.known[choice]
         if isinstance(found, Exception):
             raise found
@@ -218,12 +220,12 @@ def test_nothing_is_closed_while_somebody_is_in_it(bench):
 def test_two_lookers_and_a_change_under_load(monkeypatch):
     """Real threads: nobody is ever in a closed model, and somebody always looks."""
     monkeypatch.setattr(
-        models, "load", lambda hello, name, backend: Loaded(name, Scripted(name), None, "", "")
+        models, "load", lambda hello, name, backend, only=False: Loaded(name, Scripted(name), None, "", "")
     )
     monkeypatch.setattr(models, "TRIAL_S", 0.0)
-    changing = Models(Hello("e", "old", (), 1), lambda _: None)
-    changing.load_first()
     stop, failed = threading.Event(), []
+    changing = Models(Hello("e", "old", (), 1), lambda _: None, failed.append)
+    changing.load_first()
 
     def look():
         picture = Picture("yard", 1, None, Motion(EMPTY, EMPTY))
