@@ -101,7 +101,7 @@ class Engines:
         if name.endswith(".engine"):
             (self._folder / name).unlink(missing_ok=True)
         pack, _ = installed.choose(lack.model, self._models_dirs)
-        if pack is None or pack.name != lack.model:
+        if pack is None:
             raise not_found("model pack", lack.model)
         return installed.path_of(pack)
 
