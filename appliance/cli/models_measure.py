@@ -1,11 +1,12 @@
 """``appliance models bench`` and ``build``: how fast a model is on this box, and its engine ahead of time."""
 
 import argparse
-import importlib
+import asyncio
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.cli.box import open_box, print_json
 from appliance.cli.models_list import BUILT_IN, backend_of, folders, using
 from appliance.cli.models_progress import Bar
+from appliance.vision.host.building import COMMAND, Building
+from appliance.vision.host.engines import FOLDER
+from appliance.vision.messages import BuildStep
 from appliance.vision.packs import choice, installed
 from appliance.vision.packs.choice import AUTO, Choice
 from appliance.vision.packs.pack import Pack
 
 MEASURE = "appliance.vision.worker.measure"  # a child: numpy, libav and the backend stay out of here
-BUILD = "appliance.vision.detectors.tensorrt.build"
-ENGINES = "engines"  # in the data directory
+BUILD = COMMAND  # the daemon's, at idle priority: recording must not notice
 LOAD_S = 300.0  # how long a model may take to get ready
 LEAST_S, MOST_S = 0.1, 600.0
-BUILD_NICE = 19  # an engine takes minutes; recording must not notice
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -64,19 +66,19 @@ def build(args: argparse.Namespace) -> int:
     if backend != "tensorrt":
         print(f"{pack.name} runs on {backend}, which reads the model as it is: nothing needs to be built")
         return 0
-    try:
-        function: Any = importlib.import_module(BUILD).build
-    except (ImportError, AttributeError) as error:
-        hint = "install the tensorrt package, or choose another backend"
-        raise ApplianceError("not_found", f"this box cannot build TensorRT engines: {error}", hint) from error
-    os.nice(BUILD_NICE)
     bar = Bar(f"building {pack.name}")
     try:
-        path = function(pack, config.data_dir / ENGINES, bar.share)
+        last = asyncio.run(_built(pack, config.data_dir / FOLDER, lambda step: bar.share(step.share)))
     finally:
         bar.close()
-    print(f"{pack.name}: its engine is in {path}")
+    if not last.path:
+        raise ApplianceError(last.kind or "internal", last.message, last.hint)
+    print(f"{pack.name}: its engine is in {last.path}")
     return 0
+
+
+async def _built(pack: Pack, folder: Path, on_step: Callable[[BuildStep], None]) -> BuildStep:
+    return await Building(folder, on_step, BUILD).ensure(installed.path_of(pack))
 
 
 def _pack(args: argparse.Namespace) -> tuple[Config, Pack | None, Choice]:

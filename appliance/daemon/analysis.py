@@ -34,6 +34,7 @@ from appliance.store import blind_spans, journal, rules, settings, tracker_memor
 from appliance.store.journal import JournalType
 from appliance.store.model_health import Alarm
 from appliance.sync.sync import Sync
+from appliance.vision.host import engines
 from appliance.vision.host.host import VisionHost
 from appliance.vision.packs import choice as model_choice
 from appliance.vision.packs.choice import Choice
@@ -72,6 +73,7 @@ class Analysis:
             choice.detector,
             backend=choice.backend,
             asset_dirs=config.assets_path,
+            engines_dir=config.data_dir / engines.FOLDER,
             threads=max(1, (os.cpu_count() or 2) // 2),  # the other half records and decodes
             memories=stores.tracks.read_now(tracker_memory.load),
             on_metrics=self._beat,
@@ -187,7 +189,7 @@ class Analysis:
         failed, back = self._choice, self._choice_before
         if phase == "active":
             self._choice_before = self._choice
-        elif phase in ("refused", "rolled_back") and failed != back:
+        elif phase in ("refused", "rolled_back") and failed != back and not activation.own:
             self._choice = back
             self._db.offer(
                 lambda conn: model_choice.put_back(conn, failed.detector, back, activation.reason, now_ns)
@@ -272,7 +274,8 @@ class Analysis:
         if state.state == "down":
             since = "" if self._past is None else f" since {self._past.since(state.since_ns)}"
             return ("analysis", "failing", f"blind{since}: {state.reason}")
-        text = f"{state.detector}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+        runs = f" on {state.backend}" if state.backend and state.state == "running" else ""
+        text = f"{state.detector}{runs}: {state.state}" + (f" ({state.reason})" if state.reason else "")
         return ("analysis", "degraded" if state.state == "starting" else "ok", text)
 
     async def _expire(self) -> None:

@@ -11,7 +11,7 @@ Invariants:
  V1  Nothing here makes a stream thread wait (R9): a full hand-off skips to the next key frame.
  V2  Decoded frames never cross a process border; only points and JPEG stills do.
  V3  The daemon's side imports neither numpy nor av nor a backend; the child has no network, no
-     database and no file to write (``sandbox``).
+     database and no file to write (``sandbox``), but the device of a GPU where there is one.
  V4  A crash, a hang or a poisoned stream costs the child alone. It is seen within 4 s (a call of a
      driver that does not return, where its calls were never quick, within 10 s), and the current GOP
      and the open tracks are given to the next one, so that identities survive.

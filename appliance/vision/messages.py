@@ -95,19 +95,30 @@ class ClosePast(msgspec.Struct, frozen=True, tag=True):
 
 class Use(msgspec.Struct, frozen=True, tag=True):
     """Another model, loaded beside the one that looks: both see the same pictures for ``shadow_s``,
-    then it takes over. ``Trial`` tells how it goes; a new ``Use`` ends an older one."""
+    then it takes over. ``Trial`` tells how it goes; a new ``Use`` ends an older one. ``only``: on that
+    backend or not at all."""
 
     choice: str
     backend: str
     shadow_s: float
+    only: bool = False
 
 
 Order = Hello | Open | OpenPast | Change | Close | ClosePast | StillOrder | Use
 
 
+class EngineLack(msgspec.Struct, frozen=True):
+    """The best backend of this box could run ``model``, had it an engine. ``refused``: the name of the
+    file that is there and is not taken."""
+
+    model: str
+    refused: str = ""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The detector is loaded. ``reason`` says why it is not the one that was asked for; ``backend``
-    and ``because`` which library runs it on which device, and why that one."""
+    and ``because`` which library runs it on which device, and why that one. ``lack``: why not a
+    better one."""
 
     detector: str
     labels: tuple[str, ...]
@@ -115,6 +126,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     load_ms: float
     backend: str = ""
     because: str = ""
+    lack: EngineLack | None = None
 
 
 class LaneReport(msgspec.Struct, frozen=True):
@@ -181,6 +193,7 @@ class Trial(msgspec.Struct, frozen=True, tag=True):
     agreement: float = 0.0
     new_ms: float = 0.0  # per picture, mean
     old_ms: float = 0.0
+    lack: EngineLack | None = None  # why it was refused
 
 
 class StillReport(msgspec.Struct, frozen=True, tag=True):
@@ -191,8 +204,8 @@ class StillReport(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-class Last(msgspec.Struct, frozen=True, tag=True):
-    """The worker ends itself, and why: only a new process mends it."""
+class Gone(msgspec.Struct, frozen=True, tag=True):
+    """The last report: why this worker ends by itself, since only a new process mends it."""
 
     reason: str
 
@@ -208,7 +221,7 @@ class BuildStep(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
 
 
-Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport | Last
+Report = Ready | Beat | Points | Memory | PastPoints | PastDone | Trial | StillReport | Gone
 
 _encoder = msgspec.msgpack.Encoder()
 order_decoder: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

@@ -23,7 +23,8 @@ TrialPhase = Literal["loading", "shadow", "trial", "active", "refused", "rolled_
 
 
 class Activation(msgspec.Struct, frozen=True):
-    """How the change to another model goes. ``reason``: why it was refused or rolled back."""
+    """How the change to another model goes. ``reason``: why it was refused or rolled back. ``own``: the
+    box's own idea, nobody chose anything."""
 
     wanted: str
     before: str
@@ -34,6 +35,7 @@ class Activation(msgspec.Struct, frozen=True):
     agreement: float = 0.0
     new_ms: float = 0.0
     old_ms: float = 0.0
+    own: bool = False
 
 
 class VisionFigures(msgspec.Struct, frozen=True):

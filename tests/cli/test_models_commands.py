@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import sys
 
 import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.cli import model_install, models_measure
 from appliance.daemon.stores import open_appliance
+from appliance.vision.host import building
 from appliance.vision.packs import catalogue, choice
 from appliance.vision.packs.catalogue import Place
 from appliance.vision.packs.choice import Choice
@@ -147,6 +149,32 @@ def test_nothing_needs_to_be_built_where_models_are_read_as_they_are(appliance, 
     said = appliance("models", "build", "--data", box_dir, "motion")
     assert said.status == 0 and "nothing needs to be built" in said.out
     assert appliance("models", "build", "--data", box_dir, "gone").status == 1
+
+
+CHILD = """
+import json, sys
+if "refuse" in sys.argv[0]:
+    step = {"share": 0, "kind": "not_found", "message": "no NVIDIA GPU", "hint": "use another detector"}
+else:
+    print(json.dumps({"share": 0.5}))
+    step = {"share": 1, "path": " ".join(sys.argv[1:])}
+print(json.dumps(step))
+"""
+
+
+@pytest.mark.parametrize("name", ["build.py", "refuse.py"])
+def test_an_engine_is_built_by_the_daemon_s_own_child(appliance, box_dir, known, tmp_path, monkeypatch, name):
+    assert appliance("models", "install", "--data", box_dir, "two", "--from", known).status == 0
+    assert models_measure.BUILD == building.COMMAND
+    (tmp_path / name).write_text(CHILD)
+    monkeypatch.setattr(models_measure, "BUILD", (sys.executable, str(tmp_path / name)))
+    monkeypatch.setattr(models_measure, "backend_of", lambda pack, wanted: ("tensorrt", "a test"))
+    said = appliance("models", "build", "--data", box_dir, "two")
+    if name == "refuse.py":
+        assert said.status == 1 and "no NVIDIA GPU" in said.err and "another detector" in said.err
+    else:
+        assert said.status == 0 and "50 %" in said.err
+        assert f"its engine is in {box_dir / 'models' / 'two'} {box_dir / 'engines'}" in said.out
 
 
 @pytest.mark.parametrize("what", ["list", "install", "add", "activate", "bench", "build"])

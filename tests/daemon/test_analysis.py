@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.base.clock import ManualClock
@@ -19,7 +20,7 @@ from appliance.store.events import EventFilter
 from appliance.store.model_health import Alarm
 from appliance.vision.packs import choice as choices
 from appliance.vision.packs.choice import Choice
-from appliance.vision.state import Activation, VisionBeat
+from appliance.vision.state import Activation, VisionBeat, VisionState
 
 BEFORE, WANTED = Choice("auto"), Choice("own-model", "openvino", 60.0)
 
@@ -80,6 +81,24 @@ async def test_a_later_try_at_it_that_fails_does_not_undo_what_people_accepted(a
         analysis._activation_changed(phase(name))
     await settled(db)
     assert await db.read(choices.read) == WANTED
+
+
+async def test_a_try_of_the_box_s_own_that_fails_undoes_nothing(analysis):
+    """Chosen while nothing looked: there was no change that could have proved itself."""
+    db = await choose(analysis)
+    for name in ("loading", "refused"):
+        analysis._activation_changed(msgspec.structs.replace(phase(name), own=True))
+    await settled(db)
+    assert await db.read(choices.read) == WANTED
+
+
+async def test_engines_are_kept_in_the_data_directory(analysis, tmp_path):
+    assert analysis.vision._engines_dir == tmp_path / "engines"
+
+
+async def test_the_finding_names_the_device(analysis):
+    analysis.vision._state = VisionState("running", 1, "deimv2-femto", "", 0, "tensorrt, Orin, compute 8.7")
+    assert ("analysis", "ok", "deimv2-femto on tensorrt, Orin, compute 8.7: running") in analysis.findings()
 
 
 async def test_the_host_is_asked_once_with_backend_and_shadow(analysis, monkeypatch: pytest.MonkeyPatch):

@@ -102,8 +102,9 @@ class Detector(Protocol):
         ``data_loss`` for files that are not whole."""
 
     def detect(self, batch: Sequence[Picture]) -> list[Detections]:
-        """One answer per picture, in order. Raises ``invalid`` where the model answers what its pack
-        does not allow: labels past the last one, numbers that are none."""
+        """One answer per picture, in order; boxes and scores that are no numbers are left out. Raises
+        ``invalid`` where the model answers what its pack does not allow: labels past the last one, or
+        for many pictures in a row nothing that is a number. Raises ``Lost`` (``failures``)."""
 
     def close(self) -> None:
         """Give everything back; may be called twice."""
@@ -121,6 +122,14 @@ def backends() -> tuple[str, ...]:
     return tuple(_BACKENDS)
 
 
+def prepare(backend: str) -> None:
+    """What a backend needs before a sandbox closes: its package, and its device opened. Raises what the
+    import raises, and ``ApplianceError`` where the device is not to be had."""
+    module = import_module(_BACKENDS[backend][0])
+    if hasattr(module, "prepare"):
+        module.prepare()
+
+
 def make(backend: str) -> Detector:
     """Import and construct a backend. Raises ``not_found`` for an unknown or missing one."""
     if backend not in _BACKENDS:
@@ -136,8 +145,11 @@ def make(backend: str) -> Detector:
 
 
 def ordered(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
-    """Clip to the picture, drop what has no area there, best score first, at most ``MOST_BOXES``."""
+    """Clip to the picture, drop what has no area there or is no number, best score first, at most
+    ``MOST_BOXES``."""
+    sound = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)  # clipped, infinity would be an edge
     boxes = np.clip(boxes, 0.0, 1.0)
-    real = np.flatnonzero((boxes[:, 2] - boxes[:, 0] > 1e-4) & (boxes[:, 3] - boxes[:, 1] > 1e-4))
+    area = (boxes[:, 2] - boxes[:, 0] > 1e-4) & (boxes[:, 3] - boxes[:, 1] > 1e-4)
+    real = np.flatnonzero(sound & area)
     order = real[np.argsort(-scores[real], kind="stable")[:MOST_BOXES]]
     return Detections(boxes[order], scores[order], classes[order])

@@ -4,7 +4,8 @@ Nothing is imported to find out: a runtime's package costs a second and a hundre
 is there, whose chip this is and which files the pack has are enough.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class _Kind:
 
 
 _KINDS = {  # in the order in which ``auto`` asks
-    "tensorrt": _Kind(("tensorrt", "tensorrt_rtx"), (".onnx",), "nvidia"),
+    "tensorrt": _Kind(("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"), (".onnx",), "nvidia"),
     "openvino": _Kind(("openvino",), (".xml", ".onnx"), "intel"),
     "onnxruntime": _Kind(("onnxruntime",), (".onnx",), ""),
 }
@@ -69,6 +70,23 @@ def choose_backend(pack: Pack, wanted: str = "auto", machine: Machine | None = N
     if "openvino" in here:
         return "openvino", "onnxruntime is not installed, and OpenVINO runs on this CPU as well"
     raise _missing("onnxruntime", pack)
+
+
+def next_best(pack: Pack, failed: Collection[str], machine: Machine | None = None) -> tuple[str, str]:
+    """As ``choose_backend``, without those that ``failed``."""
+    machine = this_machine() if machine is None else machine
+    return choose_backend(pack, "auto", replace(machine, packages=machine.packages - frozenset(failed)))
+
+
+def candidates(wanted: str, machine: Machine | None = None) -> tuple[str, ...]:
+    """The backends that ``wanted`` may come to on this machine, whatever the pack: what is worth getting
+    ready while that is still allowed."""
+    machine = this_machine() if machine is None else machine
+    if wanted in ("openvino", "onnxruntime"):
+        return (wanted,) if wanted in machine.packages else ()
+    first = ("tensorrt",) if "tensorrt" in machine.packages and machine.nvidia else ()
+    ladder = ("openvino", "onnxruntime") if machine.intel else ("onnxruntime", "openvino")
+    return (*first, *[name for name in ladder if name in machine.packages][:1])
 
 
 def runs_on(pack: Pack) -> tuple[str, ...]:

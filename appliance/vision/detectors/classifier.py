@@ -54,15 +54,20 @@ class Classifier:
         self.labels = pack.labels
 
     def classify(self, crops: Sequence[Crop]) -> list[Verdict]:
-        """One per crop, in order."""
+        """One per crop, in order; a score of 0 where the model gave no numbers."""
         model = self._model
         if model is None:
             raise ApplianceError("internal", "classify before load")
         tables = model.ask([crop(part.frame, part.box) for part in crops])
-        return [Verdict(int(np.argmax(table)), float(table.max())) for table in tables]
+        return [_verdict(table) for table in tables]
 
     def close(self) -> None:
         """Give everything back; may be called twice."""
         model, self._model = self._model, None
         if model is not None:
             model.close()
+
+
+def _verdict(table: Columns) -> Verdict:
+    best = int(np.argmax(table))  # numpy's argmax takes a NaN for the largest
+    return Verdict(best, float(table[best])) if np.isfinite(table[best]) else Verdict(0, 0.0)

@@ -28,6 +28,8 @@ _WANTS_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of me
 _OWN_WORDS = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from \S+ failed: ?)?(Fatal error: ?)?"
 )
+NUMBERLESS = 30  # pictures: a glitch is over sooner, and a trial does not end before
+DAMAGED = "its weights are damaged or overflow in half precision: install it again, or its FP32 model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Model(Generic[Answer]):
                 field="family",
             )
         self._free: deque[tuple[Seat, Filler]] = deque()
+        self._blank = 0  # pictures in a row of which nothing could be read for want of numbers
         self._try()
 
     @property
@@ -104,8 +107,26 @@ class Model(Generic[Answer]):
             for start in range(0, len(frames), self._runner.batch):
                 part = frames[start : start + self._runner.batch]
                 placed = [filler.fill(frame, seat.tensor, number) for number, frame in enumerate(part)]
-                answers += self._family.read(self._run(seat, len(part)), placed)
+                outputs = self._run(seat, len(part))
+                read = self._family.read(outputs, placed)
+                self._count(outputs, read)
+                answers += read
         return answers
+
+    def _count(self, outputs: Outputs, read: Sequence[Answer]) -> None:
+        """A sum tells whether any number is none, for a twentieth of a millisecond. Raises ``invalid``
+        where for ``NUMBERLESS`` pictures in a row nothing else was left to read."""
+        with np.errstate(all="ignore"):
+            totals = [np.sum(v, dtype=np.float32) for v in outputs.values() if v.dtype.kind == "f"]
+        if np.isfinite(totals).all() or not all(_is_blank(answer) for answer in read):
+            self._blank = 0
+            return
+        self._blank += len(read)
+        if self._blank >= NUMBERLESS:
+            raise invalid(
+                f"the model of {self._pack.name} has answered {self._blank} pictures with what is no number",
+                DAMAGED,
+            )
 
     def close(self) -> None:
         self._free.clear()
@@ -133,7 +154,7 @@ class Model(Generic[Answer]):
             try:
                 outputs = self._run(seat, 1)
             except ApplianceError:
-                raise
+                raise  # it says itself what is wrong, and a lost device is no matter of the picture's size
             except Exception as error:  # runtimes' own types are not public
                 size = f"{self._pack.input_width}x{self._pack.input_height}"
                 raise invalid(
@@ -227,10 +248,14 @@ def finite(pack: Pack, outputs: Outputs) -> None:
     """Raises ``invalid`` for answers that are no numbers."""
     for name, values in outputs.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            hint = (
-                "its weights are damaged or overflow in half precision: install it again, or its FP32 model"
-            )
-            raise invalid(f"the model of {pack.name} answers what is no number (output {name!r})", hint)
+            raise invalid(f"the model of {pack.name} answers what is no number (output {name!r})", DAMAGED)
+
+
+def _is_blank(answer: object) -> bool:
+    """No boxes, or a classifier's table without numbers."""
+    if isinstance(answer, Detections):
+        return len(answer) == 0
+    return not np.isfinite(np.asarray(answer)).all()
 
 
 def wants_memory(error: Exception) -> bool:

@@ -15,7 +15,11 @@ _ROOT = Path(__file__).resolve().parents[2]  # where ``appliance`` is imported f
 OF_ITS_OWN = 0
 
 
-def environment() -> dict[str, str]:
+ENGINES = "ARIES_ENGINES"  # where the worker reads TensorRT's engines; ``detectors.tensorrt.detector``
+
+
+def environment(engines: Path | None = None) -> dict[str, str]:
+    """``engines``: the folder of built engines, for who runs them."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -26,10 +30,12 @@ def environment() -> dict[str, str]:
     kept["ARIES_PARENT"] = str(os.getpid())
     # One thread per library: the worker's own threads are the parallelism, and they are counted.
     kept |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    if engines is not None:
+        kept[ENGINES] = str(engines)
     return kept
 
 
-async def start_worker(control_fd: int) -> Process:
+async def start_worker(control_fd: int, engines: Path | None = None) -> Process:
     """Its standard error is ours: one line per failure, in the daemon's journal."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -39,7 +45,7 @@ async def start_worker(control_fd: int) -> Process:
         stdin=DEVNULL,
         stdout=DEVNULL,
         pass_fds=(control_fd,),
-        env=environment(),
+        env=environment(engines),
         process_group=OF_ITS_OWN,
     )
 

@@ -48,9 +48,21 @@ class Choice:
 
     def begin(self, name: str, backend: str, shadow_s: float, before: str) -> Use:
         """``before``: the model that looks now, by name."""
-        self._wanted = name, backend
-        self._tell(Activation(name, before, "loading", self._clock.now_ns()))
-        return Use(name, backend, shadow_s)
+        return self._begin(Use(name, backend, shadow_s), (name, backend), before)
+
+    def upgrade(self, name: str, backend: str, shadow_s: float, before: str) -> Use:
+        """The same model on a better backend, or nothing at all; what people chose stays the choice."""
+        order = Use(name, backend, shadow_s, only=True)
+        return self._begin(order, (self.name, self.backend), before, own=True)
+
+    def _begin(self, order: Use, wanted: tuple[str, str], before: str, *, own: bool = False) -> Use:
+        self._wanted = wanted
+        self._tell(Activation(order.choice, before, "loading", self._clock.now_ns(), own=own))
+        return order
+
+    @property
+    def under_way(self) -> bool:
+        return self.activation is not None and self.activation.phase in UNDER_WAY
 
     def heard(self, trial: Trial) -> None:
         """How it goes, from the worker."""
@@ -61,16 +73,15 @@ class Choice:
         if trial.phase == "active":
             self.choose(*self._wanted)
         self._tell(
-            Activation(
-                trial.choice,
-                activation.before,
-                trial.phase,
-                since_ns,
-                trial.reason,
-                trial.pictures,
-                trial.agreement,
-                trial.new_ms,
-                trial.old_ms,
+            msgspec.structs.replace(
+                activation,
+                phase=trial.phase,
+                since_ns=since_ns,
+                reason=trial.reason,
+                pictures=trial.pictures,
+                agreement=trial.agreement,
+                new_ms=trial.new_ms,
+                old_ms=trial.old_ms,
             )
         )
 
@@ -112,7 +123,8 @@ class Choice:
         if self._instead is None or age_s < RETRY_S:
             return None
         self._since_ns = self._clock.monotonic_ns()
-        return self.begin(self.name, self.backend, 0.0, looking)
+        chosen = self.name, self.backend
+        return self._begin(Use(*chosen, 0.0), chosen, looking, own=True)
 
     def _tell(self, activation: Activation) -> None:
         self.activation = activation

@@ -19,13 +19,15 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Box, Camera, TrackPoint
 from appliance.base.supervision import BackOff
 from appliance.media.fragment import Tap
+from appliance.vision.host import engines
 from appliance.vision.host.child import kill, most_bytes, start_still
 from appliance.vision.host.choice import Choice
-from appliance.vision.host.feed import Feed
+from appliance.vision.host.engines import Engines
+from appliance.vision.host.feeds import Feeds
 from appliance.vision.host.open_tracks import OpenTracks
 from appliance.vision.host.session import Session
 from appliance.vision.host.sight import Sight
-from appliance.vision.messages import Hello, LaneReport, Ready, Watch
+from appliance.vision.messages import Hello, LaneReport, Ready, Trial, Use, Watch
 from appliance.vision.state import Activation, VisionBeat, VisionFigures, VisionState
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class VisionHost:
     ``on_tracks`` with points (V5), ``on_blind`` with the cameras nobody looks through from now on,
     ``on_metrics`` twice a second, ``on_state`` with each change,
     ``on_memory`` where a tracker's memory changed, ``on_activation`` with the steps of a model change.
+    ``engines_dir``: where TensorRT's engines are kept and built; without it none is.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class VisionHost:
         *,
         backend: str = "auto",
         asset_dirs: Sequence[Path] = (),
+        engines_dir: Path | None = None,
         threads: int = 1,
         worker_bytes: int | None = None,
         memories: Mapping[str, bytes] = MappingProxyType({}),
@@ -83,17 +87,19 @@ class VisionHost:
         self.on_memory = on_memory
         self._choice = Choice(clock, detector_choice, backend, on_activation)
         self._models_dirs = (models_dir, *asset_dirs)
+        self._engines_dir = engines_dir
+        self._engines = None if engines_dir is None else Engines(engines_dir, self._models_dirs, self._news)
+        self._because = ""
         self._threads = threads
         self._worker_bytes = most_bytes() if worker_bytes is None else worker_bytes
         self._ended: Session | None = None
         self._decoder = "auto"
-        self._feeds: dict[str, Feed] = {}
+        self._feeds = Feeds()
         self._watches: dict[str, Watch] = {}
         self._weights: dict[str, float] = {}
         self._tracks = OpenTracks(memories)
         self._session: Session | None = None
         self._changed = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._one_shots = asyncio.Semaphore(ONE_SHOTS)
         self.sight = Sight()
         self._state = VisionState("off", clock.now_ns(), detector_choice, "no camera is analysed", 0)
@@ -103,7 +109,7 @@ class VisionHost:
     def tap(self, camera_id: str) -> Tap:
         """The camera's tap, for the stream that its ``detect.stream`` names. Always the same one;
         it does nothing while the camera is not analysed."""
-        return self._feed(camera_id)
+        return self._feeds.of(camera_id)
 
     async def apply(self, cameras: Sequence[Camera]) -> None:
         """These cameras, with these settings, from now on. Tracks of others end."""
@@ -120,7 +126,7 @@ class VisionHost:
             if camera.enabled and camera.detect.enabled and camera.archived_ns is None
         }
         for camera_id in self._watches.keys() - wanted.keys():
-            self._feed(camera_id).enable(False)
+            self._feeds.of(camera_id).enable(False)
             if self._session is not None:
                 self._session.close(camera_id)
             del self._watches[camera_id]
@@ -130,9 +136,9 @@ class VisionHost:
         for camera_id, watch in wanted.items():
             before = self._watches.get(camera_id)
             self._watches[camera_id] = watch
-            self._feed(camera_id).enable(True)
+            self._feeds.of(camera_id).enable(True)
             if self._session is not None and before is None:
-                self._session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
+                self._session.open(watch, self._feeds.of(camera_id), *self._tracks.of(camera_id))
             elif self._session is not None and before != watch:
                 self._session.change(watch)
         self.sight.want(self._watches, self._clock.now_ns())
@@ -152,6 +158,8 @@ class VisionHost:
     async def use(self, detector_choice: str, backend: str = "auto", shadow_s: float = 0.0) -> None:
         """Another detector: loaded beside the one that looks, which waits in reserve until the new one
         has proved itself. ``activation`` says how it goes."""
+        if self._engines is not None:
+            self._engines.leave()
         if self._session is None or not self._session.ready:
             self._choice.choose(detector_choice, backend)
             if self._session is not None:
@@ -215,7 +223,8 @@ class VisionHost:
         """Of every analysed camera; zeros while there is no worker."""
         now = self._session.figures() if self._session is not None else {}
         return {
-            camera_id: now.get(camera_id) or VisionFigures(watch.fps, skipped=self._feed(camera_id).skipped)
+            camera_id: now.get(camera_id)
+            or VisionFigures(watch.fps, skipped=self._feeds.of(camera_id).skipped)
             for camera_id, watch in self._watches.items()
         }
 
@@ -237,7 +246,7 @@ class VisionHost:
     async def run(self) -> None:
         """For ever. The first restart is immediate, further ones wait 1, 2, 4 ... 60 s until a
         worker has lived for ten seconds."""
-        self._loop = asyncio.get_running_loop()
+        self._feeds.begin()
         back_off = BackOff()
         failures = 0
         try:
@@ -259,7 +268,9 @@ class VisionHost:
                     await self._clock.sleep(back_off.next_s())
         finally:
             self._say("off", "the box is stopping")
-            self._loop = None
+            self._feeds.end()
+            if self._engines is not None:
+                await self._engines.close()
 
     def _tell_choice(self, reason: str) -> None:
         """A process that lives is not a detector that looks: one may hang at the first picture of a day."""
@@ -286,25 +297,17 @@ class VisionHost:
         self._say("starting", self._state.reason if self._state.state == "down" else "")
         epoch = f"{self._clock.now_ns() // 1_000_000:011x}{os.urandom(2).hex()}"
         session = Session(
-            self._clock, self._points, self._ready, self.on_metrics, self._remember, self._choice.heard
+            self._clock, self._points, self._ready, self.on_metrics, self._remember, self._trial
         )
         session.on_lanes = self._judged
         name, backend = self._choice.now
         try:
-            await session.start(
-                Hello(
-                    epoch,
-                    name,
-                    tuple(map(str, self._models_dirs)),
-                    self._threads,
-                    backend,
-                    self._decoder,
-                    self._worker_bytes,
-                )
-            )
+            dirs = tuple(map(str, self._models_dirs))
+            hello = Hello(epoch, name, dirs, self._threads, backend, self._decoder, self._worker_bytes)
+            await session.start(hello, self._engines_dir)
             self._session = session
             for camera_id, watch in self._watches.items():
-                session.open(watch, self._feed(camera_id), *self._tracks.of(camera_id))
+                session.open(watch, self._feeds.of(camera_id), *self._tracks.of(camera_id))
             return await session.watch(self._idle)
         except (OSError, ApplianceError) as error:
             return f"{type(error).__name__}: {error}"
@@ -317,21 +320,38 @@ class VisionHost:
             self.on_blind(list(self._watches))
 
     def _idle(self) -> bool:
-        if (
-            self._session is not None
-            and self._session.ready
-            and (order := self._choice.retry(self._state.detector)) is not None
-        ):
+        if self._session is not None and self._session.ready and (order := self._own_order()) is not None:
             self._session.use(order)
         return not self._watches
 
+    def _own_order(self) -> Use | None:
+        """A change that nobody asked for: back to what was chosen, or to an engine that is there now."""
+        looking = self._state.detector
+        if (order := self._choice.retry(looking)) is not None or self._engines is None:
+            return order
+        if self._choice.under_way or (model := self._engines.take()) is None:
+            return None
+        return self._choice.upgrade(model, engines.BACKEND, engines.SHADOW_S, looking)
+
     def _ready(self, ready: Ready) -> None:
-        self._state = msgspec.structs.replace(
-            self._state, detector=ready.detector, backend=ready.backend, because=ready.because
-        )
+        self._because = ready.because
+        self._state = msgspec.structs.replace(self._state, detector=ready.detector, backend=ready.backend)
+        if self._engines is not None:
+            self._engines.lacking(ready.lack, ready.because)
+        self._news()
         # A model's place taken by the detector that needs none: it sees, but not what was asked for.
         self.sight.looking(right=ready.detector != "motion" or self._choice.name == "motion")
         self._say("running", "; ".join(filter(None, (self._choice.excuse, ready.reason))))
+
+    def _trial(self, trial: Trial) -> None:
+        self._choice.heard(trial)
+        if self._engines is not None:
+            self._engines.heard(trial)
+
+    def _news(self) -> None:
+        """Why this backend. Not told to ``on_state``: a build has a hundred steps."""
+        words = "" if self._engines is None else self._engines.words
+        self._state = msgspec.structs.replace(self._state, because=words or self._because)
 
     def _judged(self, lanes: Mapping[str, LaneReport]) -> None:
         for camera_id, lane in lanes.items():
@@ -360,29 +380,3 @@ class VisionHost:
         if camera_id in self._watches:
             self._tracks.remember(camera_id, memory)
             self.on_memory(camera_id, memory)
-
-    # -- feeds ------------------------------------------------------------------------------
-
-    def _feed(self, camera_id: str) -> Feed:
-        feed = self._feeds.get(camera_id)
-        if feed is None:
-            feed = self._feeds[camera_id] = Feed(camera_id, self._wake)
-        return feed
-
-    def _wake(self, feed: Feed) -> None:
-        """From a stream thread or the loop: bytes wait for the socket."""
-        loop = self._loop
-        if loop is None:
-            return
-        try:
-            loop.call_soon_threadsafe(self._arm, feed)
-        except RuntimeError:
-            pass  # the loop is closing
-
-    def _arm(self, feed: Feed) -> None:
-        if self._loop is not None and (descriptor := feed.fileno()) >= 0:
-            self._loop.add_writer(descriptor, self._drain, feed, descriptor)
-
-    def _drain(self, feed: Feed, descriptor: int) -> None:
-        if self._loop is not None and (feed.fileno() != descriptor or not feed.writable()):
-            self._loop.remove_writer(descriptor)

@@ -5,6 +5,7 @@ import logging
 import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from appliance.base.clock import MS_NS, SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -16,9 +17,9 @@ from appliance.vision.messages import (
     Change,
     Close,
     ClosePast,
+    Gone,
     Hello,
     LaneReport,
-    Last,
     Memory,
     Open,
     OpenPast,
@@ -94,10 +95,10 @@ class Session:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def start(self, hello: Hello) -> None:
+    async def start(self, hello: Hello, engines: Path | None = None) -> None:
         self._control, theirs = _pair()  # ``end`` closes it, wherever this is cut short
         with theirs:
-            self._process = await start_worker(theirs.fileno())
+            self._process = await start_worker(theirs.fileno(), engines)
         self._heard_ns = self._clock.monotonic_ns()
         self._most_bytes = hello.memory_bytes
         self._send(hello)
@@ -245,7 +246,7 @@ class Session:
                 self._on_memory(camera_id, data)
             case Trial():
                 self._on_trial(report)
-            case Last(reason=reason):
+            case Gone(reason=reason):
                 self._fail(reason)
             case Ready(detector=detector, load_ms=load_ms, backend=backend):
                 self.backend = backend

@@ -7,7 +7,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, not_found
 from appliance.vision.packs.catalogue import KNOWN
-from appliance.vision.packs.pack import Pack, PackFile, load_pack, sha256
+from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, sha256
 
 DEFAULT = ("deimv2-femto", "yolox-nano")  # what ``auto`` takes, best first
 _BARE = ("*.onnx", "models/*.onnx", "*.xml", "models/*.xml")
@@ -40,6 +40,12 @@ def installed(models_dirs: Sequence[Path]) -> Iterator[Pack]:
         for path in sorted({found for pattern in _BARE for found in directory.glob(pattern)}):
             if (pack := pack_from_onnx(path)) is not None:
                 yield pack
+
+
+def path_of(pack: Pack) -> Path:
+    """What names it to another process: its folder, or the file of a known bare model."""
+    folder = Path(pack.folder)
+    return folder if (folder / DESCRIPTION).is_file() else folder / pack.files[0].path
 
 
 def broken(models_dirs: Sequence[Path]) -> Iterator[tuple[Path, ApplianceError]]:

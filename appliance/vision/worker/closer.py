@@ -13,7 +13,7 @@ from appliance.vision.boxes import area, overlap
 from appliance.vision.decoding.planes import rows
 from appliance.vision.detectors import Detections, Picture, ordered
 from appliance.vision.looking.crops import Region, region, whole
-from appliance.vision.worker.models import Loaded
+from appliance.vision.worker.loading import Loaded
 
 SPARE_BELOW = 0.4  # busy share of the lookers up to which closer looks are taken
 OVER_S = 2.0  # what the busy share is averaged over

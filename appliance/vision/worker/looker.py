@@ -11,10 +11,12 @@ from typing import Protocol
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import Detections, Picture
+from appliance.vision.detectors.failures import Lost
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import Watch
 from appliance.vision.worker.closer import Closer
-from appliance.vision.worker.models import Loaded, Models, reason_of
+from appliance.vision.worker.loading import Loaded
+from appliance.vision.worker.models import Models, reason_of
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -35,13 +37,19 @@ class Judge(Protocol):
 
 class Lookers:
     """``judges`` is shared with the main thread under ``lock``: nothing may be said of a camera after
-    it was closed."""
+    it was closed. ``end`` ends the process."""
 
     def __init__(
-        self, models: Models, batcher: Batcher[Picture], judges: Mapping[str, Judge], lock: threading.Lock
+        self,
+        models: Models,
+        batcher: Batcher[Picture],
+        judges: Mapping[str, Judge],
+        lock: threading.Lock,
+        end: Callable[[Exception], None],
     ) -> None:
         self._models, self._batcher = models, batcher
         self._judges, self._lock = judges, lock
+        self._end = end
         self._closer = Closer(THREADS)
         self._since_s = dict.fromkeys(range(THREADS), 0.0)
         self._inference_ms: list[float] = []
@@ -80,9 +88,7 @@ class Lookers:
         except BrokenPipeError:
             os._exit(0)  # the daemon is gone
         except Exception as error:  # drivers and runtimes raise what they like; only a new process is clean
-            log.error("the detector failed", exc_info=not isinstance(error, ApplianceError))
-            self._models.give_up(f"the detector failed: {reason_of(error)}")
-            os._exit(1)  # the daemon starts another worker, with a fresh driver and heap
+            self._end(error)  # the daemon starts another worker, with a fresh driver and heap
 
     def _look(self, number: int) -> None:
         while True:
@@ -107,6 +113,8 @@ class Lookers:
         began_s = time.monotonic()
         try:
             found = self._closer.detect(loaded, batch)
+        except Lost:
+            raise  # every other look would fail as well, on whichever model
         except Exception as error:  # a model on trial gives way to the one before; others end the process
             self._failures += 1
             if self._models.failed(loaded, error) or self._failures < FAILURES:

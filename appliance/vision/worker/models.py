@@ -11,16 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from appliance.base.errors import ApplianceError
-from appliance.vision import detectors
-from appliance.vision.detectors import Detections, Detector, Picture
-from appliance.vision.messages import Hello, Last, Ready, Trial, Use
-from appliance.vision.packs import installed
-from appliance.vision.packs.pack import Pack
+from appliance.vision.detectors import Detections, Picture
+from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.state import TrialPhase
 from appliance.vision.worker.comparison import SURE, Comparison
+from appliance.vision.worker.loading import Loaded, load, motion
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -35,20 +33,6 @@ COLLAPSED = 0.1  # of what it saw in the shadow itself: scenes change, but not s
 ENOUGH = 30  # pictures or boxes before any of this is judged
 
 
-@dataclass(slots=True)
-class Loaded:
-    """A detector that is ready, and how it came to be that one."""
-
-    name: str
-    detector: Detector
-    pack: Pack | None
-    backend: str
-    because: str
-    reason: str = ""  # why it is not what was asked for
-    users: int = 0  # threads that are in it now
-    retired: bool = False  # the last of them closes it
-
-
 @dataclass
 class _Change:
     """One ``Use`` on its way."""
@@ -59,6 +43,7 @@ class _Change:
     new: Loaded | None = None
     old: Loaded | None = None
     busy_since_s: float = 0.0  # its thread is in ``new``; 0: in nothing
+    lack: EngineLack | None = None  # why the new one was refused
     shadow: Comparison = field(default_factory=Comparison)
     trial: Comparison = field(default_factory=Comparison)  # the new one alone: only its half is filled
 
@@ -69,10 +54,12 @@ class _Change:
 
 class Models:
     """``use`` and ``tick`` are called by the main thread, ``borrow``, ``looked`` and ``failed`` by the
-    lookers."""
+    lookers, ``end`` in any thread that loses the device (``failures.Lost``): it ends the process."""
 
-    def __init__(self, hello: Hello, report: Callable[[Ready | Trial | Last], None]) -> None:
-        self._hello, self._report = hello, report
+    def __init__(
+        self, hello: Hello, report: Callable[[Ready | Trial], None], end: Callable[[Exception], None]
+    ) -> None:
+        self._hello, self._report, self._end_process = hello, report, end
         self._lock = threading.Lock()
         self._change: _Change | None = None
         self._serving: Loaded | None = None
@@ -81,12 +68,14 @@ class Models:
         self.loading = "", ""  # the first pack, and what runs it
 
     def load_first(self) -> Loaded:
-        """The chosen one; ``motion`` where it cannot be had, with the reason."""
+        """The chosen one; ``motion`` where it cannot be had, with the reason. Raises ``Lost``."""
         began_s = time.monotonic()
         try:
             loaded = load(self._hello, self._hello.choice, self._hello.backend, self._load_begins)
+        except Lost:
+            raise
         except ApplianceError as error:
-            loaded = _motion(self._hello, f"{error}")
+            loaded = motion(self._hello, f"{error}")
         self.loading = "", ""
         self._serving = loaded
         self._say_ready(loaded, began_s)
@@ -133,10 +122,16 @@ class Models:
     def _load(self, change: _Change) -> None:
         order = change.order
         try:
-            new = load(self._hello, order.choice, order.backend)
+            new = load(self._hello, order.choice, order.backend, only=order.only)
             if new.reason:
+                new.detector.close()
                 raise ApplianceError("unavailable", new.reason)
+        except Lost as error:
+            self._end_process(error)
+            return
         except ApplianceError as error:
+            if isinstance(error, Unbuilt):
+                change.lack = EngineLack(order.choice, error.refused)
             self._finish(change, "refused", str(error))
             return
         except Exception as error:  # drivers raise what they like; the one that looks is not touched
@@ -180,10 +175,6 @@ class Models:
                     self._switch(change)
         elif change.phase == "trial" and now_s >= change.until_s:
             self._finish(change, "active", "")
-
-    def give_up(self, reason: str) -> None:
-        """The last word of this process."""
-        self._report(Last(reason))
 
     # -- after each look --------------------------------------------------------------------
 
@@ -234,6 +225,9 @@ class Models:
         new, began_s = loaded.detector, change.busy_since_s
         try:
             theirs = new.detect(batch)
+        except Lost as error:  # to both of them, and to whatever comes after
+            self._end_process(error)
+            return
         except Exception as error:  # a model under test may do anything; it has not looked for anybody yet
             self._finish(change, "refused", f"it failed in the shadow: {reason_of(error)}")
             return
@@ -317,8 +311,9 @@ class Models:
                 loaded.detector.labels,
                 loaded.reason,
                 load_ms,
-                loaded.backend,
+                loaded.runs_on,
                 loaded.because,
+                loaded.lack,
             )
         )
 
@@ -334,6 +329,7 @@ class Models:
                 round(shadow.agreement, 3),
                 round(trial.new_ms or shadow.new_ms, 2),
                 round(shadow.old_ms, 2),
+                change.lack,
             )
         )
 
@@ -341,24 +337,3 @@ class Models:
 def reason_of(error: Exception) -> str:
     """For people: our own errors speak for themselves, others by their kind."""
     return str(error) if isinstance(error, ApplianceError) else type(error).__name__
-
-
-def load(
-    hello: Hello, choice: str, backend: str, begins: Callable[[str, str], None] = lambda _pack, _backend: None
-) -> Loaded:
-    """Raises ``ApplianceError`` where the pack is there and cannot be used. Where there is none:
-    ``motion``, with the reason. ``begins`` is told what is loaded with which backend."""
-    pack, reason = installed.choose(choice, [Path(directory) for directory in hello.models_dirs])
-    if pack is None:
-        return _motion(hello, reason)
-    name, because = detectors.choose_backend(pack, backend)
-    begins(pack.name, name)
-    detector = detectors.make(name)
-    detector.load(pack, hello.threads)
-    return Loaded(pack.name, detector, pack, name, because, reason)
-
-
-def _motion(hello: Hello, reason: str) -> Loaded:
-    detector = detectors.make("motion")
-    detector.load(None, hello.threads)
-    return Loaded(detector.name, detector, None, "built in", "it needs no model", reason)

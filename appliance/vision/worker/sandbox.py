@@ -1,8 +1,9 @@
 """What the children that decode strangers' bitstreams may do: compute, read, answer. Nothing else.
 
 ``no_new_privs``, no file may grow (RLIMIT_FSIZE), and a seccomp filter (BPF, seccomp(2)) that
-refuses new sockets, new programs, writable opens and changes to the file system with EACCES. Where
-the kernel or the architecture does not offer it, the rest holds and ``confine`` says False.
+refuses new sockets, new programs, writable opens and changes to the file system with EACCES, in all
+threads, those that libraries have started already among them. Where the kernel or the architecture does
+not offer it, the rest holds and ``confine`` says False. Openings for chips: ``landlock``.
 """
 
 import ctypes
@@ -14,13 +15,14 @@ import struct
 from typing import Final
 
 RESERVED_BYTES = 1024 * 1024 * 1024
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 38, 22
-SECCOMP_MODE_FILTER = 2
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EACCES, _ENOSYS = 13, 38
 _LOAD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data; arguments are 8 bytes each
-_WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_MAKING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | 0o20000000  # the last is O_TMPFILE's own bit
+_WRITING: Final = _MAKING | os.O_RDWR
 
 # Names in the order of the columns below; None where the architecture has no such call.
 # fmt: off
@@ -40,8 +42,8 @@ _REFUSED: Final = (
     ("init_module",    175,  105), ("setns",           308,  268), ("unshare",        272,   97),
 )
 # fmt: on
-# Audit architecture, column of the table, openat (its flags are looked at), open
-_MACHINES: Final = {"x86_64": (0xC000003E, 1, 257, 2), "aarch64": (0xC00000B7, 2, 56, None)}
+# Audit architecture, column of the table, openat (its flags are looked at), open, seccomp
+_MACHINES: Final = {"x86_64": (0xC000003E, 1, 257, 2, 317), "aarch64": (0xC00000B7, 2, 56, None, 277)}
 _OPENAT2 = 437  # everywhere
 
 
@@ -53,22 +55,24 @@ def die_with_parent() -> None:
         os._exit(1)  # it died before we could ask
 
 
-def confine() -> bool:
-    """Call it after the imports and before the first thread. False: no seccomp here."""
+def confine(*, devices: bool = False) -> bool:
+    """Call it after the imports. ``devices``: Landlock already refuses to open for writing what is no
+    device of a chip (``landlock.only_write``), so that O_RDWR may pass here. False: no seccomp here."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     libc = _libc()
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or platform.machine() not in _MACHINES:
         return False
-    code = _program(platform.machine())
+    code = _program(platform.machine(), _MAKING if devices else _WRITING)
     buffer = ctypes.create_string_buffer(code, len(code))
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
     program = Program(len(code) // 8, ctypes.addressof(buffer))
-    return int(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)) == 0
+    number, everywhere = _MACHINES[platform.machine()][4], SECCOMP_FILTER_FLAG_TSYNC
+    return int(libc.syscall(number, SECCOMP_SET_MODE_FILTER, everywhere, ctypes.byref(program))) == 0
 
 
 def limit_memory(resident_bytes: int) -> None:
@@ -79,8 +83,9 @@ def limit_memory(resident_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def _program(machine: str) -> bytes:
-    arch, column, openat, open_ = _MACHINES[machine]
+def _program(machine: str, refused: int) -> bytes:
+    """``refused``: flags of ``open``, of which none may be set."""
+    arch, column, openat, open_, _ = _MACHINES[machine]
     deny = _ERRNO | _EACCES
     code: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, _ARCH),
@@ -96,7 +101,7 @@ def _program(machine: str) -> bytes:
     code += [(_JEQ, 0, 1, _OPENAT2), (_RET, 0, 0, _ERRNO | _ENOSYS)]  # its flags lie in memory: unreadable
     for call, argument in ((openat, 2), (open_, 1)):
         if call is not None:
-            code += [(_JEQ, 0, 4, call), (_LOAD, 0, 0, _ARGS + 8 * argument), (_JSET, 0, 1, _WRITING)]
+            code += [(_JEQ, 0, 4, call), (_LOAD, 0, 0, _ARGS + 8 * argument), (_JSET, 0, 1, refused)]
             code += [(_RET, 0, 0, deny), (_RET, 0, 0, _ALLOW)]
     code.append((_RET, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *line) for line in code)

@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import av
 
+from appliance.base.errors import ApplianceError
 from appliance.vision.decoding.camera import Open as DecoderOpen
 from appliance.vision.decoding.paths import Measured, choose
-from appliance.vision.decoding.probe import survey
 from appliance.vision.detectors import Picture
 from appliance.vision.detectors.choice import this_machine
 from appliance.vision.looking.batcher import Batcher
@@ -29,6 +29,7 @@ from appliance.vision.messages import (
     Change,
     Close,
     ClosePast,
+    Gone,
     Hello,
     LaneReport,
     Open,
@@ -42,11 +43,12 @@ from appliance.vision.messages import (
     order_decoder,
     pack,
 )
+from appliance.vision.worker.ahead import get_ready
 from appliance.vision.worker.lane import Lane
 from appliance.vision.worker.looker import Judge, Lookers
-from appliance.vision.worker.models import Models
+from appliance.vision.worker.models import Models, reason_of
 from appliance.vision.worker.past import Past
-from appliance.vision.worker.sandbox import confine, die_with_parent, limit_memory
+from appliance.vision.worker.sandbox import die_with_parent, limit_memory
 from appliance.vision.worker.still import encode
 
 log = logging.getLogger("appliance.vision.worker")
@@ -56,9 +58,11 @@ NICE = 5  # recording comes first
 
 
 class Worker:
-    def __init__(self, control: socket.socket, measured: Sequence[Measured] = ()) -> None:
+    """``prepare`` is called with the first order, and ends in the sandbox."""
+
+    def __init__(self, control: socket.socket, prepare: Callable[[Hello], Sequence[Measured]]) -> None:
         self._control = control
-        self._measured = measured
+        self._prepare = prepare
         self._paths: Mapping[str, DecoderOpen] = {}
         self._send_lock = threading.Lock()  # points and beats come from three threads
         self._lanes: dict[str, Lane] = {}
@@ -74,9 +78,10 @@ class Worker:
     def run(self) -> None:
         unframer = Unframer()
         descriptors: list[int] = []
-        beat_at = time.monotonic()  # the first at once: from now on the short deadline holds
+        beat_at = 0.0
         while True:
-            wait_s = max(0.0, beat_at - time.monotonic())
+            # No beat before the first order is obeyed, which takes longer: with it, the short deadline holds.
+            wait_s = None if self._hello is None else max(0.0, beat_at - time.monotonic())
             if select.select([self._control], [], [], wait_s)[0]:
                 data, passed, _, _ = socket.recv_fds(self._control, 1 << 16, 64)
                 descriptors += passed
@@ -84,7 +89,7 @@ class Worker:
                     return
                 for body in unframer.feed(data):
                     self._obey(order_decoder.decode(body), descriptors)
-            if time.monotonic() >= beat_at:
+            if self._hello is not None and time.monotonic() >= beat_at:
                 beat_at = time.monotonic() + BEAT_S
                 self._beat()
 
@@ -92,11 +97,11 @@ class Worker:
         match order:
             case Hello():
                 self._hello = order
+                self._paths = choose(self._prepare(order), order.decoder)
                 if order.memory_bytes and not this_machine().nvidia:  # its driver reserves far more
                     limit_memory(order.memory_bytes)
-                self._paths = choose(self._measured, order.decoder)
-                self._models = Models(order, self._send)
-                self._lookers = Lookers(self._models, self._batcher, self._judges, self._judging)
+                models = self._models = Models(order, self._send, self._end)
+                self._lookers = Lookers(models, self._batcher, self._judges, self._judging, self._end)
                 self._lookers.start()
             case Open():
                 self._open(order, socket.socket(fileno=descriptors.pop(0)))
@@ -154,14 +159,21 @@ class Worker:
             self._send(Beat({}, 0.0, (), {}))
             return
         if hopeless := self._models.tick():
-            self._models.give_up(hopeless)
-            os._exit(1)
+            self._end(ApplianceError("unavailable", hopeless))
         with self._judging:
             lanes = {camera_id: lane.report() for camera_id, lane in self._lanes.items()}
             for lane in self._lanes.values():
                 lane.remember()
         busy_s, taken_ms = round(self._lookers.busy_s(), 3), self._lookers.taken_ms()
         self._send(Beat(lanes, busy_s, taken_ms, _by_class(lanes), self._models.loading))
+
+    def _end(self, error: Exception) -> None:
+        """Called in any thread: say why, and be gone. Threads inside C libraries must not hold it up."""
+        log.error("%s", reason_of(error), exc_info=None if isinstance(error, ApplianceError) else error)
+        try:
+            self._send(Gone(reason_of(error)))
+        finally:
+            os._exit(1)
 
     def _next_id(self) -> str:
         assert self._hello is not None
@@ -190,16 +202,9 @@ def main() -> int:
         Path("/proc/self/oom_score_adj").write_text("500")  # if something must die, not the recorder
     except OSError:
         pass
-    try:
-        import onnxruntime  # noqa: F401  # before the sandbox, and beside nothing else
-    except ImportError:
-        pass  # another backend, or ``motion``
-    measured = survey()  # starts children, which the sandbox forbids
-    if not confine():
-        log.warning("no seccomp here: the worker runs with no_new_privs and rlimits only")
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
-        Worker(control, measured).run()
+        Worker(control, get_ready).run()
     except (ConnectionError, BrokenPipeError):
         pass
     os._exit(0)  # threads inside C libraries must not hold up the end

@@ -3,7 +3,15 @@
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.vision.detectors.choice import Machine, choose_backend, runs_on, this_machine
+from appliance.vision.detectors import choice
+from appliance.vision.detectors.choice import (
+    Machine,
+    candidates,
+    choose_backend,
+    next_best,
+    runs_on,
+    this_machine,
+)
 from appliance.vision.packs.pack import Pack, PackFile
 
 ALL = frozenset({"onnxruntime", "openvino", "tensorrt"})
@@ -71,3 +79,42 @@ def test_what_a_machine_has_is_read_from_its_files(tmp_path):
 def test_runs_on_says_who_could():
     assert runs_on(pack(".onnx")) == ("tensorrt", "openvino", "onnxruntime")
     assert runs_on(pack(".xml", ".bin")) == ("openvino",)
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"])
+def test_tensorrt_is_seen_under_each_of_its_names(tmp_path, monkeypatch, name):
+    """The wheel of TensorRT for RTX that the lock names has the bindings alone."""
+    monkeypatch.setattr(choice, "find_spec", lambda part: object() if part == name else None)
+    assert this_machine(tmp_path).packages == {"tensorrt"}
+
+
+@pytest.mark.parametrize(
+    ("failed", "wanted"),
+    [(["tensorrt"], "openvino"), (["tensorrt", "openvino"], "onnxruntime"), (["onnxruntime"], "tensorrt")],
+)
+def test_the_next_best(failed, wanted):
+    assert next_best(pack(".onnx"), failed, Machine(ALL, True, "an Intel GPU"))[0] == wanted
+
+
+def test_there_is_an_end_to_it():
+    with pytest.raises(ApplianceError):
+        next_best(pack(".onnx"), ALL, Machine(ALL, True, ""))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "packages", "nvidia", "intel", "found"),
+    [
+        ("auto", ALL, False, "", ("onnxruntime",)),
+        ("auto", ALL, False, "an Intel GPU", ("openvino",)),
+        ("auto", ALL, True, "", ("tensorrt", "onnxruntime")),
+        ("auto", NO_TENSORRT, True, "", ("onnxruntime",)),
+        ("auto", frozenset({"openvino"}), False, "", ("openvino",)),
+        ("tensorrt", ALL, True, "an Intel CPU", ("tensorrt", "openvino")),
+        ("tensorrt", ALL, False, "", ("onnxruntime",)),  # no GPU, nothing of it
+        ("openvino", ALL, True, "", ("openvino",)),
+        ("onnxruntime", ALL, True, "", ("onnxruntime",)),
+        ("openvino", NO_OPENVINO, True, "", ()),
+    ],
+)
+def test_what_is_worth_loading_ahead(wanted, packages, nvidia, intel, found):
+    assert candidates(wanted, Machine(packages, nvidia, intel)) == found

@@ -106,3 +106,22 @@ def test_a_new_choice_forgets_all_that(choice):
     fail(choice, FAILURES)
     choice.choose("yolox-nano", "auto")
     assert choice.now == ("yolox-nano", "auto") and not choice.excuse
+
+
+def test_an_upgrade_changes_nothing_of_what_people_chose(choice, told):
+    order = choice.upgrade("deimv2-femto", "tensorrt", 30.0, "deimv2-femto")
+    assert (order.choice, order.backend, order.only) == ("deimv2-femto", "tensorrt", True)
+    assert choice.under_way
+    choice.heard(Trial("deimv2-femto", "active"))
+    assert choice.now == ("deimv2-femto", "auto") and not choice.under_way
+    assert all(activation.own for activation in told)
+
+
+def test_people_s_own_changes_are_not_the_box_s(choice, told, clock):
+    choice.begin("yolox-nano", "auto", 0.0, "deimv2-femto")
+    choice.heard(Trial("yolox-nano", "refused"))
+    assert not any(activation.own for activation in told)
+    fail(choice, FAILURES)
+    clock.s += RETRY_S + 1
+    choice.retry("motion")
+    assert told[-1].own

@@ -143,9 +143,9 @@ async def test_after_a_decoder_that_hung_the_next_worker_decodes_in_software(
 ):
     asked, start = [], Session.start
 
-    async def noted(self, hello):
+    async def noted(self, hello, engines=None):
         asked.append(hello.decoder)
-        await start(self, hello)
+        await start(self, hello, engines)
 
     monkeypatch.setattr(Session, "start", noted)
     monkeypatch.setattr(session, "DECODE_TIMEOUT_S", -1.0)  # any packet takes longer

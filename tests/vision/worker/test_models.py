@@ -7,11 +7,13 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import NOTHING, Detections, Picture
+from appliance.vision.detectors.failures import Lost, Unbuilt
 from appliance.vision.looking.gate import Motion
-from appliance.vision.messages import Hello, Ready, Trial, Use
+from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.worker import models
 from appliance.vision.worker.comparison import Comparison, matches
-from appliance.vision.worker.models import Loaded, Models
+from appliance.vision.worker.loading import Loaded
+from appliance.vision.worker.models import Models
 
 EMPTY = np.zeros((2, 2), np.bool_)
 LABELS = ("person", "car")
@@ -34,6 +36,7 @@ class Scripted:
 
     most = 1
     labels = LABELS
+    device = ""
 
     def __init__(self, name, answer=PERSON):
         self.name, self.answer, self.closed, self.calls = name, answer, False, 0
@@ -56,15 +59,16 @@ class Bench:
 
     def __init__(self, monkeypatch):
         self.now_s = 1000.0
-        self.told = []
+        self.told, self.ends, self.asked = [], [], []
         self.known = {"old": Scripted("old"), "new": Scripted("new")}
         monkeypatch.setattr(models, "load", self._load)
         monkeypatch.setattr(models.time, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(models.threading, "Thread", AtOnce)
-        self.models = Models(Hello("e", "old", (), 1), self.told.append)
+        self.models = Models(Hello("e", "old", (), 1), self.told.append, self.ends.append)
         self.models.load_first()
 
-    def _load(self, hello, choice, backend, begins=None):
+    def _load(self, hello, choice, backend, begins=None, *, only=False):
+        self.asked.append((choice, backend, only))
         found = self.known[choice]
         if isinstance(found, Exception):
             raise found
@@ -101,7 +105,7 @@ class AtOnce:
         self.start = lambda: target(*args)
 
 
-class Lost:
+class Stuck:
     """A thread that is in a model and never comes out."""
 
     def __init__(self, target, args=(), **_): ...
@@ -152,6 +156,53 @@ def test_one_that_fails_in_the_shadow_is_refused(bench):
     bench.look(2)
     assert bench.serves() == "old" and bench.phases[-1] == "refused"
     assert "out of memory" in bench.told[-1].reason and bench.known["new"].closed
+
+
+def test_a_device_lost_in_the_shadow_is_the_end_of_the_process(bench):
+    """Never one failed look: whichever model is next would fail on it as well."""
+    bench.use(5.0)
+    bench.known["new"].answer = Lost("the GPU failed")
+    bench.look(1)
+    assert [str(error.message) for error in bench.ends] == ["the GPU failed"]
+    assert bench.phases == ["loading", "shadow"]  # the daemon calls it off, when the worker is gone
+
+
+def test_a_device_lost_while_loading_ends_the_process(bench):
+    bench.known["new"] = Lost("the GPU failed")
+    bench.use(5.0)
+    assert [str(error.message) for error in bench.ends] == ["the GPU failed"]
+    assert bench.phases == ["loading"]
+
+
+def test_a_device_lost_at_the_first_load_is_no_reason_for_motion(monkeypatch):
+    def lost(*_, **__):
+        raise Lost("the GPU failed")
+
+    monkeypatch.setattr(models, "load", lost)
+    with pytest.raises(Lost):
+        Models(Hello("e", "old", (), 1), lambda _: None, lambda _: None).load_first()
+
+
+def test_an_engine_that_is_refused_is_said_as_such(bench):
+    bench.known["new"] = Unbuilt("data_loss", "TensorRT refuses the engine", "again", refused="x.engine")
+    bench.models.use(Use("new", "tensorrt", 5.0, only=True))
+    last = bench.told[-1]
+    assert (last.phase, last.lack) == ("refused", EngineLack("new", "x.engine")) and "refuses" in last.reason
+    assert bench.asked[-1] == ("new", "tensorrt", True)
+    bench.known["new"] = ApplianceError("exhausted", "no memory")
+    bench.use(0.0)
+    assert bench.told[-1].phase == "refused" and bench.told[-1].lack is None
+
+
+def test_what_a_model_lacks_is_said_when_it_looks(monkeypatch, bench):
+    lack = EngineLack("new")
+    monkeypatch.setattr(
+        models, "load", lambda *_, **__: Loaded("new", bench.known["new"], None, "openvino", "", lack=lack)
+    )
+    bench.known["new"].device = "GPU.0"
+    bench.use(0.0)
+    ready = [told for told in bench.told if isinstance(told, Ready)][-1]
+    assert (ready.lack, ready.backend) == (lack, "openvino, GPU.0")
 
 
 def test_one_that_fails_on_trial_gives_way_to_the_one_before(bench):
@@ -217,7 +268,7 @@ def test_a_new_order_ends_the_one_before(bench):
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_thread_that_is_lost_in_loading_ends_the_process(bench, monkeypatch, replaced):
     """... also where somebody was impatient, and asked for another model meanwhile."""
-    monkeypatch.setattr(models.threading, "Thread", Lost)
+    monkeypatch.setattr(models.threading, "Thread", Stuck)
     bench.use(5.0)
     if replaced:
         monkeypatch.setattr(models.threading, "Thread", AtOnce)
@@ -232,7 +283,7 @@ def test_a_thread_that_is_lost_in_loading_ends_the_process(bench, monkeypatch, r
 
 def test_one_that_is_lost_in_the_shadow_keeps_nobody_waiting(bench, monkeypatch):
     bench.use(50.0)
-    monkeypatch.setattr(models.threading, "Thread", Lost)
+    monkeypatch.setattr(models.threading, "Thread", Stuck)
     bench.look(40)
     assert bench.known["old"].calls == 40 and not bench.models.tick()
     bench.now_s += models.LOOK_S
@@ -272,11 +323,13 @@ def test_nothing_is_closed_while_somebody_is_in_it(bench):
 
 def test_two_lookers_and_a_change_under_load(monkeypatch):
     """Real threads: nobody is ever in a closed model, and somebody always looks."""
-    monkeypatch.setattr(models, "load", lambda hello, name, *_: Loaded(name, Scripted(name), None, "", ""))
+    monkeypatch.setattr(
+        models, "load", lambda hello, name, *_, only=False: Loaded(name, Scripted(name), None, "", "")
+    )
     monkeypatch.setattr(models, "TRIAL_S", 0.0)
-    changing = Models(Hello("e", "old", (), 1), lambda _: None)
-    changing.load_first()
     stop, failed = threading.Event(), []
+    changing = Models(Hello("e", "old", (), 1), lambda _: None, failed.append)
+    changing.load_first()
 
     def look():
         picture = Picture("yard", 1, None, Motion(EMPTY, EMPTY))

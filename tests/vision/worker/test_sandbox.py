@@ -47,6 +47,99 @@ def test_no_network_no_files_no_programs(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+THREAD = """
+import socket, threading
+from appliance.vision.worker.sandbox import confine
+go, said = threading.Event(), []
+def work():
+    go.wait()
+    try:
+        socket.socket()
+    except PermissionError:
+        said.append("refused")
+thread = threading.Thread(target=work)
+thread.start()
+confined = confine()
+go.set()
+thread.join()
+print(confined, said)
+"""
+
+
+def test_a_thread_that_a_library_started_before_is_confined_too():
+    out = subprocess.run([sys.executable, "-c", THREAD], capture_output=True, text=True, check=True)
+    if out.stdout.startswith("False"):
+        pytest.skip("no seccomp on this kernel or machine")
+    assert out.stdout == "True ['refused']\n"
+
+
+CHIP = """
+import json, os, sys, threading
+from pathlib import Path
+from appliance.vision.worker.landlock import devices, only_write
+from appliance.vision.worker.sandbox import confine
+root = Path(sys.argv[1])
+chips = devices(root / "dev")
+held = bool(chips) and only_write(chips)
+confined = confine(devices=held)
+def may(path, flags):
+    try:
+        os.close(os.open(root / path, flags))
+        return True
+    except PermissionError:
+        return False
+def late():
+    said["late"] = may("database", os.O_RDWR)
+R, W, RW = os.O_RDONLY, os.O_WRONLY, os.O_RDWR
+said = {
+    "held": held, "confined": confined,
+    "chip": may("dev/nvidia0", RW), "video": may("dev/dri/renderD128", RW),
+    "screen": may("dev/dri/card0", RW), "database": may("database", RW), "read": may("database", R),
+    "only write": may("dev/nvidia0", W), "cut": may("dev/nvidia0", RW | os.O_TRUNC),
+    "make": may("dev/nvidia1", RW | os.O_CREAT), "nameless": may("dev", RW | os.O_TMPFILE),
+}
+thread = threading.Thread(target=late)
+thread.start()
+thread.join()
+print(json.dumps(said))
+"""
+
+
+def opened(root, *names):
+    """What a confined child may open, with files for the devices ``names``."""
+    (root / "dev" / "dri").mkdir(parents=True)
+    for name in (*names, "dri/card0"):
+        (root / "dev" / name).touch()
+    (root / "database").touch()
+    out = subprocess.run([sys.executable, "-c", CHIP, str(root)], capture_output=True, text=True, check=True)
+    said = json.loads(out.stdout)
+    if not said.pop("confined"):
+        pytest.skip("no seccomp on this kernel or machine")
+    return said, {name for name, may in said.items() if may}
+
+
+def test_the_devices_of_chips_are_opened_late_and_nothing_else(tmp_path):
+    said, may = opened(tmp_path, "nvidia0", "dri/renderD128")
+    if not said["held"]:
+        pytest.skip("no Landlock on this kernel")
+    assert may == {"held", "chip", "video", "read"}
+
+
+def test_without_a_chip_nothing_is_opened_for_writing(tmp_path):
+    said, may = opened(tmp_path)
+    assert may == {"read"} and not said["held"]
+
+
+def test_the_worker_loads_no_database_and_no_loop():
+    """V3; and each of them costs megabytes."""
+    code = (
+        "import sys, appliance.vision.worker.worker\n"
+        "print(sorted({'sqlite3', 'asyncio', 'ssl', 'onnxruntime', 'openvino', 'gi'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
 def test_the_daemons_side_stays_lean():
     code = (
         "import sys, appliance.vision.host.host\n"

@@ -76,7 +76,8 @@ class Detr:
         else:
             best = np.arange(len(flat))
         scores = (1.0 / (1.0 + np.exp(-np.maximum(flat[best], -80.0)))).astype(np.float32)
-        best, scores = best[scores >= LOWEST_SCORE], scores[scores >= LOWEST_SCORE]
+        strong = (scores >= LOWEST_SCORE) & np.isfinite(flat[best])  # an overflow would be sure of itself
+        best, scores = best[strong], scores[strong]
         middle_size = boxes[best // columns].astype(np.float32)
         half = middle_size[:, 2:] / 2
         corners = np.concatenate([middle_size[:, :2] - half, middle_size[:, :2] + half], axis=1)

@@ -8,5 +8,5 @@ batches smaller, not the worker die; a lost CUDA context raises ``Lost``, since 
 Non-goals: no precision is chosen here (networks are strongly typed: it is in the ONNX file); no
 calibration; no pre- or post-processing (families); no guard against somebody who may write the cache:
 an engine is a program, the folder belongs to the daemon alone.
-Read next: ``build`` (ONNX to engine), ``engines`` (the cache), ``detector`` and ``seats`` (running it).
+Read next: ``build`` (ONNX to engine), ``engines`` (the cache), ``detector`` and ``runner`` (running it).
 """

@@ -2,7 +2,7 @@
 
 Memory, streams and the errors of both (CUDA Driver API, chapters 6.2 to 6.16). Errors are mapped in one
 place: short memory is ``OutOfMemory`` and can be mended by asking for less; every other error of a call
-that touches the chip is sticky, and is ``Lost``.
+that touches the chip is sticky, and is ``Lost``: only a new process gets another context.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance.base.errors import ApplianceError
+from appliance.vision.detectors.failures import Lost
 
 _OUT_OF_MEMORY = 2
 _PORTABLE, _MAPPED = 1, 2  # CU_MEMHOSTALLOC_*
@@ -50,13 +51,6 @@ class OutOfMemory(ApplianceError):
 
     def __init__(self, message: str) -> None:
         super().__init__("exhausted", message, "use a smaller model, or end what else uses the GPU")
-
-
-class Lost(ApplianceError):
-    """The CUDA context cannot be used any more: only a new process gets another one."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("internal", message, "analysis starts again by itself; if it goes on, see dmesg")
 
 
 @dataclass(frozen=True, slots=True)

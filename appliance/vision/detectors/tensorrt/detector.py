@@ -51,6 +51,8 @@ class TensorrtDetector(ModelDetector):
 
 
 def prepare() -> Device:
-    """Open the GPU. To be called before the sandbox closes, which refuses the device files; what was
-    opened once stays open (the primary context is counted)."""
+    """Load the library and open the GPU. To be called before the sandbox closes, which refuses the
+    device files; what was opened once stays open (the primary context is counted, and nobody gives this
+    one back). Raises ``not_found``, ``unavailable``, ``OutOfMemory``."""
+    library()
     return cuda.open_device()

@@ -14,10 +14,12 @@ from typing import Final
 import msgspec
 
 from appliance.base.errors import ApplianceError
+from appliance.vision.detectors.failures import Unbuilt
 
 MAGIC: Final = b"ARIESENG"
 KEPT = 6  # engines: three models in two precisions; a Jetson's takes minutes to build and some 20 MB
 LARGEST_HEADER_BYTES = 4096
+AGAIN = "it is built again by itself; at once: appliance models build"
 RECIPE = 1  # of ``build``: count it up whenever the same inputs shall make another engine
 _SIZE: Final = struct.Struct("<I")
 _SUFFIX = ".engine"
@@ -61,12 +63,11 @@ def find(cache_dir: Path, origin: Origin) -> Path | None:
 
 
 def read(path: Path, origin: Origin) -> tuple[Key, bytes]:
-    """The key and the engine. Raises ``data_loss`` for a file that is truncated, changed, not ours, or
-    built for another model, library or chip."""
+    """The key and the engine. Raises ``Unbuilt`` (``data_loss``) for a file that is truncated, changed, not
+    ours, or built for another model, library or chip."""
 
-    def refused(why: str) -> ApplianceError:
-        hint = "it is built again by itself; at once: appliance models build"
-        return ApplianceError("data_loss", f"the engine {path.name} {why}", hint)
+    def refused(why: str) -> Unbuilt:
+        return Unbuilt("data_loss", f"the engine {path.name} {why}", AGAIN)
 
     try:
         data = path.read_bytes()

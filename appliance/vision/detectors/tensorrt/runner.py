@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
+from appliance.vision.detectors.failures import Lost, Unbuilt
 from appliance.vision.detectors.model import Port, picture_port
 from appliance.vision.detectors.tensorrt import engines
 from appliance.vision.detectors.tensorrt.build import model_file, origin
-from appliance.vision.detectors.tensorrt.cuda import Device, Lost, OutOfMemory
+from appliance.vision.detectors.tensorrt.cuda import Device, OutOfMemory
 from appliance.vision.detectors.tensorrt.lanes import (
     Channel,
     Host,
@@ -35,7 +36,7 @@ class TensorrtRunner:
     """``batch`` falls where memory does. ``device``: chip, library and precision, for people."""
 
     def __init__(self, pack: Pack, cache_dir: Path, found: Library, device: Device) -> None:
-        """Raises ``unavailable`` where no engine is there yet, ``data_loss`` for one that is spoiled,
+        """Raises ``Unbuilt`` where no engine is there yet, or one that is spoiled or refused, and
         ``OutOfMemory``."""
         self._found, self._device = found, device
         self._lanes: list[tuple[Lane, threading.Lock]] = []
@@ -48,7 +49,7 @@ class TensorrtRunner:
         found.said.forget()
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise _undone(found, failed(found, "the engine"))
+            raise _undone(found, failed(found, "the engine"), engines.place(cache_dir, key).name)
         self._channels = channels(found, self._engine)
         self.inputs = tuple(
             Port(
@@ -59,7 +60,7 @@ class TensorrtRunner:
         )
         self._picture = picture_port(pack, self.inputs)
         self.batch = self._fitting(key)
-        chip = f"{device.name}{' DLA' if key.origin.dla else ''}"
+        chip = f"{device.name}{' DLA' if key.origin.dla else ''}, compute {device.compute_capability}"
         self.device = f"{chip}, {found.flavour} {found.version}, {key.precision}"
 
     def seat(self, extras: Mapping[str, NDArray[Any]]) -> "TensorrtSeat":
@@ -195,14 +196,14 @@ def _engine(pack: Pack, cache_dir: Path, found: Library, device: Device) -> tupl
             there.append((path.stat().st_mtime_ns, path, wanted))
     if not there:
         hint = "it is built in the background, or at once by: appliance models build"
-        raise ApplianceError("unavailable", f"there is no engine of {pack.name} for this GPU yet", hint)
+        raise Unbuilt("unavailable", f"there is no engine of {pack.name} for this GPU yet", hint)
     _, path, wanted = max(there, key=lambda entry: entry[0])
     return engines.read(path, wanted)
 
 
-def _undone(found: Library, error: OutOfMemory | Lost) -> ApplianceError:
+def _undone(found: Library, error: OutOfMemory | Lost, name: str) -> ApplianceError:
     """An engine that is whole and ours, and that TensorRT refuses all the same."""
     if isinstance(error, OutOfMemory):
         return error
     text = f"{found.flavour} {found.version} refuses the engine: {found.said.last}"
-    return ApplianceError("data_loss", text, "build it again: appliance models build")
+    return Unbuilt("data_loss", text, engines.AGAIN, refused=name)

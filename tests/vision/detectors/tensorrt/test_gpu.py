@@ -140,9 +140,12 @@ from appliance.vision.detectors import Picture
 from appliance.vision.detectors.tensorrt.detector import prepare
 from appliance.vision.looking.gate import Motion
 from appliance.vision.packs.installed import choose
+from appliance.vision.worker.landlock import devices, only_write
 from appliance.vision.worker.sandbox import confine
-prepare()
-assert confine()
+held = only_write(devices()) if sys.argv[3] != "no landlock" else False
+if sys.argv[3] != "late":
+    prepare()
+assert confine(devices=held)
 pack, _ = choose(sys.argv[1], [Path(sys.argv[2])])
 detector = detectors.make("tensorrt")
 detector.load(pack, 1)
@@ -152,9 +155,10 @@ print(len(detector.detect([Picture("yard", 0, frame, still)])))
 """
 
 
-def test_the_confined_worker_can_run_it(pack, assets, cache):
-    """``prepare`` before the sandbox closes, everything else behind it."""
-    child = [sys.executable, "-c", CONFINED, pack.name, str(assets)]
+@pytest.mark.parametrize("how", ["landlock", "no landlock", "late"])
+def test_the_confined_worker_can_run_it(pack, assets, cache, how):
+    """``prepare`` before the filter closes, everything else behind it; with Landlock even that."""
+    child = [sys.executable, "-c", CONFINED, pack.name, str(assets), how]
     done = subprocess.run(
         child,
         env={**os.environ, ENGINES: str(cache)},

@@ -1,5 +1,6 @@
 """The detector on a double: whose turn it is, whose memory, and what happens when there is none."""
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 from appliance.base.errors import ApplianceError
+from appliance.vision import detectors
 from appliance.vision.detectors import Picture
-from appliance.vision.detectors.tensorrt import engines
-from appliance.vision.detectors.tensorrt.cuda import Lost, OutOfMemory
+from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.tensorrt import cuda, detector, engines
+from appliance.vision.detectors.tensorrt.cuda import OutOfMemory
 from appliance.vision.looking.gate import Motion
 
 STILL = Motion(np.zeros((1, 1), np.bool_), np.zeros((1, 1), np.bool_))
@@ -157,12 +160,12 @@ def test_closed_it_holds_nothing(make_box):
 
 
 def test_people_see_what_runs(make_box):
-    assert make_box().detector.device == "Double, tensorrt 10.16.1, fp16"
+    assert make_box().detector.device == "Double, compute 8.7, tensorrt 10.16.1, fp16"
 
 
 def test_without_an_engine_another_backend_serves(make_box):
     box = make_box(built=False, load=False)
-    with pytest.raises(ApplianceError, match="no engine of tiny") as caught:
+    with pytest.raises(Unbuilt, match="no engine of tiny") as caught:
         box.detector.load(box.detector.pack, 1)
     assert caught.value.kind == "unavailable" and "models build" in caught.value.hint
     assert box.chip.contexts == 0
@@ -175,12 +178,14 @@ def test_a_spoiled_engine_never_reaches_tensorrt(make_box, tmp_path):
     with pytest.raises(ApplianceError, match="cut short") as caught:
         box.detector.load(box.detector.pack, 1)
     assert caught.value.kind == "data_loss" and not box._engines
+    assert isinstance(caught.value, Unbuilt) and not caught.value.refused  # a build sees it by itself
 
 
-def test_an_engine_that_tensorrt_refuses(make_box):
-    with pytest.raises(ApplianceError, match="refuses the engine") as caught:
+def test_an_engine_that_tensorrt_refuses(make_box, tmp_path):
+    with pytest.raises(Unbuilt, match="refuses the engine") as caught:
         make_box(refused=True)
-    assert caught.value.kind == "data_loss"
+    (path,) = (tmp_path / "engines").iterdir()
+    assert caught.value.kind == "data_loss" and caught.value.refused == path.name
 
 
 def test_answers_of_unknown_size_are_refused(make_box):
@@ -204,3 +209,20 @@ def test_the_engine_asked_for_last_is_taken(make_box, tmp_path):
     engines.touch(path)
     box.detector.load(box.detector.pack, 1)
     assert "DLA" not in box.detector.device and key.precision == "fp16"
+
+
+def test_a_device_that_is_lost_in_the_first_run_is_no_fault_of_the_model(make_box):
+    box = make_box(load=False)
+    box.chip.before = lambda stream, what: setattr(box.chip, "broken", 700)
+    with pytest.raises(Lost):
+        box.detector.load(box.detector.pack, 1)
+
+
+def test_what_is_prepared_ahead(monkeypatch, make_chip):
+    """The library and the GPU, which stays open."""
+    asked, chip = [], make_chip()
+    monkeypatch.setattr(detector, "library", lambda: asked.append("library"))
+    monkeypatch.setattr(cuda, "open_device", lambda: cuda.Device(chip))
+    detectors.prepare("tensorrt")
+    gc.collect()
+    assert asked == ["library"] and chip.contexts == 1

@@ -1,0 +1,101 @@
+"""From a choice to a detector that is ready: on the best backend that takes it, and why not on a better."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.base.errors import ApplianceError, not_found
+from appliance.vision import detectors
+from appliance.vision.detectors import Detector
+from appliance.vision.detectors.choice import next_best, this_machine
+from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.messages import EngineLack, Hello
+from appliance.vision.packs import installed
+from appliance.vision.packs.pack import Pack
+
+AUTO, MOTION, BUILT_IN = "auto", "motion", "built in"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A detector that is ready, and how it came to be that one."""
+
+    name: str
+    detector: Detector
+    pack: Pack | None
+    backend: str
+    because: str
+    reason: str = ""  # why it is not what was asked for
+    lack: EngineLack | None = None  # why it is not on the best backend, where a build would mend that
+    users: int = 0  # threads that are in it now
+    retired: bool = False  # the last of them closes it
+
+    @property
+    def runs_on(self) -> str:
+        """For people: the library, and the device where the detector knows it."""
+        device = "" if self.backend == BUILT_IN else self.detector.device
+        return f"{self.backend}, {device}" if device else self.backend
+
+
+def load(
+    hello: Hello,
+    choice: str,
+    backend: str,
+    begins: Callable[[str, str], None] = lambda _pack, _backend: None,
+    *,
+    only: bool = False,
+) -> Loaded:
+    """Where ``backend`` does not take the pack, the next best one does, unless ``only``. Raises what the
+    first one raised where none takes it, and at once ``Lost`` and what no other backend would mend. Where
+    there is no such pack: ``motion``, with the reason. ``begins`` is told what is loaded with what."""
+    pack, reason = installed.choose(choice, [Path(directory) for directory in hello.models_dirs])
+    if pack is None:
+        if only:
+            raise not_found("model pack", choice)
+        return motion(hello, reason)
+    machine = this_machine()
+    name, because = detectors.choose_backend(pack, backend, machine)
+    failed: dict[str, ApplianceError] = {}
+    while True:
+        begins(pack.name, name)
+        try:
+            detector = detectors.make(name)
+            detector.load(pack, hello.threads)
+            break
+        except Lost:
+            raise
+        except ApplianceError as error:
+            failed[name] = error
+            if only or _same_everywhere(name, error):
+                raise
+        try:
+            name, _ = next_best(pack, failed, machine)
+        except ApplianceError:
+            raise next(iter(failed.values())) from None
+    loaded = Loaded(pack.name, detector, pack, name, because, reason)
+    if failed:
+        _explain(loaded, backend, *next(iter(failed.items())))
+    return loaded
+
+
+def _same_everywhere(backend: str, error: ApplianceError) -> bool:
+    """A torn file is torn for every backend, and all but a card share the box's memory."""
+    if isinstance(error, Unbuilt):
+        return False
+    return error.kind == "data_loss" or (error.kind == "exhausted" and backend != "tensorrt")
+
+
+def _explain(loaded: Loaded, wanted: str, better: str, error: ApplianceError) -> None:
+    """What is only not built yet comes by itself: the choice holds. A backend that was chosen by hand and
+    cannot is a refusal."""
+    loaded.because = f"{better} does not run it: {error.message}"
+    if isinstance(error, Unbuilt):
+        loaded.lack = EngineLack(loaded.name, error.refused)
+    elif wanted != AUTO:
+        loaded.reason = loaded.reason or loaded.because
+
+
+def motion(hello: Hello, reason: str) -> Loaded:
+    detector = detectors.make(MOTION)
+    detector.load(None, hello.threads)
+    return Loaded(detector.name, detector, None, BUILT_IN, "it needs no model", reason)
