@@ -26,7 +26,6 @@ from appliance.vision.messages import (
     CODEC_NAMES,
     CONFIG,
     ENDED,
-    HEADER,
     KEY,
     LaneReport,
     Memory,
@@ -35,15 +34,16 @@ from appliance.vision.messages import (
 )
 from appliance.vision.tracking.tracker import Tracker
 from appliance.vision.worker.judged import Judged
+from appliance.vision.worker.packets import packets
+from appliance.vision.worker.priority import decode_behind_the_model
 
 log = logging.getLogger(__name__)
 
 KEPT_NS = 2_000_000_000
-KEPT_BYTES = 12 * 1012 * 1024  # of decoded frames per camera; large pictures are kept for less time
+KEPT_BYTES = 12 * 1024 * 1024  # of decoded frames per camera; large pictures are kept for less time
 MEMORY_S = 5.0
 LEAST_SCORE = 0.1  # the tracker's second stage lives on weak boxes; weaker ones are noise
 LOWEST = np.nextafter(np.float32(1.0), np.float32(0.0))  # a polygon's lower edges are not in it
-LARGEST_PACKET_BYTES = 64 * 1024 * 1024
 
 
 class Lane:
@@ -160,18 +160,14 @@ class Lane:
     # -- the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with self._connection, self._connection.makefile("rb", buffering=1 << 18) as stream:
-            while not self._closed:
-                head = stream.read(HEADER.size)
-                if len(head) < HEADER.size:
-                    return
-                kind, flags, _, size, time_ns = HEADER.unpack(head)
-                body = stream.read(size) if 0 < size <= LARGEST_PACKET_BYTES else b""
-                if len(body) < size:
+        decode_behind_the_model()
+        with self._connection:
+            for packet in packets(self._connection, 1 << 18):
+                if self._closed:
                     return
                 self._busy_since = time.monotonic()
                 try:
-                    self._take(kind, flags, body, time_ns)
+                    self._take(*packet)
                 except Exception as error:  # whatever a stranger's bitstream does, it is counted
                     self.errors += 1
                     self._recover(error)

@@ -7,7 +7,6 @@ hardware is for the cameras.
 """
 
 import logging
-import os
 import socket
 import threading
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from appliance.vision.messages import (
     CODEC_NAMES,
     CONFIG,
     ENDED,
-    HEADER,
     KEY,
     OpenPast,
     PastDone,
@@ -34,13 +32,14 @@ from appliance.vision.messages import (
     Report,
 )
 from appliance.vision.tracking.tracker import Tracker
-from appliance.vision.worker.lane import LARGEST_PACKET_BYTES, wanted_of
+from appliance.vision.worker.lane import wanted_of
+from appliance.vision.worker.packets import packets
+from appliance.vision.worker.priority import look_back_last
 
 log = logging.getLogger(__name__)
 
 # Below the live threads (5), and not by more: whoever holds the interpreter's lock must get to run, or
 # those that wait for it wait with it.
-NICE = 10
 LOST_S = 15.0  # longer than any look may take: what was taken and not answered is offered again
 PROGRESS_NS: Final = 2_000_000_000  # of video, between two words on how far it is
 
@@ -96,24 +95,16 @@ class Past:
     # -- the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, NICE)  # on Linux: of this thread alone
-        except OSError:
-            pass  # then it is as eager as the others, and still waits its turn
-        with self._connection, self._connection.makefile("rb", buffering=1 << 16) as stream:
-            while not self._closed:
-                head = stream.read(HEADER.size)
-                if len(head) < HEADER.size:
+        look_back_last()
+        with self._connection:
+            for packet in packets(self._connection, 1 << 16):
+                if self._closed:
                     return
-                kind, flags, _, size, time_ns = HEADER.unpack(head)
-                body = stream.read(size) if 0 < size <= LARGEST_PACKET_BYTES else b""
-                if len(body) < size:
-                    return
-                if kind == ENDED:
+                if packet[0] == ENDED:
                     self._finish()
                     return
                 try:
-                    self._take(kind, flags, body, time_ns)
+                    self._take(*packet)
                 except BrokenPipeError:
                     return  # the daemon is gone, and so are we
                 except Exception as error:  # whatever a stranger's bitstream does: on to the next key frame

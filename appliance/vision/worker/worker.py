@@ -48,13 +48,13 @@ from appliance.vision.worker.lane import Lane
 from appliance.vision.worker.looker import Judge, Lookers
 from appliance.vision.worker.models import Models, reason_of
 from appliance.vision.worker.past import Past
+from appliance.vision.worker.priority import NICE
 from appliance.vision.worker.sandbox import die_with_parent, limit_memory
 from appliance.vision.worker.still import encode
 
 log = logging.getLogger("appliance.vision.worker")
 
 BEAT_S = 0.5
-NICE = 5  # recording comes first
 
 
 class Worker:
