@@ -214,7 +214,7 @@ def open_model(pack: Pack, threads: int, open_runner: OpenRunner) -> Model[Any]:
     runner = open_runner(pack, threads)
     try:
         return Model(pack, runner)
-    except ApplianceError:
+    except BaseException:
         runner.close()
         raise
 

@@ -61,6 +61,7 @@ class OnnxRunner:
 
     def close(self) -> None:
         """The session goes with the last seat."""
+        self._turn.close()
 
 
 class OnnxSeat:
@@ -81,8 +82,7 @@ class OnnxSeat:
     def run(self, count: int) -> dict[str, Tensor]:
         count = len(self.tensor) if self._fixed else count
         feeds = {name: values[:count] for name, values in self._feeds.items()}
-        with self._turn:
-            outputs = self._session.run(self._names, feeds)
+        outputs = self._turn.run(lambda: self._session.run(self._names, feeds))
         return dict(zip(self._names, outputs, strict=True))
 
 
