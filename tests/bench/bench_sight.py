@@ -20,7 +20,7 @@ from film import CLOCK, Film, Run, assets, encoded, say
 
 from appliance.base.model import TrackPoint
 from appliance.vision.decoding.planes import luma
-from appliance.vision.detectors import Detections, Picture, make
+from appliance.vision.detectors import WEAKEST_TRACKED, Detections, Picture, make
 from appliance.vision.detectors.filling import Filler
 from appliance.vision.detectors.model import ModelDetector, Runner
 from appliance.vision.looking.batcher import Batcher
@@ -135,17 +135,21 @@ async def memory_mb(folder: Path, film: Film, cameras: int) -> float:
 
 
 class Clock:
-    """CPU seconds of this thread spent in a part."""
+    """CPU seconds of the calling threads spent in a part."""
 
     def __init__(self) -> None:
-        self.spent_s = 0.0
+        self.times_s: list[float] = []
 
     def timed(self, work: Callable[..., Any], *given: Any) -> Any:
         began_s = time.thread_time()
         try:
             return work(*given)
         finally:
-            self.spent_s += time.thread_time() - began_s
+            self.times_s.append(time.thread_time() - began_s)
+
+    @property
+    def spent_s(self) -> float:
+        return sum(self.times_s)
 
 
 class TimedSeat:
@@ -172,32 +176,43 @@ def besides_the_model(found: Pack, backend: str, pictures: list[Picture]) -> tup
     detector.open_runner = lambda pack_, threads: cast(
         "Runner", TimedRunner(open_runner(pack_, threads), model)
     )
+    detector.lowest = WEAKEST_TRACKED
     detector.load(found, THREADS)
     numbers = itertools.count()
-    tracker = Tracker("c", lambda: str(next(numbers)), 0.4)
-    batcher: Batcher[Picture] = Batcher()
+    lock = threading.Lock()
 
-    def look(picture: Picture) -> Detections:
+    def look(batcher: Batcher[Picture], picture: Picture) -> Detections:
         batcher.put(picture)
         batch = batcher.take(1, 1.0, weights={})
         (answer,) = detector.detect(batch)
         batcher.done(batch)
-        return answer.only(answer.scores >= 0.1)
+        return answer.only(answer.scores >= WEAKEST_TRACKED)
 
-    def follow(picture: Picture, seen: Detections) -> None:
+    def follow(tracker: Tracker, picture: Picture, seen: Detections) -> None:
         points = tracker.update(picture.time_ns, seen, detector.labels, picture.motion)
         pack(Points(points))
+
+    def looker(camera: str) -> None:
+        """As in the worker: while the model of the one runs, the other fills and reads."""
+        tracker = Tracker(camera, lambda: str(next(numbers)), 0.4)
+        batcher: Batcher[Picture] = Batcher()
+        for picture in pictures:
+            seen = looking.timed(look, batcher, picture)
+            with lock:
+                following.timed(follow, tracker, picture, seen)
 
     filled = Filler.fill
     try:
         Filler.fill = lambda *given: fill.timed(filled, *given)  # type: ignore[assignment,method-assign]
-        look(pictures[0])
-        model.spent_s = fill.spent_s = 0.0
-        for picture in pictures:
-            following.timed(follow, picture, looking.timed(look, picture))
+        lookers = [threading.Thread(target=looker, args=(camera,)) for camera in ("a", "b")]
+        for thread in lookers:
+            thread.start()
+        for thread in lookers:
+            thread.join()
     finally:
         Filler.fill = filled  # type: ignore[method-assign]
-    each = 1000 / len(pictures)
+        detector.close()
+    each = 1000 / len(looking.times_s)
     turn_s = looking.spent_s - model.spent_s - fill.spent_s
     return fill.spent_s * each, turn_s * each, following.spent_s * each
 

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from appliance.base.errors import ApplianceError, invalid
-from appliance.vision.detectors import Detections, Picture, families
+from appliance.vision.detectors import LOWEST_SCORE, Detections, Picture, families
 from appliance.vision.detectors.families import Family, Outputs
 from appliance.vision.detectors.filling import Filler, Tensor
 from appliance.vision.packs.pack import Pack
@@ -71,10 +71,10 @@ OpenRunner = Callable[[Pack, int], Runner]  # pack, threads; raises ApplianceErr
 class Model(Generic[Answer]):
     """A loaded pack: checked against its files, run once, ready for any thread."""
 
-    def __init__(self, pack: Pack, runner: Runner) -> None:
+    def __init__(self, pack: Pack, runner: Runner, lowest: float = LOWEST_SCORE) -> None:
         self._pack, self._runner = pack, runner
         self._port = picture_port(pack, runner.inputs)
-        self._family: Family[Answer] = families.make(pack)
+        self._family: Family[Answer] = families.make(pack, lowest)
         others = [port.name for port in runner.inputs if port is not self._port]
         self._extras = self._family.extras(others, runner.batch)
         if missing := [name for name in others if name not in self._extras]:
@@ -114,11 +114,14 @@ class Model(Generic[Answer]):
         return answers
 
     def _count(self, outputs: Outputs, read: Sequence[Answer]) -> None:
-        """A sum tells whether any number is none, for a twentieth of a millisecond. Raises ``invalid``
-        where for ``NUMBERLESS`` pictures in a row nothing else was left to read."""
+        """Raises ``invalid`` where for ``NUMBERLESS`` pictures in a row nothing could be read although
+        something may be there. A sum tells whether any number is none."""
+        if not all(_is_blank(answer) for answer in read):
+            self._blank = 0
+            return
         with np.errstate(all="ignore"):
             totals = [np.sum(v, dtype=np.float32) for v in outputs.values() if v.dtype.kind == "f"]
-        if np.isfinite(totals).all() or not all(_is_blank(answer) for answer in read):
+        if np.isfinite(totals).all():
             self._blank = 0
             return
         self._blank += len(read)
@@ -184,6 +187,7 @@ class ModelDetector:
         self.name, self.most = name, most
         self.labels: tuple[str, ...] = ()
         self.device = ""
+        self.lowest = LOWEST_SCORE
         self.open_runner = open_runner
         self._model: Model[Detections] | None = None
 
@@ -192,7 +196,9 @@ class ModelDetector:
             raise invalid(f"the {self.name} detector needs a model pack", "run `appliance models list`")
         if pack.family == "classifier":
             raise invalid(f"{pack.name} names what others have found: it finds nothing", "choose a detector")
-        model = open_model(pack, threads, self.open_runner)  # what is refused leaves the one before
+        model = open_model(
+            pack, threads, self.open_runner, self.lowest
+        )  # what is refused leaves the one before
         self.close()
         self._model = model
         self.labels, self.device = pack.labels, self._model.device
@@ -209,11 +215,11 @@ class ModelDetector:
             model.close()
 
 
-def open_model(pack: Pack, threads: int, open_runner: OpenRunner) -> Model[Any]:
+def open_model(pack: Pack, threads: int, open_runner: OpenRunner, lowest: float = LOWEST_SCORE) -> Model[Any]:
     """Open and check. Nothing stays open where the pack is refused."""
     runner = open_runner(pack, threads)
     try:
-        return Model(pack, runner)
+        return Model(pack, runner, lowest)
     except BaseException:
         runner.close()
         raise

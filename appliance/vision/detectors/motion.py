@@ -27,6 +27,7 @@ class MotionDetector:
     labels: tuple[str, ...] = LABELS
     device = "CPU"
     most = 8
+    lowest = 0.0  # what moves has no score to speak of
 
     def load(self, pack: Pack | None, threads: int) -> None:
         """Nothing to load."""

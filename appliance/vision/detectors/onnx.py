@@ -77,11 +77,12 @@ class OnnxSeat:
         self.tensor = tensor
         self._session, self._turn, self._fixed = session, turn, fixed
         self._names = [output.name for output in session.get_outputs()]
-        self._feeds = {name: tensor, **extras}
+        whole = {name: tensor, **extras}
+        counts = (len(tensor),) if fixed else range(1, len(tensor) + 1)
+        self._feeds = {count: {key: values[:count] for key, values in whole.items()} for count in counts}
 
     def run(self, count: int) -> dict[str, Tensor]:
-        count = len(self.tensor) if self._fixed else count
-        feeds = {name: values[:count] for name, values in self._feeds.items()}
+        feeds = self._feeds[len(self.tensor) if self._fixed else count]
         outputs = self._turn.run(lambda: self._session.run(self._names, feeds))
         return dict(zip(self._names, outputs, strict=True))
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from appliance.vision.decoding.camera import CameraDecoder, Open
 from appliance.vision.decoding.planes import luma
-from appliance.vision.detectors import Detections, Picture
+from appliance.vision.detectors import WEAKEST_TRACKED, Detections, Picture
 from appliance.vision.detectors.motion import LABELS as MOTION_LABELS
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.looking.gate import Gate
@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 KEPT_NS = 2_000_000_000
 KEPT_BYTES = 12 * 1024 * 1024  # of decoded frames per camera; large pictures are kept for less time
 MEMORY_S = 5.0
-LEAST_SCORE = 0.1  # the tracker's second stage lives on weak boxes; weaker ones are noise
 LOWEST = np.nextafter(np.float32(1.0), np.float32(0.0))  # a polygon's lower edges are not in it
 
 
@@ -219,7 +218,7 @@ class Lane:
 
 def wanted_of(found: Detections, labels: tuple[str, ...], watch: Watch) -> Detections:
     """What of a look its camera asks for: of the wanted classes, and standing in none of its masks."""
-    wanted = of_classes(found.only(found.scores >= LEAST_SCORE), labels, watch.classes)
+    wanted = of_classes(found.only(found.scores >= WEAKEST_TRACKED), labels, watch.classes)
     # What the motion detector finds is made of open cells, whose edges are not quite the masks'.
     if not watch.masks or not len(wanted) or labels == MOTION_LABELS:
         return wanted

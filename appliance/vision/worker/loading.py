@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.base.errors import ApplianceError, not_found
 from appliance.vision import detectors
-from appliance.vision.detectors import Detector
+from appliance.vision.detectors import WEAKEST_TRACKED, Detector
 from appliance.vision.detectors.choice import next_best, this_machine
 from appliance.vision.detectors.failures import Lost, Unbuilt
 from appliance.vision.messages import EngineLack, Hello
@@ -60,6 +60,7 @@ def load(
         begins(pack.name, name)
         try:
             detector = detectors.make(name)
+            detector.lowest = WEAKEST_TRACKED  # nobody here looks at weaker ones
             detector.load(pack, hello.threads)
             break
         except Lost:

@@ -88,9 +88,10 @@ def known(assets) -> Callable[[str], Pack]:
 def loaded() -> Iterator[Callable[..., Any]]:
     made = []
 
-    def load(backend: str, pack: Pack) -> Any:
+    def load(backend: str, pack: Pack, lowest: float = detectors.LOWEST_SCORE) -> Any:
         detector = detectors.make(backend)
         made.append(detector)
+        detector.lowest = lowest
         detector.load(pack, 1)
         return detector
 

@@ -68,6 +68,18 @@ def same(one, other, tolerance=1e-5):
     assert np.allclose(one.boxes, other.boxes, atol=tolerance)
 
 
+def test_weaker_boxes_than_wanted_are_not_read_and_the_others_are_the_same(
+    backend, layout, tiny, loaded, drawn
+):
+    whole = loaded(backend, tiny(layout))
+    lowest = float(np.median([s for found in whole.detect(drawn[:4]) for s in found.scores]))
+    strong = loaded(backend, tiny(layout), lowest)
+    for all_, some in zip(whole.detect(drawn[:4]), strong.detect(drawn[:4]), strict=True):
+        assert len(some) < len(all_) and np.array_equal(all_.scores[: len(some)], some.scores)
+        assert len(some) == np.count_nonzero(all_.scores >= lowest)
+        assert np.array_equal(all_.boxes[: len(some)], some.boxes)
+
+
 @pytest.mark.parametrize("batch", ["N", 1])
 def test_a_batch_of_8_is_8_batches_of_1(backend, layout, batch, tiny, loaded, drawn):
     detector = loaded(backend, tiny(layout, batch))

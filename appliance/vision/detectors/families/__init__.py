@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from appliance.base.errors import invalid
+from appliance.vision.detectors import LOWEST_SCORE
 from appliance.vision.detectors.families import classifier, detr, nanodet, openvino_ssd, yolo, yolox
 from appliance.vision.detectors.families.answers import Outputs
 from appliance.vision.detectors.filling import Feeding, Placed
@@ -48,10 +49,10 @@ _FAMILIES: dict[str, Any] = {
 }
 
 
-def make(pack: Pack) -> Family[Any]:
-    """Raises ``invalid`` for a family that is not known."""
+def make(pack: Pack, lowest: float = LOWEST_SCORE) -> Family[Any]:
+    """``lowest``: boxes with lower scores are not read. Raises ``invalid`` for a family that is not known."""
     if pack.family not in _FAMILIES:
         known = ", ".join(_FAMILIES)
         raise invalid(f"{pack.name}: unknown family {pack.family!r}", f"known ones: {known}", field="family")
-    family: Family[Any] = _FAMILIES[pack.family](pack)
+    family: Family[Any] = _FAMILIES[pack.family](pack, lowest)
     return family

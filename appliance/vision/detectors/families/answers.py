@@ -1,12 +1,14 @@
 """What every family asks of a model's answers before it reads them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import invalid
+from appliance.vision.detectors import Detections
 from appliance.vision.packs.pack import Pack
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -32,12 +34,14 @@ def columns_fit(pack: Pack, columns: int) -> None:
         )
 
 
-def numbers_fit(pack: Pack, numbers: NDArray[Any]) -> NDArray[np.int32]:
-    """Class numbers of boxes -> indices into the pack's labels. Raises ``invalid`` for one that has none."""
-    classes: NDArray[np.int32] = numbers.astype(np.int32)
+def numbers_fit(pack: Pack, found: Detections) -> Detections:
+    """With the model's class numbers -> with indices into the pack's labels. Raises ``invalid`` for one that
+    has none."""
+    classes = found.classes
     if pack.first_label:
-        classes -= pack.first_label
-    if len(classes) and not (classes.min() >= 0 and classes.max() < len(pack.labels)):
+        found = replace(found, classes=classes - np.int32(pack.first_label))
+        classes = found.classes
+    if len(classes) and classes.view(np.uint32).max() >= len(pack.labels):  # one below 0 is large there
         worst = classes.max() if classes.max() >= len(pack.labels) else classes.min()
         raise invalid(
             f"the model of {pack.name} answers class {worst + pack.first_label}, and model.toml has "
@@ -45,7 +49,7 @@ def numbers_fit(pack: Pack, numbers: NDArray[Any]) -> NDArray[np.int32]:
             "list exactly the classes that the model was trained with, in their order; see first_label",
             field="labels",
         )
-    return classes
+    return found
 
 
 def no_extras(names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,7 @@ from appliance.vision.packs.pack import Pack
 class Classifier:
     extras = staticmethod(no_extras)
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, _lowest: float) -> None:
         self.feeding = normalised(pack, "stretch")
         self._pack = pack
         self._logits = False

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import LOWEST_SCORE, MOST_BOXES, Detections, ordered
+from appliance.vision.detectors import MOST_BOXES, Detections, ordered
 from appliance.vision.detectors.families.answers import Outputs, columns_fit, numbers_fit, strange
 from appliance.vision.detectors.filling import Placed, normalised
 from appliance.vision.packs.pack import Pack
@@ -26,9 +26,9 @@ _WANTED = "labels, boxes and scores, or boxes and logits by name"
 
 
 class Detr:
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = normalised(pack, "stretch")
-        self._pack = pack
+        self._pack, self._lowest = pack, lowest
         self._raw: tuple[str, str] | None = None
 
     def extras(self, names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:
@@ -60,12 +60,7 @@ class Detr:
 
     def _one(self, labels: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> Detections:
         """Only the weakest are dropped, there is no NMS to do."""
-        strong = scores >= LOWEST_SCORE
-        return ordered(
-            boxes[strong].astype(np.float32, copy=False),
-            scores[strong].astype(np.float32, copy=False),
-            numbers_fit(self._pack, labels[strong]),
-        )
+        return numbers_fit(self._pack, ordered(boxes, scores, labels, self._lowest))
 
     def _raw_one(self, boxes: NDArray[Any], logits: NDArray[Any]) -> Detections:
         columns = len(self._pack.labels)
@@ -76,7 +71,7 @@ class Detr:
         else:
             best = np.arange(len(flat))
         scores = (1.0 / (1.0 + np.exp(-np.maximum(flat[best], -80.0)))).astype(np.float32)
-        strong = (scores >= LOWEST_SCORE) & np.isfinite(flat[best])  # an overflow would be sure of itself
+        strong = (scores >= self._lowest) & np.isfinite(flat[best])  # an overflow would be sure of itself
         best, scores = best[strong], scores[strong]
         middle_size = boxes[best // columns].astype(np.float32)
         half = middle_size[:, 2:] / 2

@@ -32,9 +32,9 @@ class _Distributions:
 
     extras = staticmethod(no_extras)
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = normalised(pack, "stretch")
-        self._pack = pack
+        self._pack, self._lowest = pack, lowest
         self._set(_PICO, 0.5)
 
     def _set(self, strides: Sequence[int], offset: float) -> int:
@@ -45,7 +45,7 @@ class _Distributions:
     def _one(self, table: NDArray[Any], sides: NDArray[Any], where: Placed) -> Detections:
         """``table``: cells x classes; ``sides``: cells x 4 bins. Only cells that survive are decoded."""
         surest: Columns = table.max(axis=1).astype(np.float32, copy=False)
-        best = strongest(surest)
+        best = strongest(surest, self._lowest)
         classes = table[best].argmax(axis=1).astype(np.int32)
         reach = _means(sides[best].astype(np.float32)) * self._strides[best]
         points = self._points[best]
@@ -73,8 +73,8 @@ class Nanodet(_Distributions):
 
 
 class Picodet(_Distributions):
-    def __init__(self, pack: Pack) -> None:
-        super().__init__(pack)
+    def __init__(self, pack: Pack, lowest: float) -> None:
+        super().__init__(pack, lowest)
         self._tables: list[str] = []  # output names, by stride
         self._sides: list[str] = []
 

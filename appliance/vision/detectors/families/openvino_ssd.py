@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, ordered
+from appliance.vision.detectors import Columns, Detections, ordered
 from appliance.vision.detectors.families.answers import Outputs, no_extras, numbers_fit, strange
 from appliance.vision.detectors.filling import Placed, greys
 from appliance.vision.packs.pack import Pack
@@ -22,9 +22,9 @@ _WANTED = "1 x 1 x rows x 7, or boxes rows x 5 and labels"
 class OpenvinoSsd:
     extras = staticmethod(no_extras)
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = greys(pack, "stretch")
-        self._pack = pack
+        self._pack, self._lowest = pack, lowest
 
     def check(self, outputs: Outputs) -> None:
         """The shapes; whether each label is known can only be seen when it is answered."""
@@ -51,12 +51,7 @@ class OpenvinoSsd:
         return answers
 
     def _one(self, boxes: Columns, scores: NDArray[Any], numbers: NDArray[Any]) -> Detections:
-        strong = scores >= LOWEST_SCORE
-        return ordered(
-            boxes[strong].astype(np.float32, copy=False),
-            scores[strong].astype(np.float32, copy=False),
-            numbers_fit(self._pack, numbers[strong]),
-        )
+        return numbers_fit(self._pack, ordered(boxes, scores, numbers, self._lowest))
 
     @staticmethod
     def _two(outputs: Outputs) -> bool:

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import LOWEST_SCORE, Columns, Labels
+from appliance.vision.detectors import Columns, Labels
 
 MOST = 1000  # boxes that enter, best first: the cost grows with the square
 
 
-def strongest(scores: Columns, lowest: float = LOWEST_SCORE) -> NDArray[np.intp]:
+def strongest(scores: Columns, lowest: float) -> NDArray[np.intp]:
     """Indices of at most ``MOST`` scores of at least ``lowest``, best first."""
     strong = np.flatnonzero(scores >= lowest)
     if len(strong) > MOST:

@@ -8,10 +8,12 @@ All boxes in input pixels, all scores in 0..1. In: RGB 0..1, letterboxed in the 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, Labels, ordered
+from appliance.vision.detectors import Columns, Detections, Labels, ordered
 from appliance.vision.detectors.families.answers import (
     Outputs,
     columns_fit,
@@ -30,16 +32,18 @@ _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 _FOUR = ("num_dets", "det_boxes", "det_scores", "det_classes")
 _WANTED = "N x anchors x (5 + classes), N x (4 + classes) x cells or N x boxes x 6"
 
-Reader = Callable[[Outputs, int], tuple[Columns, Columns, Labels]]  # boxes in input pixels
+Read = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]  # boxes in input pixels, scores, class numbers
+Reader = Callable[[Outputs, int], Read]
 
 
 class Yolo:
     extras = staticmethod(no_extras)
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = normalised(pack, "centre", PAD)
-        self._pack = pack
+        self._pack, self._lowest = pack, lowest
         self._reader: Reader = self._ready
+        self._numbered = True  # the model says a class's number itself; else it is the column's
 
     def check(self, outputs: Outputs) -> None:
         if set(outputs) == set(_FOUR):
@@ -50,13 +54,13 @@ class Yolo:
         cells = [_cells(self._pack, strides) for strides in _STRIDES]
         if rows in [3 * count for count in cells]:
             columns_fit(self._pack, columns - 5)
-            self._reader = self._with_anchors
+            self._reader, self._numbered = self._with_anchors, False
         elif columns in cells:
             columns_fit(self._pack, rows - 4)
-            self._reader = self._without_anchors
+            self._reader, self._numbered = self._without_anchors, False
         elif rows in cells:
             columns_fit(self._pack, columns - 4)
-            self._reader = self._transposed
+            self._reader, self._numbered = self._transposed, False
         elif columns == 6:
             self._reader = self._ready
         else:
@@ -66,49 +70,44 @@ class Yolo:
         answers = []
         for number, where in enumerate(placed):
             boxes, scores, classes = self._reader(outputs, number)
-            answers.append(ordered(where.boxes(boxes), scores, classes))
+            found = ordered(where.boxes(boxes), scores, classes, self._lowest)
+            answers.append(numbers_fit(self._pack, found) if self._numbered else found)
         return answers
 
-    def _with_anchors(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+    def _with_anchors(self, outputs: Outputs, number: int) -> Read:
         (raw,) = outputs.values()
         rows = raw[number]
-        rows = rows[rows[:, 4] >= LOWEST_SCORE].astype(np.float32, copy=False)
+        rows = rows[rows[:, 4] >= self._lowest].astype(np.float32, copy=False)
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
         scores = rows[:, 4] * np.take_along_axis(rows[:, 5:], classes[:, None], axis=1)[:, 0]
         return self._apart(rows[:, :4], scores, classes)
 
-    def _without_anchors(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+    def _without_anchors(self, outputs: Outputs, number: int) -> Read:
         (raw,) = outputs.values()
         table = raw[number]  # (4 + classes) x cells: rows are long, so the best is sought along them
         surest = table[4:].max(axis=0)
-        likely = np.flatnonzero(surest >= LOWEST_SCORE)
+        likely = np.flatnonzero(surest >= self._lowest)
         rows = table[:, likely].astype(np.float32, copy=False)
         classes = rows[4:].argmax(axis=0).astype(np.int32)
         return self._apart(rows[:4].T, surest[likely].astype(np.float32, copy=False), classes)
 
-    def _transposed(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+    def _transposed(self, outputs: Outputs, number: int) -> Read:
         (raw,) = outputs.values()
         return self._without_anchors({"": raw[number].T[None]}, 0)
 
-    def _ready(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+    def _ready(self, outputs: Outputs, number: int) -> Read:
         (raw,) = outputs.values()
         rows = raw[number]
-        rows = rows[rows[:, 4] >= LOWEST_SCORE].astype(np.float32, copy=False)
-        return rows[:, :4], rows[:, 4], numbers_fit(self._pack, rows[:, 5])
+        return rows[:, :4], rows[:, 4], rows[:, 5]
 
-    def _four(self, outputs: Outputs, number: int) -> tuple[Columns, Columns, Labels]:
+    def _four(self, outputs: Outputs, number: int) -> Read:
         count, boxes, scores, classes = (outputs[name][number] for name in _FOUR)
-        real = scores[: int(count.ravel()[0])] >= LOWEST_SCORE
-        keep = np.flatnonzero(real)
-        return (
-            boxes[keep].astype(np.float32, copy=False),
-            scores[keep].astype(np.float32, copy=False),
-            numbers_fit(self._pack, classes[keep]),
-        )
+        real = int(count.ravel()[0])
+        return boxes[:real], scores[:real], classes[:real]
 
-    def _apart(self, middles: Columns, scores: Columns, classes: Labels) -> tuple[Columns, Columns, Labels]:
+    def _apart(self, middles: Columns, scores: Columns, classes: Labels) -> Read:
         """Centre and size -> corners, and NMS."""
-        best = strongest(scores)
+        best = strongest(scores, self._lowest)
         half = middles[best, 2:] / 2
         boxes = np.concatenate([middles[best, :2] - half, middles[best, :2] + half], axis=1)
         kept = suppress(boxes, classes[best], self._pack.nms_iou or NMS_IOU)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import LOWEST_SCORE, Columns, Detections, ordered
+from appliance.vision.detectors import Columns, Detections, ordered
 from appliance.vision.detectors.families.answers import Outputs, columns_fit, no_extras, single, strange
 from appliance.vision.detectors.families.suppression import strongest, suppress
 from appliance.vision.detectors.filling import Placed, greys
@@ -24,9 +24,9 @@ NMS_IOU = 0.65
 class Yolox:
     extras = staticmethod(no_extras)
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = greys(pack, "corner", PAD)
-        self._pack = pack
+        self._pack, self._lowest = pack, lowest
         self._corners, self._strides = grid(pack.input_width, pack.input_height, STRIDES[0])
 
     def check(self, outputs: Outputs) -> None:
@@ -46,11 +46,11 @@ class Yolox:
 
     def _one(self, raw: NDArray[Any], where: Placed) -> Detections:
         # A class is at most as sure as the object: few cells are worth the look at all classes.
-        likely = np.flatnonzero(raw[:, 4] >= LOWEST_SCORE)
+        likely = np.flatnonzero(raw[:, 4] >= self._lowest)
         rows = raw[likely].astype(np.float32, copy=False)
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
         scores: Columns = rows[:, 4] * np.take_along_axis(rows[:, 5:], classes[:, None], axis=1)[:, 0]
-        best = strongest(scores)
+        best = strongest(scores, self._lowest)
         boxes = self._boxes(rows[best, :4], likely[best])
         kept = suppress(boxes, classes[best], self._pack.nms_iou or NMS_IOU)
         best = best[kept]
