@@ -166,7 +166,7 @@ async def served(box, ids: list[str], seconds_: float) -> dict[str, float]:
     end = time.monotonic() + seconds_
     while time.monotonic() < end:
         await asyncio.sleep(1.0)
-        text = (await box.call("GET", "/metrics")).body.decode()
+        text = (await box.call("GET", "//metrics")).body.decode()
         found = dict(re.findall(r'^ai_fps\{camera_id="([^"]+)"\} (\S+)$', text, re.MULTILINE))
         turns += 1
         for camera_id in ids:
