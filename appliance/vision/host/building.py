@@ -110,3 +110,11 @@ async def _end(process: Process) -> None:
         except TimeoutError:
             kill(process)
         await process.wait()
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(GRACE_S):  # a child of the child may hold it
+            while await process.stdout.read(1 << 16):
+                pass
+    except TimeoutError:
+        pass
+    await asyncio.sleep(0)  # asyncio closes what it keeps of the process one round after the pipe
