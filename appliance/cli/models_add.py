@@ -12,10 +12,10 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.cli.model_install import Agree, guarded
 from appliance.vision.packs.catalogue import COCO
-from appliance.vision.packs.header import OPENVINO, read_header
 from appliance.vision.packs.installed import pack_from_onnx
 from appliance.vision.packs.pack import FAMILIES, LARGEST_SIDE, SMALLEST_SIDE, Pack, load_pack
 from appliance.vision.packs.placing import file_entry, place, workplace, write_pack
+from appliance.vision.packs.reading import OPENVINO, read_header
 from appliance.vision.packs.recognise import Reading, Recognised, recognise
 
 LARGEST_LABELS_BYTES = 1_000_000

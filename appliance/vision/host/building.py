@@ -1,6 +1,6 @@
 """Building an engine for the box's GPU in a child of its own, while another backend looks.
 
-The child is ``python -m appliance.vision.detectors.tensorrt.build``: at idle priority, the first to go
+The child is ``python -m appliance.vision.detectors.tensorrt.child``: at idle priority, the first to go
 when memory is short, not confined like the worker, since it writes the cache and reads no stranger's
 bitstream. Nothing of TensorRT is imported here.
 """
@@ -18,7 +18,7 @@ import msgspec
 from appliance.vision.host.child import environment, kill
 from appliance.vision.messages import BuildStep
 
-COMMAND = (sys.executable, "-m", "appliance.vision.detectors.tensorrt.build")
+COMMAND = (sys.executable, "-m", "appliance.vision.detectors.tensorrt.child")
 SILENT_S = 900.0  # a Jetson measures one layer for minutes; nothing takes a quarter of an hour
 GRACE_S = 10.0  # from SIGTERM to SIGKILL: TensorRT is asked between two steps
 LONGEST_LINE_BYTES = 64 * 1024

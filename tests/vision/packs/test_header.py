@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.packs import header_onnx, header_openvino
-from appliance.vision.packs.header import Header, Port, read_header
+from appliance.vision.packs.header import Header, Port
+from appliance.vision.packs.reading import read_header
 
 FLOAT, INT64 = 1, 7
 XML = """<?xml version="1.0"?><net name="n"><layers>

@@ -3,7 +3,8 @@
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.vision.packs.header import Header, Port, read_header
+from appliance.vision.packs.header import Header, Port
+from appliance.vision.packs.reading import read_header
 from appliance.vision.packs.recognise import recognise
 
 ULTRALYTICS = {

@@ -1,6 +1,6 @@
 """ONNX to an engine in the cache: minutes on a small chip, so never in the worker.
 
-    python -m appliance.vision.detectors.tensorrt.build PACK CACHE_DIR [--dla]
+    python -m appliance.vision.detectors.tensorrt.child PACK CACHE_DIR [--dla]
 
 runs one build at idle priority and prints JSON lines (``BuildStep``); PACK is a pack's folder, or the
 file of a known model. It ends with SIGTERM (called off) and with whoever started it.
@@ -165,9 +165,3 @@ def _save_timings(found: Library, config: Any, path: Path) -> None:
         cache = config.get_timing_cache()
         if cache is not None:
             engines.seal(path, bytes(cache.serialize()))
-
-
-if __name__ == "__main__":
-    from appliance.vision.detectors.tensorrt import child
-
-    raise SystemExit(child.main())

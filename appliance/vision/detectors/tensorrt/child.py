@@ -41,7 +41,7 @@ class Lines:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m appliance.vision.detectors.tensorrt.build")
+    parser = argparse.ArgumentParser(prog="python -m appliance.vision.detectors.tensorrt.child")
     parser.add_argument("pack", type=Path, help="a pack's folder, or the file of a known model")
     parser.add_argument("cache", type=Path, metavar="CACHE_DIR")
     parser.add_argument("--dla", action="store_true", help="on a Jetson's DLA, where it has one")
@@ -88,3 +88,7 @@ def _end_with_parent() -> None:
     while os.getppid() == int(parent):
         threading.Event().wait(ORPHAN_S)
     os._exit(1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -187,7 +187,7 @@ async def test_a_model_that_breaks_the_parser_breaks_the_child_alone(make_pack, 
 
 
 def start(*arguments, **environment):
-    command = [sys.executable, "-m", "appliance.vision.detectors.tensorrt.build", *map(str, arguments)]
+    command = [sys.executable, "-m", "appliance.vision.detectors.tensorrt.child", *map(str, arguments)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
