@@ -30,7 +30,7 @@ def suppress(boxes: Columns, classes: Labels, most_iou: float) -> NDArray[np.int
     kept: NDArray[np.bool_] = np.ones(count, np.bool_)
     for _ in range(count):
         again: NDArray[np.bool_] = np.logical_not(near[kept].any(axis=0))
-        if np.array_equal(again, kept):
+        if (again == kept).all():
             break
         kept = again
     return np.flatnonzero(kept)

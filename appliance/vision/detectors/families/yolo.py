@@ -79,7 +79,7 @@ class Yolo:
         rows = raw[number]
         rows = rows[rows[:, 4] >= self._lowest].astype(np.float32, copy=False)
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
-        scores = rows[:, 4] * np.take_along_axis(rows[:, 5:], classes[:, None], axis=1)[:, 0]
+        scores = rows[:, 4] * rows[:, 5:].max(axis=1)
         return self._apart(rows[:, :4], scores, classes)
 
     def _without_anchors(self, outputs: Outputs, number: int) -> Read:

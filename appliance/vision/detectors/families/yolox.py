@@ -49,7 +49,7 @@ class Yolox:
         likely = np.flatnonzero(raw[:, 4] >= self._lowest)
         rows = raw[likely].astype(np.float32, copy=False)
         classes = rows[:, 5:].argmax(axis=1).astype(np.int32)
-        scores: Columns = rows[:, 4] * np.take_along_axis(rows[:, 5:], classes[:, None], axis=1)[:, 0]
+        scores: Columns = rows[:, 4] * rows[:, 5:].max(axis=1)
         best = strongest(scores, self._lowest)
         boxes = self._boxes(rows[best, :4], likely[best])
         kept = suppress(boxes, classes[best], self._pack.nms_iou or NMS_IOU)
