@@ -12,7 +12,7 @@ from typing import NamedTuple
 from appliance.base.clock import SECOND_NS
 from appliance.base.model import BlindCause
 
-LEAST_NS = 1 * SECOND_NS  # shorter ones are the edge of something, not blindness
+LEAST_NS = 1 * SECOND_NS  # of overload: shorter ones are thinning; and of what is said while it lasts
 OVERLOAD_NS = 5 * SECOND_NS  # frames come and none is judged: said while it lasts
 
 
@@ -124,7 +124,8 @@ class Sight:
     def _unseen(self, camera_id: str, camera: _Camera, end_ns: int, cause: BlindCause) -> None:
         start_ns, camera.until_ns = camera.until_ns, end_ns
         last = camera.unseen[-1] if camera.unseen else None
-        goes_on = camera.blind_ns < start_ns or cause == "model_missing"
+        # Rules tell of nothing that happened while a worker was gone, however short: it is looked at again.
+        goes_on = camera.blind_ns < start_ns or cause in ("model_missing", "worker_down")
         same = last is not None and (last.end_ns, last.cause) == (start_ns, cause)
         if last is not None and same and goes_on and camera.right_ns < start_ns:
             camera.unseen[-1] = last._replace(end_ns=end_ns)

@@ -179,3 +179,15 @@ def test_a_clock_that_is_set_back_begins_anew() -> None:
     sight.take(500 * S)
     sight.judged("yard", [(500 * S, 503 * S)], 5)
     assert sight.take(503 * S) == [] and sight.judged_until() == {"yard": 503 * S}
+
+
+def test_a_worker_that_is_back_within_a_moment_still_leaves_something_to_look_at() -> None:
+    """Whoever crossed a line in that moment is told of by nobody else."""
+    sight = Sight()
+    sight.want(["yard"], 100 * S)
+    sight.looking(right=True)
+    sight.judged("yard", [(100 * S, 103 * S)], 15)
+    sight.blinded()
+    sight.looking(right=True)
+    sight.judged("yard", [(int(103.4 * S), 108 * S)], 10)
+    assert sight.take(108 * S) == [Unseen("yard", 103 * S, int(103.4 * S), "worker_down")]
