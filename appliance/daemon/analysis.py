@@ -35,6 +35,7 @@ from appliance.store.journal import JournalType
 from appliance.store.model_health import Alarm
 from appliance.sync.sync import Sync
 from appliance.vision.host import engines
+from appliance.vision.host.choice import UNDER_WAY
 from appliance.vision.host.host import VisionHost
 from appliance.vision.packs import choice as model_choice
 from appliance.vision.packs.choice import Choice
@@ -174,10 +175,19 @@ class Analysis:
         self.intake.replace(found, await self._db.read(zones.list_zones), site.time_zone)
 
     async def use(self, choice: Choice) -> None:
-        """Another detector or backend, if it is another: beside the old one first, for ``shadow_s``."""
-        if (choice.detector, choice.backend) != (self._choice.detector, self._choice.backend):
-            self._choice_before, self._choice = self._choice, choice
-            await self.vision.use(choice.detector, choice.backend, choice.shadow_s)
+        """Another detector or backend, or the same where it does not look or its shadow is cut short: beside
+        the old one first, for ``shadow_s``."""
+        activation = self.vision.activation()
+        phase = "" if activation is None or activation.own else activation.phase
+        under_way, before = phase in UNDER_WAY, self._choice
+        if (choice.detector, choice.backend) == (before.detector, before.backend):
+            is_shorter = phase in ("loading", "shadow") and choice.shadow_s < before.shadow_s
+            if not is_shorter and (under_way or self.vision.as_chosen):
+                return
+        await self.vision.use(choice.detector, choice.backend, choice.shadow_s)
+        if not under_way:  # else what was chosen before that one is still what to go back to
+            self._choice_before = self._choice
+        self._choice = choice
 
     def _activation_changed(self, activation: Activation) -> None:
         """What failed must not be taken again at the next start."""
@@ -276,7 +286,8 @@ class Analysis:
             return ("analysis", "failing", f"blind{since}: {state.reason}")
         runs = f" on {state.backend}" if state.backend and state.state == "running" else ""
         text = f"{state.detector}{runs}: {state.state}" + (f" ({state.reason})" if state.reason else "")
-        return ("analysis", "degraded" if state.state == "starting" else "ok", text)
+        is_well = state.state != "starting" and self.vision.as_chosen
+        return ("analysis", "ok" if is_well else "degraded", text)
 
     async def _expire(self) -> None:
         """Once an hour; the supervisor calls again."""

@@ -18,6 +18,7 @@ from appliance.store import alerts, audit, events, journal
 from appliance.store.alerts import AlertFilter
 from appliance.store.events import EventFilter
 from appliance.store.model_health import Alarm
+from appliance.vision.messages import Trial
 from appliance.vision.packs import choice as choices
 from appliance.vision.packs.choice import Choice
 from appliance.vision.state import Activation, VisionBeat, VisionState
@@ -113,6 +114,48 @@ async def test_the_host_is_asked_once_with_backend_and_shadow(analysis, monkeypa
     await choose(analysis)
     await analysis.use(WANTED)
     assert asked == [("own-model", "openvino", 60.0)]
+
+
+async def test_the_same_again_is_asked_for_where_it_does_not_look_or_is_to_look_sooner(analysis, monkeypatch):
+    asked: list[Any] = []
+
+    async def use(*what: Any) -> None:
+        asked.append(what)
+
+    monkeypatch.setattr(analysis.vision, "use", use)
+    await analysis.use(WANTED)
+    analysis.vision._choice.activation = phase("shadow")
+    await analysis.use(WANTED)
+    assert len(asked) == 1
+    await analysis.use(msgspec.structs.replace(WANTED, shadow_s=0.0))
+    assert asked[1:] == [("own-model", "openvino", 0.0)]
+    analysis.vision._choice.activation = phase("active")
+    analysis.vision._choice.choose("own-model", "openvino")
+    analysis.vision._state = VisionState("running", 1, "motion", "")
+    await analysis.use(msgspec.structs.replace(WANTED, shadow_s=0.0))
+    assert len(asked) == 3
+    assert ("analysis", "degraded", "motion: running") in analysis.findings()
+
+
+async def test_a_change_that_cuts_a_trial_short_and_fails_leaves_what_was_on_trial(analysis, monkeypatch):
+    """It looked well, and it looks still: neither the next worker nor the next start may go further back."""
+    sent: list[Any] = []
+    host = analysis.vision
+
+    async def use(detector: str, backend: str, shadow_s: float) -> None:
+        sent.append(host._choice.begin(detector, backend, shadow_s, "deimv2-femto"))
+
+    monkeypatch.setattr(host, "use", use)
+    db = await choose(analysis)
+    for name in ("shadow", "trial"):
+        host._choice.heard(Trial("own-model", name, ""))
+    other = Choice("yolox-nano", "auto", 0.0)
+    await db.write(lambda conn: choices.write(conn, other, 1, None, "api"))
+    await analysis.use(other)
+    assert host._choice.now == ("own-model", "openvino")
+    host._choice.heard(Trial("yolox-nano", "refused", "no"))
+    await settled(db)
+    assert host._choice.now == ("own-model", "openvino") and await db.read(choices.read) == WANTED
 
 
 async def test_beats_go_to_the_health_of_models_and_to_whoever_listens(analysis):

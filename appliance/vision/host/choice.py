@@ -34,6 +34,7 @@ class Choice:
         self._instead: tuple[str, str] | None = None
         self._since_ns = 0
         self._failures = 0
+        self._used = ""  # the backend of the last worker of which that was known
 
     @property
     def now(self) -> tuple[str, str]:
@@ -56,6 +57,11 @@ class Choice:
         return self._begin(order, (self.name, self.backend), before, own=True)
 
     def _begin(self, order: Use, wanted: tuple[str, str], before: str, *, own: bool = False) -> Use:
+        """A model on trial that another change cuts short has looked well so far, and goes on looking until
+        the new one does: it is the choice to come back to."""
+        if (cut := self.activation) is not None and cut.phase == "trial":
+            self.choose(*self._wanted)
+            self._tell(msgspec.structs.replace(cut, phase="active", since_ns=self._clock.now_ns()))
         self._wanted = wanted
         self._tell(Activation(order.choice, before, "loading", self._clock.now_ns(), own=own))
         return order
@@ -90,6 +96,7 @@ class Choice:
     def worker_failed(self, reason: str, *, lived: bool, backend: str = "", hopeless: bool = False) -> None:
         """A worker ended by itself; ``lived``: after it had looked for a while. ``backend``: which ran its
         model, where that is known; ``hopeless``: the next one with it would end in the same way."""
+        self._used = backend or self._used
         activation = self.activation
         if activation is not None and activation.phase in UNDER_WAY:
             self._tell(
@@ -104,13 +111,13 @@ class Choice:
         self._failures = 0 if lived else self._failures + 1
         if self._failures >= FAILURES or hopeless:
             times, self._failures = self._failures, 0
-            self._step_down(reason, backend, f"{times} times in a row" if times > 1 else "")
+            self._step_down(reason, f"{times} times in a row" if times > 1 else "")
 
-    def _step_down(self, reason: str, used: str, how_often: str) -> None:
+    def _step_down(self, reason: str, how_often: str) -> None:
         name, wanted = self.now
         if name == "motion":
             return
-        backend = wanted if wanted != "auto" else used
+        backend = wanted if wanted != "auto" else self._used
         self._instead = ("motion", "auto") if backend == "onnxruntime" else (name, "onnxruntime")
         self._since_ns = self._clock.monotonic_ns()
         model = f"{name} on {backend}" if backend in BACKENDS else name

@@ -167,6 +167,12 @@ class VisionHost:
         else:
             self._session.use(self._choice.begin(detector_choice, backend, shadow_s, self._state.detector))
 
+    @property
+    def as_chosen(self) -> bool:
+        """What looks is what people chose; also while nothing looks yet."""
+        looks = self._state.detector if self._state.state == "running" else self._choice.name
+        return not self._choice.excuse and self._choice.name in ("auto", looks)
+
     def activation(self) -> Activation | None:
         """The last change of models, under way or over."""
         return self._choice.activation

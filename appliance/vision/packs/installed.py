@@ -15,7 +15,9 @@ _BARE = ("*.onnx", "models/*.onnx", "*.xml", "models/*.xml")
 
 def pack_from_onnx(path: Path) -> Pack | None:
     """The pack of a known bare model file, or None. Matched by content, not by name: an OpenVINO
-    graph needs its weights beside it, under the same name."""
+    graph needs its weights beside it, under the same name. Raises ``OSError``."""
+    if not path.is_file():  # a folder, a link to nowhere, a pipe that would be waited for
+        return None
     digest = sha256(path)
     for known in KNOWN:
         if known.files[0].sha256 != digest:
@@ -38,7 +40,11 @@ def installed(models_dirs: Sequence[Path]) -> Iterator[Pack]:
             continue
     for directory in models_dirs:
         for path in sorted({found for pattern in _BARE for found in directory.glob(pattern)}):
-            if (pack := pack_from_onnx(path)) is not None:
+            try:
+                pack = pack_from_onnx(path)
+            except OSError:  # taken away just now, or of a disk that fails: no reason to stop
+                continue
+            if pack is not None:
                 yield pack
 
 

@@ -92,6 +92,8 @@ def load_pack(folder: Path) -> Pack:
     """
     path = folder / DESCRIPTION
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for until somebody writes
+            raise invalid(f"{path} is not a file", "take it away, and install the model pack again")
         with path.open("rb") as file:
             body = file.read(LARGEST_DESCRIPTION_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):

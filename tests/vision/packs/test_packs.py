@@ -1,5 +1,6 @@
 """Model packs: found by folder or by content, refused where they are not what they say."""
 
+import os
 import shutil
 
 import pytest
@@ -32,6 +33,20 @@ def folder(tmp_path):
     (folder / "mine.onnx").write_bytes(b"weights")
     (folder / "model.toml").write_text(TOML.format(sha=sha256(folder / "mine.onnx")))
     return folder
+
+
+@pytest.mark.timeout(10)
+def test_what_is_no_file_is_no_model_and_keeps_nobody_waiting(folder):
+    """A stick may hold anything: folders with a model's name, links to nowhere or to themselves, pipes."""
+    models = folder.parent
+    (models / "new.xml").mkdir()
+    (models / "dangling.onnx").symlink_to("/nowhere")
+    (models / "loop.onnx").symlink_to("loop.onnx")
+    os.mkfifo(models / "pipe.onnx")
+    (models / "piped").mkdir()
+    os.mkfifo(models / "piped" / "model.toml")
+    assert [pack.name for pack in installed.installed([models])] == ["mine"]
+    assert [path.name for path, _ in installed.broken([models])] == ["piped"]
 
 
 def test_a_pack_is_read_and_chosen_by_name(folder):
