@@ -131,7 +131,7 @@ async def test_the_same_again_is_asked_for_where_it_does_not_look_or_is_to_look_
     assert asked[1:] == [("own-model", "openvino", 0.0)]
     analysis.vision._choice.activation = phase("active")
     analysis.vision._choice.choose("own-model", "openvino")
-    analysis.vision._state = VisionState("running", 1, "motion", "")
+    analysis.vision._state = VisionState("running", 1, "motion", "", 0)
     await analysis.use(msgspec.structs.replace(WANTED, shadow_s=0.0))
     assert len(asked) == 3
     assert ("analysis", "degraded", "motion: running") in analysis.findings()
