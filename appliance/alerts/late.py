@@ -27,7 +27,9 @@ from appliance.store.events import EventFilter
 RUN_UP_NS = 10 * SECOND_NS  # looked at before the span: the gate's background, the tracks, who is where
 RUN_OUT_NS = 4 * SECOND_NS  # looked at behind it: by then a tracker says who is gone
 CUT_NS = 2 * SECOND_NS  # a track that ends so soon after it was seen ends with the footage
-SEAM_NS = 1 * SECOND_NS  # behind it, what the live engine did not tell of is told: it had no look before
+# Behind the span, what the live engine did not tell of is told: it saw nothing before, and the gate, which
+# learns the scene first, shows it little in the first moments.
+SEAM_NS = 3 * SECOND_NS
 BORDER_NS = 2 * SECOND_NS  # two looks at one thing differ by less
 LAG_NS = 10 * SECOND_NS  # what happened so long ago has been told: longer than any tracker's memory
 STANDS_IN = "object"  # what ``motion`` calls everything
