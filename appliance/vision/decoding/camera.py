@@ -172,7 +172,7 @@ class CameraDecoder:
             self._open()
             try:
                 return [frame for one in fed for frame in self._decoder.decode(*one, spare=False)]
-            except Exception:
+            except Exception:  # software raised too, whatever it is: the packets are to blame, not the path
                 del self._refused[path]
                 self._say()
                 raise

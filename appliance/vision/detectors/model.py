@@ -220,7 +220,7 @@ def open_model(pack: Pack, threads: int, open_runner: OpenRunner, lowest: float 
     runner = open_runner(pack, threads)
     try:
         return Model(pack, runner, lowest)
-    except BaseException:
+    except BaseException:  # refused, out of memory or interrupted: nobody else knows of the runner yet
         runner.close()
         raise
 

@@ -44,7 +44,7 @@ class TensorrtDetector(ModelDetector):
         found, device = library(), prepare()
         try:
             self._runner = TensorrtRunner(pack, Path(folder), found, device)
-        except BaseException:
+        except BaseException:  # whatever stopped it, the GPU's context is ours to give back
             device.close()
             raise
         return self._runner

@@ -75,7 +75,7 @@ class Lane:
         try:
             self._context = new_context(found, engine)
             self.resize(rows)
-        except BaseException:
+        except BaseException:  # whatever stopped it, memory on the GPU is freed by nobody else
             self.close()
             raise
 
@@ -103,7 +103,7 @@ class Lane:
         try:
             self._begin(count, hosts)
             self._device.wait(self._stream)
-        except BaseException:
+        except BaseException:  # also interrupted: a copy may still read what the caller frees next
             self._drain()
             raise
 
