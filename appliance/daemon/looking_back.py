@@ -233,9 +233,10 @@ class LookingBack:
             more = f"; {len(waiting) - 1} more wait" if len(waiting) > 1 else ""
             found.append(("looking back", "ok", f"{times}, {share} %{more}"))
         elif waiting:
-            minutes = sum(map(_seconds, waiting)) / 60
+            seconds = sum(map(_seconds, waiting))
+            long = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
             first = self.since(waiting[-1].start_ns)
-            text = f"{minutes:.0f} min wait until there is time, the newest from {first}"
+            text = f"{long} wait until there is time, the newest from {first}"
             found.append(("looking back", "ok", text))
         return found
 

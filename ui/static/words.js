@@ -47,8 +47,10 @@ function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** "5 fps, in software, 0.4 ms a frame"; where there is more to look at than the chip can see: "3.2 of 5 fps" */
+/** "analysing at 5 fps; decoding: software, 0.4 ms a frame"; where there is more to look at than the chip can
+ * see: "3.2 of 5 fps". A camera of which nothing was decoded yet is not slow: there is nothing of it. */
 export function analysing({ fps_wanted, fps_done, decoder, decode_ms }) {
+  if (!decoder && !fps_done) return "no picture to analyse";
   const rate = fps_done < 0.95 * fps_wanted ? `analysing at ${fps_done.toFixed(1)} of ${fps_wanted} fps` : `analysing at ${fps_wanted} fps`;
   return decoder ? `${rate}; decoding: ${decoder}, ${decode_ms.toFixed(1)} ms a frame` : rate;
 }
