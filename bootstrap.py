@@ -52,6 +52,13 @@ TOOLS = {
         "gstreamer1.0-plugins-good",
         "gstreamer1.0-plugins-bad",
     ],
+    "ip": ["iproute2"],
+    "nft": ["nftables"],
+    "wg": ["wireguard-tools"],
+    "wireguard-go": ["wireguard-go"],
+    "mosquitto": ["mosquitto"],
+    "redis-server": ["redis-server"],
+    "postgres": ["postgresql"],
 }
 
 
@@ -337,6 +344,8 @@ def has_tool(name: str) -> bool:
     if name == "gst-rtsp-server":
         probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
         return succeeds(["/usr/bin/python3", "-c", probe])  # Debian's gi belongs to Debian's Python
+    if name == "postgres":  # Debian keeps each version's programs apart, and none in PATH
+        return any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return shutil.which(name) is not None
 
 
