@@ -96,7 +96,7 @@ class Lab:
         self._moved = 0
 
     def raise_tunnel(self) -> None:
-        """wireguard-go at both ends, the hub first; interface names differ, since sockets lie in one folder."""
+        """wireguard-go at both ends, the hub first; names differ, since sockets lie in one folder."""
         keys = {host.name: sh("wg", "genkey").strip() for host in (self.box, self.hub)}
         public = {name: sh("wg", "pubkey", given=key).strip() for name, key in keys.items()}
         for host in (self.hub, self.box):
@@ -255,7 +255,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory() as folder:  # pytest's are root's alone, and too long for a socket's name
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are too long for a socket
         server = Postgres(Path(folder))
         server.start()
         try:
