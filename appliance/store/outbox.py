@@ -26,7 +26,8 @@ _COUNT_UP: dict[Counter, str] = {
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
-    """``body`` is JSON; of a tombstone it says why. ``attempts`` counts earlier deliveries."""
+    """``body`` is JSON; of a tombstone it says why. ``attempts`` counts earlier deliveries. ``lane``:
+    0 most urgent."""
 
     id: str
     kind: str
@@ -34,6 +35,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     created_ns: int
     attempts: int
     is_tombstone: bool
+    lane: int = 2
 
 
 class TargetFigures(msgspec.Struct, frozen=True):

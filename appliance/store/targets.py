@@ -8,15 +8,19 @@ import msgspec
 from appliance.store import outbox
 from appliance.store.cameras import Keep
 
+Kind = Literal["https", "hub", "s3", "directory", "mqtt", "redis", "kafka", "sqs", "pulsar", "zmq"]
+
 
 class Target(msgspec.Struct, frozen=True):
-    """``ca`` is PEM text of the only authorities this target is believed by; None: the system's."""
+    """``ca`` is PEM text of the only authorities this target is believed by; None: the system's.
+    ``options``: what its kind knows beside its address, such as a topic or a bucket."""
 
     id: str
     url: str
-    kind: Literal["https"] = "https"
+    kind: Kind = "https"
     ca: str | None = None
     enabled: bool = True
+    options: dict[str, str] = {}
 
 
 def list_targets(conn: sqlite3.Connection) -> list[Target]:

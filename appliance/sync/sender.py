@@ -2,10 +2,8 @@
 
 import asyncio
 import sqlite3
-import ssl
 from collections.abc import Sequence
 
-import aiohttp
 import msgspec
 
 from appliance.base.clock import SECOND_NS, Clock
@@ -13,9 +11,8 @@ from appliance.base.supervision import BackOff
 from appliance.store import outbox
 from appliance.store.database import Database
 from appliance.store.outbox import OutboxRow
-from appliance.store.targets import Target
 from appliance.sync.answer import LONGEST_PAUSE_S, Verdict
-from appliance.sync.post import post
+from appliance.sync.targets import SyncTarget
 
 BATCH_ROWS = 100
 FIRST_PAUSE_S = 1.0
@@ -43,21 +40,15 @@ class Sender:
 
     def __init__(
         self,
-        target: Target,
-        token: str | None,
-        tls: ssl.SSLContext,
+        target_id: str,
+        peer: SyncTarget,
         db: Database,
         clock: Clock,
-        session: aiohttp.ClientSession,
-        device_id: str,
     ) -> None:
-        self._target = target
-        self._token = token
-        self._tls = tls
+        self._id = target_id
+        self._peer = peer
         self._db = db
         self._clock = clock
-        self._session = session
-        self._device_id = device_id
         self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._woken = asyncio.Event()
         self._limit = BATCH_ROWS
@@ -69,7 +60,7 @@ class Sender:
         self._woken.set()
 
     async def run(self) -> None:
-        id_ = self._target.id
+        id_ = self._id
         await self._db.write(lambda conn: outbox.recover(conn, id_))
         while True:
             self._woken.clear()
@@ -81,20 +72,18 @@ class Sender:
 
     async def _run_batch(self) -> float | None:
         """Seconds to wait before the next batch; None: nothing is due."""
-        id_, limit, now_ns = self._target.id, self._limit, self._clock.now_ns()
+        id_, limit, now_ns = self._id, self._limit, self._clock.now_ns()
         rows = await self._db.write(lambda conn: outbox.take(conn, id_, limit, now_ns))
         if not rows:
             self._limit = BATCH_ROWS
             return None
-        verdict = await post(
-            self._session, self._target, self._tls, self._token, self._device_id, rows, self._clock
-        )
+        verdict = await self._peer.put(rows)
         if verdict.kind == "delivered":
             return await self._delivered(rows, verdict)
         return await self._failed(rows, verdict)
 
     async def _delivered(self, rows: Sequence[OutboxRow], verdict: Verdict) -> float:
-        id_, now_ns = self._target.id, self._clock.now_ns()
+        id_, now_ns = self._id, self._clock.now_ns()
         gone = set(verdict.acknowledged)
         left = [row for row in rows if row.id not in gone]
 
@@ -114,7 +103,7 @@ class Sender:
         return 0.0
 
     async def _failed(self, rows: Sequence[OutboxRow], verdict: Verdict) -> float:
-        id_, ids = self._target.id, [row.id for row in rows]
+        id_, ids = self._id, [row.id for row in rows]
         if verdict.kind == "poisoned" and len(rows) > 1 and self._alone < MOST_ALONE:
             await self._db.write(lambda conn: outbox.retry(conn, id_, ids, 0, verdict.error))
             self._limit = len(rows) // 2
@@ -136,7 +125,7 @@ class Sender:
         return pause_s
 
     async def _idle(self) -> None:
-        id_, now_ns = self._target.id, self._clock.now_ns()
+        id_, now_ns = self._id, self._clock.now_ns()
         due_ns = await self._db.read(lambda conn: outbox.next_due_ns(conn, id_))
         due_s = IDLE_S if due_ns is None else (due_ns - now_ns) / SECOND_NS
         waits = {

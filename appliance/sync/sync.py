@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-
-import aiohttp
+from collections.abc import Awaitable, Callable
 
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
@@ -15,12 +14,16 @@ from appliance.store.outbox import TargetFigures
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.address import tls_of
+from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender, SenderState
+from appliance.sync.targets import Attended, SyncTarget
+from appliance.sync.targets.given import Given
+from appliance.sync.targets.registry import make
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
-CONNECT_TIMEOUT_S = 10.0
+STATE_FOLDER = "targets"  # below the data folder: what a target must remember beside its rows
 
 Row = tuple[Target, bytes | None]  # with its sealed token
 
@@ -30,17 +33,26 @@ class Sync:
     changed a target. ``timeout_s`` is of the real clock: silence from the network is real."""
 
     def __init__(
-        self, db: Database, sealer: Sealer, clock: Clock, device_id: str, *, timeout_s: float = TIMEOUT_S
+        self,
+        db: Database,
+        sealer: Sealer,
+        clock: Clock,
+        device_id: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None,
     ) -> None:
         self._db = db
         self._sealer = sealer
         self._clock = clock
         self._device_id = device_id
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        self._timeout_s = timeout_s
+        self._heartbeat = heartbeat
         self._changed = asyncio.Event()
         self._rows: dict[str, Row] = {}
         self._senders: dict[str, Sender] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._peers: dict[str, SyncTarget] = {}
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._broken: dict[str, SenderState] = {}
 
     def wake(self) -> None:
@@ -62,49 +74,64 @@ class Sync:
 
     async def run(self) -> None:
         """Keep a sender running for each enabled target, until cancelled."""
-        # No cookies: what a target wants remembered is the token.
-        async with aiohttp.ClientSession(
-            timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-        ) as session:
-            try:
-                while True:
-                    self._changed.clear()
-                    await self._follow(session, await self._db.read(_enabled))
-                    await self._changed.wait()
-            finally:
-                await asyncio.shield(self._stop(list(self._tasks)))
+        try:
+            while True:
+                self._changed.clear()
+                await self._follow(await self._db.read(_enabled))
+                await self._changed.wait()
+        finally:
+            await asyncio.shield(self._stop(list(self._rows)))
 
-    async def _follow(self, session: aiohttp.ClientSession, rows: dict[str, Row]) -> None:
+    async def _follow(self, rows: dict[str, Row]) -> None:
         changed = [id_ for id_, row in self._rows.items() if rows.get(id_) != row]
         await self._stop(changed)
         # A target that is switched off has nothing on its way.
         await self._db.write(lambda conn: [outbox.recover(conn, id_) for id_ in changed])
         for id_, row in rows.items():
             if id_ not in self._rows:
-                self._start(session, *row)
+                self._start(*row)
 
-    def _start(self, session: aiohttp.ClientSession, target: Target, sealed: bytes | None) -> None:
+    def _start(self, target: Target, sealed: bytes | None) -> None:
         self._rows[target.id] = (target, sealed)
         try:
-            token = None
-            if sealed is not None:
-                token = self._sealer.open(sealed, f"target/{target.id}").decode()
-            tls = tls_of(target)
+            peer = make(self._given(target, sealed))
         except (ApplianceError, ValueError, OSError) as error:
             # Nothing but a person can mend it; the other targets are not to suffer.
             log.warning("nothing can be sent to target %s: %s", target.id, error)
             self._broken[target.id] = SenderState(error=str(error))
             return
-        sender = Sender(target, token, tls, self._db, self._clock, session, self._device_id)
+        self._peers[target.id] = peer
+        sender = Sender(target.id, peer, self._db, self._clock)
         self._senders[target.id] = sender
-        run = supervise(f"sync to {target.id}", sender.run, self._clock)
-        self._tasks[target.id] = asyncio.create_task(run, name=f"sync-{target.id}")
+        self._run(f"sync to {target.id}", target.id, sender.run)
+        if isinstance(peer, Attended):
+            self._run(f"attending {target.id}", target.id, peer.attend)
+
+    def _run(self, name: str, target_id: str, run: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(supervise(name, run, self._clock), name=name)
+        self._tasks.setdefault(target_id, []).append(task)
+
+    def _given(self, target: Target, sealed: bytes | None) -> Given:
+        return Given(
+            target=target,
+            secret=None if sealed is None else self._sealer.open(sealed, f"target/{target.id}").decode(),
+            tls=tls_of(target),
+            device_id=self._device_id,
+            clock=self._clock,
+            db=self._db,
+            state_folder=self._db.path.parent / STATE_FOLDER / target.id,
+            timeout_s=self._timeout_s,
+            wake=self.wake,
+            heartbeat=self._heartbeat,
+        )
 
     async def _stop(self, target_ids: list[str]) -> None:
-        tasks = [task for id_ in target_ids if (task := self._tasks.pop(id_, None)) is not None]
+        tasks = [task for id_ in target_ids for task in self._tasks.pop(id_, [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        peers = [peer for id_ in target_ids if (peer := self._peers.pop(id_, None)) is not None]
+        await asyncio.gather(*(peer.close() for peer in peers), return_exceptions=True)
         for id_ in target_ids:
             self._rows.pop(id_, None)
             self._senders.pop(id_, None)

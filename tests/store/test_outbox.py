@@ -170,7 +170,7 @@ class Outbox(RuleBasedStateMachine):
         self.now_ns += 1
         self.db.write_now(lambda c: outbox.entomb(c, self.now_ns, self.now_ns, "expired"))
         for row, state in self.state.items():
-            if state in ("waiting", "parked"):
+            if state in ("waiting", "parked") and row not in self.dropped:
                 self.dropped.add(row)
                 self.state[row] = "waiting"
 

@@ -1,16 +1,17 @@
 """Targets: what the outbox can be delivered to. A plugin point (house.md).
 
 Objective: one Protocol (``put``, ``put_file``, ``probe``, ``close``) and a registry of kinds that imports a
-target's package only when such a target is enabled: one that nobody uses costs nothing.
+target's file only when such a target is used: one that nobody uses costs nothing.
 Invariants: a target acknowledges only what its peer has said it holds (D3); the row's id travels with the
 row, as the key by which the peer can tell a second delivery (D2); nothing is raised but cancellation: what
 went wrong is a ``Verdict``; no credential is in a verdict's words.
 Non-goals: order, lanes, budgets, back-off (``sender``); bodies are carried, not understood.
-Read next: ``https`` (the contract's, smallest), ``hub`` (ours: files, too).
+Read next: ``given`` (what a target is made of), ``registry``, ``https`` (the contract's, smallest), ``hub``
+(ours: files, too).
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,3 +69,11 @@ class SyncTarget(Protocol):
 
     async def close(self) -> None:
         """Give everything back; may be called twice."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """A target that has something of its own to do beside its rows, such as the hub's heartbeat."""
+
+    async def attend(self) -> None:
+        """For ever; run beside the sender, supervised, and cancelled with it."""
