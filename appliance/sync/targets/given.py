@@ -22,7 +22,8 @@ class Given:
     is one, else the system's authorities. ``db``: appliance.db, for what a target has to reconcile.
     ``state_folder``: of this target alone, on the box's own disk; made by who needs it. ``timeout_s``: of
     one request, by the real clock. ``wake``: there is something to send again. ``heartbeat``: what the
-    box says of itself, without ``delivery``; None: nobody knows (a bench, a test)."""
+    box says of itself, without ``delivery``; None: nobody knows (a bench, a test). ``commanded``: the hub
+    said that orders wait."""
 
     target: Target
     secret: str | None
@@ -34,3 +35,4 @@ class Given:
     timeout_s: float = 30.0
     wake: Callable[[], None] = lambda: None
     heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None
+    commanded: Callable[[], None] = lambda: None
