@@ -20,6 +20,7 @@ settings.register_profile(
 settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "forward"))  # what the line to the hub stands on
 sys.path.insert(0, str(ROOT / "tests" / "hostile"))  # what two suites make bad models and packets with
 
 

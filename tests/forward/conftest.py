@@ -18,9 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from stores import Objects, Postgres, sh
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("ip", "tc", "nft", "wg", "wireguard-go")
@@ -28,12 +30,6 @@ TUN = Path("/dev/net/tun")
 LINK = {"box": "10.77.0.2", "hub": "10.77.0.1"}
 TUNNEL = {"box": "10.99.0.2", "hub": "10.99.0.1"}
 WG_PORT = 51_820
-
-
-def sh(*command: str | Path, check: bool = True, given: str | None = None) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, input=given)
-    assert not check or done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
 
 
 class Host:
@@ -168,61 +164,6 @@ class Lab:
             host.close()
 
 
-class Postgres:
-    """A PostgreSQL of its own in ``folder``, on a socket there and nowhere else."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
-        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        if not programs or shutil.which("runuser") is None:
-            pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-        self._bin = programs[-1]
-        shutil.chown(folder, "postgres")
-        self._as_postgres("initdb", "-D", str(self.data), "-A", "trust", "-U", "hub", "--no-sync")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://hub@/postgres?host={self.folder}"
-
-    def _as_postgres(self, program: str, *words: str) -> None:
-        sh("runuser", "-u", "postgres", "--", self._bin / program, *words)
-
-    def start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder}"
-        log = str(self.folder / "log")
-        try:
-            self._as_postgres("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
-        except AssertionError:
-            pytest.fail(Path(log).read_text()[-2000:])
-
-    def kill(self) -> None:
-        """As if the power had gone: every process of it at once."""
-        pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        children = sh("pgrep", "-P", str(pid), check=False).split()
-        for each in (pid, *map(int, children)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
-        time.sleep(0.2)
-        # Where nobody buries the dead at once, their numbers look alive to the next start.
-        for lock in (self.data / "postmaster.pid", *self.folder.glob(".s.PGSQL.*")):
-            lock.unlink(missing_ok=True)
-
-    def stop(self) -> None:
-        with contextlib.suppress(AssertionError):
-            self._as_postgres("pg_ctl", "-D", str(self.data), "-w", "-m", "immediate", "stop")
-
-    def query(self, sql: str) -> list[str]:
-        text = sh("psql", "-h", str(self.folder), "-U", "hub", "-d", "postgres", "-At", "-c", sql)
-        return text.splitlines()
-
-    def dump(self, into: Path) -> None:
-        sh("pg_dump", "-h", str(self.folder), "-U", "hub", "-d", "postgres", "-Fc", "-f", str(into))
-
-    def restore(self, dump: Path) -> None:
-        sh("pg_restore", "-h", str(self.folder), "-U", "hub", "-d", "postgres", "--clean", "--if-exists",
-           str(dump))  # fmt: skip
-
-
 def wait_for(holds: Callable[[], Any], timeout_s: float, what: str) -> Any:
     """The first truthy answer; exceptions of a peer that is not there count as not yet."""
     end, last = time.monotonic() + timeout_s, ""
@@ -274,3 +215,23 @@ def chance() -> random.Random:
 
 def python(*words: str | Path) -> Sequence[str | Path]:
     return (sys.executable, *words)
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    """Not started: where it runs is the laboratory's matter."""
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    return Objects(folder, ROOT)
+
+
+@pytest.fixture(scope="session")
+def tools() -> SimpleNamespace:
+    """Plain functions, for tests that may not import each other."""
+    return SimpleNamespace(wait_for=wait_for, is_open=is_open, free_port=free_port, sh=sh, python=python)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,5 +1,7 @@
 """The laboratory does what it says: otherwise nothing that is shown in it is shown."""
 
+import subprocess
+
 import pytest
 
 
@@ -39,3 +41,30 @@ def test_a_database_can_be_killed_and_restored(postgres, tmp_path):
     assert postgres.query("select count(*) from t") == ["2000"]
     postgres.restore(tmp_path / "half")
     assert postgres.query("select count(*) from t") == ["1000"]
+
+
+@pytest.mark.long
+def test_a_store_of_files_outlives_being_killed(objects, tools):
+    obstore = pytest.importorskip("obstore")
+    from obstore.store import S3Store
+
+    port = tools.free_port()
+    for life in range(2):
+        process = subprocess.Popen([str(part) for part in objects.command("127.0.0.1", port)])
+        tools.wait_for(lambda: tools.is_open("127.0.0.1", port), 20, "the store listens")
+        store = S3Store(
+            "footage",
+            endpoint=f"http://127.0.0.1:{port}",
+            access_key_id="S3RVER",
+            secret_access_key="S3RVER",
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, f"life{life}", b"0123456789" * 600_000)
+        process.kill()
+        process.wait()
+    process = subprocess.Popen([str(part) for part in objects.command("127.0.0.1", port)])
+    tools.wait_for(lambda: tools.is_open("127.0.0.1", port), 20, "the store listens")
+    assert bytes(obstore.get_range(store, "life0", start=8, end=12)) == b"8901"
+    process.kill()
+    process.wait()
