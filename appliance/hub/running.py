@@ -43,9 +43,9 @@ async def open_store(places: Places, now_ns: int) -> Store:
     """Raises ``invalid`` for an address that is none, ``unavailable`` where nothing answers."""
     if places.database is None:
         return await asyncio.to_thread(sqlite.open_store, places.data_dir, now_ns)
-    from appliance.hub.store import postgres
+    from appliance.hub.store.postgres import open_store as open_postgres
 
-    return await postgres.open_store(places.database, now_ns)
+    return await open_postgres(places.database, now_ns)
 
 
 def open_files(places: Places) -> Files:
@@ -53,9 +53,9 @@ def open_files(places: Places) -> Files:
         return Folder(Path(places.files) if places.files else places.data_dir / "files")
     if urlsplit(places.files).scheme != "s3":
         raise invalid("files lie in a folder or at s3://BUCKET/PREFIX", "write --files DIR", field="files")
-    from appliance.hub.files import s3
+    from appliance.hub.files.s3 import open_bucket
 
-    return s3.open_bucket(places.files)
+    return open_bucket(places.files)
 
 
 @contextlib.asynccontextmanager

@@ -57,8 +57,7 @@ class PostgresStore:
 
         async def once(conn: Any) -> T:
             async with conn.transaction(**options):
-                result = await _drive(conn, work())
-            return result
+                return await _drive(conn, work())
 
         return await self._guarded(once)
 
@@ -136,7 +135,8 @@ async def _make_partitions(conn: Any, now_ns: int) -> None:
             await conn.execute(f"CREATE TABLE {name} (LIKE rows INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
             await conn.execute(
                 f"WITH moved AS (DELETE FROM rows_rest"
-                f" WHERE created_ns >= {start_ns} AND created_ns < {end_ns} RETURNING *) INSERT INTO {name} SELECT * FROM moved"
+                f" WHERE created_ns >= {start_ns} AND created_ns < {end_ns} RETURNING *)"
+                f" INSERT INTO {name} SELECT * FROM moved"
             )
             await conn.execute(
                 f"ALTER TABLE rows ATTACH PARTITION {name} FOR VALUES FROM ({start_ns}) TO ({end_ns})"
