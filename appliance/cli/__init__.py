@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "verify the recordings against the disks"),
     "clip": ("clip", "write a span of a camera to one MP4"),
     "events": ("events", "events as JSON lines"),
+    "hub": ("hub", "the endpoint that many boxes report to"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }

@@ -25,12 +25,26 @@ class Served:
         self.fingerprint = fingerprint
 
 
-async def serve(stack: AsyncExitStack, app: web.Application, config: Config, clock: Clock) -> Served:
-    """Listen until ``stack`` closes. Raises ``conflict`` where the port is taken."""
+async def serve(
+    stack: AsyncExitStack,
+    app: web.Application,
+    config: Config,
+    clock: Clock,
+    *,
+    auto_decompress: bool = True,
+) -> Served:
+    """Listen until ``stack`` closes. ``auto_decompress`` False: packed bodies reach ``app`` as they are.
+    Raises ``conflict`` where the port is taken."""
     context, fingerprint = _context(config, clock)
     door = Door(clock)
     door.greet(app)
-    runner = AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEP_ALIVE_S)
+    runner = AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        keepalive_timeout=KEEP_ALIVE_S,
+        auto_decompress=auto_decompress,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

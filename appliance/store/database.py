@@ -56,8 +56,9 @@ class Database:
         synchronous: Literal["FULL", "NORMAL"],
         migrations: tuple[Migration, ...] = (),
         bound: int = 1_000,
+        schemas: Path = _SCHEMAS,
     ) -> "Database":
-        """Open or create ``path`` with ``store/schema/<schema>.sql``, then apply ``migrations``.
+        """Open or create ``path`` with ``<schemas>/<schema>.sql``, then apply ``migrations``.
 
         ``PRAGMA user_version`` counts the applied migrations. Before the first pending one the
         file is copied to ``<name>.v<N>.bak``, so that the old version can still start.
@@ -67,7 +68,7 @@ class Database:
         old_umask = os.umask(0o077)
         try:
             with contextlib.closing(db._connect()) as connection:
-                _prepare(connection, path, schema, migrations)
+                _prepare(connection, path, schemas / f"{schema}.sql", migrations)
             for _ in range(READERS):
                 db._readers.put(db._connect(read_only=True))
         except sqlite3.Error as error:
@@ -210,7 +211,7 @@ def foreign(error: sqlite3.Error, path: Path) -> ApplianceError:
 
 
 def _prepare(
-    connection: sqlite3.Connection, path: Path, schema: str, migrations: tuple[Migration, ...]
+    connection: sqlite3.Connection, path: Path, schema: Path, migrations: tuple[Migration, ...]
 ) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(migrations) + 1:
@@ -221,7 +222,7 @@ def _prepare(
         )
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _statements((_SCHEMAS / f"{schema}.sql").read_text()):
+        for statement in statements(schema.read_text()):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={len(migrations) + 1}")
         connection.execute("COMMIT")
@@ -235,7 +236,8 @@ def _prepare(
             connection.execute("COMMIT")
 
 
-def _statements(script: str) -> list[str]:
+def statements(script: str) -> list[str]:
+    """A script, one statement after the other."""
     found, pending = [], ""
     for line in script.splitlines():
         pending += line + "\n"

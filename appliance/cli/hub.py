@@ -1,0 +1,165 @@
+"""``appliance hub``: the endpoint that many boxes report to; and ``appliance hub code``."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+
+from appliance.base import log
+from appliance.base.clock import SECOND_NS, BoxClock
+from appliance.base.config import Config
+from appliance.base.errors import invalid
+from appliance.base.ids import uuid7
+from appliance.cli.box import add_data, config_of, print_json
+from appliance.daemon.first_boot import ADMIN, claim_code
+from appliance.daemon.serving import serve
+from appliance.hub import tunnel
+from appliance.hub.app import make_app
+from appliance.hub.box_api.enrol import code_hash
+from appliance.hub.hub import Hub
+from appliance.hub.running import Places, open_hub, running
+from appliance.hub.store import audit, boxes, codes, users
+from appliance.hub.store.codes import Code
+from appliance.hub.store.steps import Steps, lock
+from appliance.hub.store.users import Person
+
+EXAMPLE = "appliance hub --data /var/lib/aries-hub --listen 0.0.0.0:8444"
+POLL_S = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("serve", "code", "peers"),
+        default="serve",
+        help="serve (default); code: print a one-time code of enrolment; peers: the tunnel's [Peer] sections",
+    )
+    add_data(parser)
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where it answers (default 0.0.0.0:8443)")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://HOST/NAME (user and password by PGUSER, PGPASSWORD or PGPASSFILE);"
+        " default: SQLite in DIR",
+    )
+    parser.add_argument(
+        "--files",
+        metavar="PLACE",
+        help="s3://BUCKET/PREFIX (keys and address by AWS_* variables) or a folder; default: DIR/files",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    parser.add_argument("--site", default=None, help="code: the id of the site that the box is to belong to")
+    parser.add_argument("--name", default="", help="code: what the box is to be called")
+    parser.add_argument("--hours", type=float, default=24.0, help="code: how long it counts (default 24)")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = config_of(args, listen=args.listen)
+    places = Places(config.data_dir, args.database, args.files)
+    os.umask(0o077)
+    if args.what == "serve":
+        handler = log.set_up(config.log_level)
+        try:
+            asyncio.run(_serve(config, places, args.json))
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+        return 0
+    asyncio.run(_code(places, args) if args.what == "code" else _peers(places))
+    return 0
+
+
+async def _serve(config: Config, places: Places, json: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = BoxClock()
+    async with contextlib.AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(open_hub(places, clock))
+        code = await _first_start(hub)
+        await stack.enter_async_context(running(hub))
+        stack.callback(asyncio.create_task(_follow_time(clock), name="clock").cancel)
+        served = await serve(stack, make_app(hub), config, clock, auto_decompress=False)
+        _announce(served.url, served.fingerprint, hub, places, code, json)
+        await stop.wait()
+
+
+async def _follow_time(clock: BoxClock) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        clock.poll()
+
+
+async def _first_start(hub: Hub) -> str | None:
+    """The claim code of ``admin`` where nobody can sign in yet; of two instances that start at once,
+    one has it."""
+    if await hub.store.read(users.admin_count) > 0:
+        return None
+    code, now_ns = claim_code(), hub.clock.now_ns()
+    hashed = await hub.passwords.hash(code)
+    admin = Person(uuid7(now_ns), ADMIN, "admin", must_change_password=True, created_ns=now_ns)
+
+    def work() -> Steps[bool]:
+        yield from lock("first start")
+        if (yield from users.admin_count()) > 0:
+            return False
+        yield from users.put(admin, hashed)
+        yield from audit.add(now_ns, None, None, "changed", "hub", {"what": "first start"})
+        return True
+
+    return code if await hub.store.write(work) else None
+
+
+def _announce(
+    url: str, fingerprint: str | None, hub: Hub, places: Places, code: str | None, json: bool
+) -> None:
+    facts = {
+        "ready": True,
+        "url": url,
+        "username": ADMIN,
+        "store": hub.store.kind,
+        "files": hub.files.kind,
+        "data": str(places.data_dir),
+        "fingerprint": fingerprint,
+    }
+    if json:
+        print_json(facts | ({"claim_code": code} if code else {}))
+        return
+    if code is not None:
+        print(f"claim code: {code}")
+        print("  (sign in once as admin with it, then choose a password; it is not shown again)")
+    print(f"ready: {url}")
+    if fingerprint:
+        print(f"  certificate SHA-256 {fingerprint}")
+    print(f"  rows: {hub.store.kind}; files: {hub.files.kind}; data: {places.data_dir}")
+    print("  Ctrl-C stops it", flush=True)
+
+
+async def _code(places: Places, args: argparse.Namespace) -> None:
+    if not 0 < args.hours <= 24 * 366:
+        raise invalid("a code counts for some hours, at most a year", "write --hours 24", field="hours")
+    async with open_hub(places, BoxClock()) as hub:
+        now_ns = hub.clock.now_ns()
+        text = claim_code()
+        made = Code(
+            uuid7(now_ns), args.name, args.site, "", "the command line", now_ns,
+            now_ns + round(args.hours * 3600 * SECOND_NS),
+        )  # fmt: skip
+
+        def work() -> Steps[None]:
+            yield from codes.add(made, code_hash(text))
+            yield from audit.add(now_ns, None, None, "changed", f"code/{made.id}", {"what": "made"})
+
+        await hub.store.write(work)
+    if args.json:
+        print_json({"code": text, "id": made.id, "hours": args.hours})
+    else:
+        print(text)
+
+
+async def _peers(places: Places) -> None:
+    async with open_hub(places, BoxClock()) as hub:
+        print(tunnel.render_peers(await hub.store.read(boxes.peers), hub.sealer), end="")

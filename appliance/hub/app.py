@@ -1,0 +1,32 @@
+"""The hub's application: what boxes say, what people ask, and what surrounds both."""
+
+from aiohttp import web
+
+from appliance.hub import box_api, people
+from appliance.hub.hub import HUB, Hub
+from appliance.hub.people.figures import FIGURES, Figures, timed
+from appliance.hub.throttling import THROTTLE
+from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES
+from appliance.web import headers
+from appliance.web.errors import answer_errors
+from appliance.web.throttle import Throttle
+
+
+def make_app(hub: Hub) -> web.Application:
+    """To be served with ``auto_decompress=False``: bodies are unpacked by us, and only so far as is
+    allowed (``box_api.body``)."""
+    app = web.Application(middlewares=(timed, answer_errors), client_max_size=LARGEST_CHUNK_BYTES)
+    app[HUB] = hub
+    app[THROTTLE] = Throttle(hub.clock)
+    app[FIGURES] = Figures()
+    box_api.mount(app)
+    people.mount(app)
+    app.on_response_prepare.append(headers.secure)
+    app.on_shutdown.append(_stop_waiting)
+    return app
+
+
+async def _stop_waiting(app: web.Application) -> None:
+    hub = app[HUB]
+    hub.stopping.set()
+    hub.bell.set()

@@ -1,0 +1,43 @@
+"""What boxes say, and are told: exactly ``appliance.sync.protocol``, one file per message.
+
+Objective: everything a box sends is checked, held once and acknowledged, in that order.
+Invariants: a request is one box's, by its token and, where it has a tunnel, by its address there; nothing
+in a body, a path or a header names another box; a bad row is refused alone; no body costs more memory than
+its limit, packed or unpacked.
+Non-goals: what people see (``hub.people``).
+Read next: ``door`` (who asks), ``batch``, ``uploads``, ``enrol``.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from appliance.hub.box_api import batch, commands, counts, enrol, heartbeat, uploads
+from appliance.hub.box_api.door import Caller, caller
+from appliance.sync.protocol import PREFIX
+
+Handler = Callable[[Caller], Awaitable[web.StreamResponse]]
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", "/batch", batch.take),
+    ("PUT", "/uploads/{id}", uploads.begin),
+    ("GET", "/uploads/{id}", uploads.state),
+    ("PUT", "/uploads/{id}/chunks/{offset}", uploads.chunk),
+    ("POST", "/heartbeat", heartbeat.heard),
+    ("GET", "/counts", counts.told),
+    ("POST", "/missing", counts.missing),
+    ("GET", "/commands", commands.pull),
+)
+
+
+def mount(app: web.Application) -> None:
+    app.router.add_post(f"{PREFIX}/enrol", enrol.enrol)
+    for method, path, handler in ROUTES:
+        app.router.add_route(method, PREFIX + path, _guarded(handler))
+
+
+def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(await caller(request))
+
+    return handle

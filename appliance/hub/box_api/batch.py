@@ -1,0 +1,30 @@
+"""POST /batch: rows, each taken or refused for itself; acknowledged once they are committed."""
+
+from aiohttp import web
+
+from appliance.hub.box_api import body
+from appliance.hub.box_api.door import Caller
+from appliance.hub.box_api.reading import read_row
+from appliance.hub.store import rows
+from appliance.hub.store.rows import NewRow
+from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Answer, Batch, Refusal
+from appliance.web.errors import denied
+
+
+async def take(caller: Caller) -> web.StreamResponse:
+    """The ``Idempotency-Key`` is not needed: every row has one of its own."""
+    batch = await body.read_json(caller.request, Batch, LONGEST_BATCH_BYTES, gzip=True)
+    if batch.device_id != caller.box.id:
+        raise denied("this batch is another box's", "send it with that box's own token")
+    hub, box, now_ns = caller.hub, caller.box, caller.now_ns
+    good: dict[str, NewRow] = {}
+    refused: list[Refusal] = []
+    for index, raw in enumerate(batch.batch):
+        found = read_row(raw, index, now_ns, box.clock_offset_ns)
+        if isinstance(found, Refusal):
+            refused.append(found)
+        else:
+            good.setdefault(found.id, found)
+    if good:
+        await hub.store.write(lambda: rows.take(box.id, list(good.values()), box.clock_offset_ns, now_ns))
+    return body.answer(Answer(acknowledged=list(good), refused=refused))

@@ -1,0 +1,38 @@
+"""What every request is answered from: nothing in it that another instance would miss."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from appliance import __version__
+from appliance.base.clock import Clock
+from appliance.hub.files import Files
+from appliance.hub.keys import CommandKey
+from appliance.hub.settings import HubSettings
+from appliance.hub.store import Store
+from appliance.store.sealing import Sealer
+from appliance.web.passwords import Passwords
+
+
+@dataclass
+class Hub:
+    """``finishing``: uploads that this instance is putting together just now, so that a box that asks
+    again does not begin it again; another instance may do the same, with the same result. ``ordered``:
+    boxes that have commands to pull, as of a second ago, and ``bell`` for who waits for that."""
+
+    store: Store
+    files: Files
+    clock: Clock
+    settings: HubSettings
+    sealer: Sealer
+    command_key: CommandKey
+    passwords: Passwords = field(default_factory=Passwords)
+    version: str = __version__
+    finishing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    ordered: set[str] = field(default_factory=set)
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)

@@ -1,0 +1,15 @@
+"""What people ask, and the programs that ask for them: ``/api/v1`` with a sign-in.
+
+Objective: the fleet worst first, events over all sites, alerts, clips that can be watched while they
+arrive, both ends' figures of delivery, codes, users, and who did what.
+Invariants: a person limited to some sites cannot tell that others exist, which the statements themselves
+see to; nothing a stranger sends ends in a traceback; no credential is returned but a code, once.
+Non-goals: what boxes say (``hub.box_api``); pages.
+Read next: ``door`` (who asks), ``routes``.
+"""
+
+from aiohttp import web
+
+
+def mount(app: web.Application) -> None:
+    pass

@@ -1,0 +1,129 @@
+"""An instance: its store, its files, and the three things it does unasked.
+
+``watch`` tells of boxes that fell silent, ``look`` wakes long polls, ``sweep`` deletes garbage and makes next
+month's partition. Each is right whichever instance does it, and if all of them do.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.errors import ApplianceError, invalid
+from appliance.base.supervision import supervise
+from appliance.hub import settings
+from appliance.hub.files import Files
+from appliance.hub.files.folder import Folder
+from appliance.hub.hub import Hub
+from appliance.hub.keys import command_key
+from appliance.hub.store import Store, commands, presence, sessions, sqlite, uploads
+from appliance.store.sealing import Sealer
+from appliance.sync.protocol.heartbeat import EVERY_S, MISSED
+
+SILENT_S = MISSED * EVERY_S
+WATCH_S = 10.0
+LOOK_S = 1.0
+SWEEP_S = 60.0
+GARBAGE_REST_S = 600.0  # somebody may still be watching these chunks
+
+
+class Places(msgspec.Struct, frozen=True):
+    """``database`` None: SQLite in ``data_dir``. ``files`` None: a folder there."""
+
+    data_dir: Path
+    database: str | None = None
+    files: str | None = None
+
+
+async def open_store(places: Places, now_ns: int) -> Store:
+    """Raises ``invalid`` for an address that is none, ``unavailable`` where nothing answers."""
+    if places.database is None:
+        return await asyncio.to_thread(sqlite.open_store, places.data_dir, now_ns)
+    from appliance.hub.store.postgres import open_store as open_postgres
+
+    return await open_postgres(places.database, now_ns)
+
+
+def open_files(places: Places) -> Files:
+    if places.files is None or "://" not in places.files:
+        return Folder(Path(places.files) if places.files else places.data_dir / "files")
+    if urlsplit(places.files).scheme != "s3":
+        raise invalid("files lie in a folder or at s3://BUCKET/PREFIX", "write --files DIR", field="files")
+    from appliance.hub.files.s3 import open_bucket
+
+    return open_bucket(places.files)
+
+
+@contextlib.asynccontextmanager
+async def open_hub(places: Places, clock: Clock) -> AsyncIterator[Hub]:
+    """A hub that can answer; nothing runs by itself yet."""
+    places.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    said = settings.load(places.data_dir)
+    sealer = Sealer.from_dir(places.data_dir / "secrets")
+    store = await open_store(places, clock.now_ns())
+    try:
+        files = open_files(places)
+        key = await command_key(store, sealer)
+        yield Hub(store, files, clock, said, sealer, key)
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def running(hub: Hub) -> AsyncIterator[None]:
+    """With everything that it does unasked, until the block ends."""
+    parts = (("watch", watch), ("look", look), ("sweep", sweep))
+    tasks = [
+        asyncio.create_task(supervise(f"hub {name}", lambda part=part: part(hub), hub.clock), name=name)  # type: ignore[misc]  # mypy cannot type a lambda's default
+        for name, part in parts
+    ]
+    try:
+        yield
+    finally:
+        for task in (*tasks, *hub.finishing.values()):
+            task.cancel()
+        await asyncio.gather(*tasks, *hub.finishing.values(), return_exceptions=True)
+
+
+async def watch(hub: Hub) -> None:
+    """Three heartbeats missed: offline. Only silence that this instance has listened to counts: after a
+    pause of its own (it was down, or its database was) every box gets its time anew."""
+    listening_ns = looked_ns = hub.clock.monotonic_ns()
+    while True:
+        await hub.clock.sleep(WATCH_S)
+        mono_ns, now_ns = hub.clock.monotonic_ns(), hub.clock.now_ns()
+        if mono_ns - looked_ns > 3 * WATCH_S * SECOND_NS:
+            listening_ns = mono_ns
+        if mono_ns - listening_ns >= SILENT_S * SECOND_NS:
+            before_ns = now_ns - round(SILENT_S * SECOND_NS)
+            await hub.store.write(lambda b=before_ns, n=now_ns: presence.missed(b, n))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        else:
+            await hub.store.read(lambda: commands.boxes_waited_for(0))  # is it there? else: anew
+        looked_ns = mono_ns
+
+
+async def look(hub: Hub) -> None:
+    """Which boxes have something to pull: one question a second for all that wait."""
+    while True:
+        await hub.clock.sleep(LOOK_S)
+        hub.ordered = await hub.store.read(lambda: commands.boxes_waited_for(hub.clock.now_ns()))
+        if hub.ordered:
+            bell, hub.bell = hub.bell, asyncio.Event()
+            bell.set()
+
+
+async def sweep(hub: Hub) -> None:
+    while True:
+        await hub.clock.sleep(SWEEP_S)
+        now_ns = hub.clock.now_ns()
+        await hub.store.tend(now_ns)
+        await hub.store.write(lambda at=now_ns: sessions.prune(at))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        before_ns = now_ns - round(GARBAGE_REST_S * SECOND_NS)
+        for prefix in await hub.store.read(lambda at=before_ns: uploads.garbage(at)):  # type: ignore[misc]  # mypy cannot type a lambda's default
+            with contextlib.suppress(ApplianceError):  # the service is away: the next sweep tries again
+                await hub.files.delete(prefix)
+                await hub.store.write(lambda name=prefix: uploads.garbage_is_gone(name))  # type: ignore[misc]  # mypy cannot type a lambda's default

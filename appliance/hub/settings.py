@@ -1,0 +1,116 @@
+"""What an operator says about this hub: ``DIR/hub.toml``, the same for every instance.
+
+url = "https://10.90.0.1:8443"            # where boxes reach it from now on (default: as they did)
+proxies = ["10.0.0.0/24"]                 # balancers whose X-Forwarded-For is believed
+
+[tunnel]                                  # without it no tunnel is offered
+network = "10.90.0.0/16"
+address = "10.90.0.1"                     # the hub's own end
+public_key = "..."                        # of the hub's end, base64
+endpoint = "hub.example.org:51820"
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+
+from appliance.base.errors import invalid
+
+FILE_NAME = "hub.toml"
+_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
+class TunnelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``network``: whose hosts are allotted to boxes, one each. ``preshared``: a key of its own for each
+    box besides (WireGuard's PSK)."""
+
+    network: Text
+    address: Text
+    public_key: Text
+    endpoint: Text
+    keepalive_s: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 25
+    preshared: bool = True
+
+    @property
+    def net(self) -> Network:
+        return ipaddress.ip_network(self.network)
+
+    def host(self, number: int) -> str:
+        """The address of host ``number`` of the network."""
+        return str(self.net[number])
+
+
+class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``url`` empty: boxes go on using the address that they enrolled at."""
+
+    url: str = ""
+    proxies: tuple[str, ...] = ()
+    tunnel: TunnelSettings | None = None
+
+    @property
+    def trusted(self) -> tuple[Network, ...]:
+        return tuple(ipaddress.ip_network(text) for text in self.proxies)
+
+
+def load(data_dir: Path) -> HubSettings:
+    """Raises ``invalid``, naming the key. A missing file is an empty one."""
+    path = data_dir / FILE_NAME
+    try:
+        table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return HubSettings()
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"{path} cannot be read: {error}", 'write lines like: url = "https://..."') from error
+    try:
+        found = msgspec.convert(table, HubSettings)
+    except msgspec.ValidationError as error:
+        raise invalid(f"{path}: {error}", "see the keys in the README, The hub") from None
+    _check(found)
+    return found
+
+
+def _check(settings: HubSettings) -> None:
+    try:
+        _ = settings.trusted
+    except ValueError as error:
+        raise invalid(f"{FILE_NAME}: {error}", 'write proxies = ["10.0.0.0/24"]', field="proxies") from None
+    if settings.url:
+        parts = urlsplit(settings.url)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+            raise invalid(f"{FILE_NAME}: this is no address", 'write url = "https://host"', field="url")
+    if settings.tunnel is not None:
+        _check_tunnel(settings.tunnel)
+
+
+def _check_tunnel(tunnel: TunnelSettings) -> None:
+    try:
+        inside = ipaddress.ip_address(tunnel.address) in tunnel.net
+    except ValueError as error:
+        raise invalid(f"{FILE_NAME}: {error}", 'write network = "10.90.0.0/16"', field="tunnel") from None
+    if not inside or tunnel.net.num_addresses < 4:
+        hint = "give the hub an address inside a network with room for its boxes"
+        raise invalid(f"{FILE_NAME}: {tunnel.address} is not in {tunnel.network}", hint, field="tunnel")
+    if not is_key(tunnel.public_key):
+        hint = "paste what `wg pubkey` prints"
+        raise invalid(f"{FILE_NAME}: public_key is no WireGuard key", hint, field="tunnel.public_key")
+    match = _ENDPOINT.fullmatch(tunnel.endpoint)
+    if match is None or not 1 <= int(match[2]) <= 65_535:
+        raise invalid(f"{FILE_NAME}: endpoint is not HOST:PORT", "", field="tunnel.endpoint")
+
+
+def is_key(text: str) -> bool:
+    """Base64 of 32 bytes, as WireGuard and our protocol write keys."""
+    try:
+        return len(base64.b64decode(text.encode("ascii"), validate=True)) == 32
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        return False

@@ -1,0 +1,213 @@
+"""The real store: PostgreSQL through asyncpg, any number of instances on one database.
+
+``rows`` is partitioned by month of ``created_ns``; what is dated outside of the months that we keep ready
+(a clock ten years off) lies in ``rows_rest``. User and password come from the environment or a password file
+(PGUSER, PGPASSWORD, PGPASSFILE), so that no address that is shown holds them.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from appliance.base.clock import SECOND_NS
+from appliance.base.errors import ApplianceError, invalid
+from appliance.hub.store.migrations import scripts
+from appliance.hub.store.steps import Ask, Found, Insert, Lock, Step, Steps
+
+T = TypeVar("T")
+
+POOL = 10
+TIMEOUT_S = 30.0
+TRIES = 8  # of a transaction that met another: deadlocks are solved by the database, by ending one
+MONTHS_BACK, MONTHS_AHEAD = 14, 2
+_MIGRATING = 4_711_001  # the advisory lock of whoever brings the schema up to date
+_EACH = re.compile(r"EACH\((\$\d+)\)")
+
+
+class PostgresStore:
+    """Open it with ``open_store``."""
+
+    kind = "postgres"
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    async def write(self, work: Callable[[], Steps[T]]) -> T:
+        return await self._transaction(work, readonly=False)
+
+    async def read(self, work: Callable[[], Steps[T]]) -> T:
+        return await self._transaction(work, readonly=True)
+
+    async def tend(self, now_ns: int) -> None:
+        await self._guarded(lambda conn: _make_partitions(conn, now_ns))
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def _transaction(self, work: Callable[[], Steps[T]], *, readonly: bool) -> T:
+        options = {"isolation": "repeatable_read", "readonly": True} if readonly else {}
+
+        async def once(conn: Any) -> T:
+            async with conn.transaction(**options):
+                return await _drive(conn, work())
+
+        return await self._guarded(once)
+
+    async def _guarded(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Run it on a connection, again where it lost a race; foreign errors in our words."""
+        import asyncpg
+
+        for left in reversed(range(TRIES)):
+            try:
+                async with self._pool.acquire(timeout=TIMEOUT_S) as conn:
+                    return await work(conn)
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+                if not left:
+                    raise _foreign(error) from error
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                raise _foreign(error) from error
+        raise AssertionError("unreachable")
+
+
+async def open_store(url: str, now_ns: int) -> PostgresStore:
+    """Raises ``invalid`` for an address with a password in it, ``unavailable`` where nobody answers."""
+    import asyncpg
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise invalid("this is no address of PostgreSQL", "write postgresql://HOST/NAME", field="database")
+    if parts.password is not None or "password=" in parts.query:
+        hint = "leave it out and set PGPASSWORD or PGPASSFILE"
+        raise invalid("an address with a password in it would be shown", hint, field="database")
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=POOL,
+            timeout=TIMEOUT_S,
+            command_timeout=TIMEOUT_S,
+            # what is acknowledged is on the database's disk (its documentation, section 30.4)
+            server_settings={"synchronous_commit": "on", "application_name": "aries-hub"},
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+        raise _foreign(error) from error
+    store = PostgresStore(pool)
+    await store._guarded(lambda conn: _migrate(conn, now_ns))
+    await store.tend(now_ns)
+    return store
+
+
+async def _migrate(conn: Any, now_ns: int) -> None:
+    async with conn.transaction():
+        await conn.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+        await conn.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, applied_ns BIGINT NOT NULL)"
+        )
+        done = {row["number"] for row in await conn.fetch("SELECT number FROM migrations")}
+        for number, script in scripts("postgres"):
+            if number not in done:
+                await conn.execute(script)
+                await conn.execute("INSERT INTO migrations VALUES ($1, $2)", number, now_ns)
+
+
+async def _make_partitions(conn: Any, now_ns: int) -> None:
+    """Every month from a year ago to the one after next. Rows of a clock that ran ahead lie in
+    ``rows_rest`` until their month is made: they are moved."""
+    names = {row["name"] for row in await conn.fetch(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'rows'::regclass"
+    )}  # fmt: skip
+    for name, start_ns, end_ns in months(now_ns):
+        if name in names:
+            continue
+        async with conn.transaction():
+            await conn.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+            if await conn.fetchval("SELECT to_regclass($1)", name) is not None:
+                continue  # another instance was faster
+            # The names and the numbers are ours: DDL takes no parameters.
+            await conn.execute(f"CREATE TABLE {name} (LIKE rows INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+            await conn.execute(
+                f"WITH moved AS (DELETE FROM rows_rest"
+                f" WHERE created_ns >= {start_ns} AND created_ns < {end_ns} RETURNING *)"
+                f" INSERT INTO {name} SELECT * FROM moved"
+            )
+            await conn.execute(
+                f"ALTER TABLE rows ATTACH PARTITION {name} FOR VALUES FROM ({start_ns}) TO ({end_ns})"
+            )
+
+
+def months(now_ns: int) -> list[tuple[str, int, int]]:
+    """(partition's name, its first nanosecond, the first after it) of the months kept ready."""
+    now = datetime.fromtimestamp(now_ns // SECOND_NS, UTC)
+    this = now.year * 12 + now.month - 1
+    found = []
+    for number in range(this - MONTHS_BACK, this + MONTHS_AHEAD + 1):
+        found.append(
+            (f"rows_{number // 12:04d}_{number % 12 + 1:02d}", _first_ns(number), _first_ns(number + 1))
+        )
+    return found
+
+
+def _first_ns(month: int) -> int:
+    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()) * SECOND_NS
+
+
+async def _drive(conn: Any, steps: Steps[T]) -> T:
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(await _answer(conn, step))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _answer(conn: Any, step: Step) -> Sequence[Found]:
+    if isinstance(step, Ask):
+        rows = await conn.fetch(_translated(step.sql), *step.args)
+        return [dict(row) for row in rows]
+    if isinstance(step, Insert):
+        columns = zip(*step.values, strict=True)
+        statement = _insert(step.table, tuple(step.columns.items()), step.returning)
+        return list(await conn.fetch(statement, *(list(column) for column in columns)))
+    if isinstance(step, Lock):
+        await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", step.name)
+    return ()
+
+
+@lru_cache(maxsize=512)
+def _translated(sql: str) -> str:
+    return _EACH.sub(r"(SELECT jsonb_array_elements_text(CAST(\1 AS jsonb)))", sql)
+
+
+@lru_cache(maxsize=64)
+def _insert(table: str, columns: tuple[tuple[str, str], ...], returning: str) -> str:
+    names = ", ".join(name for name, _ in columns)
+    arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(columns, 1))
+    return (
+        f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
+        f" ON CONFLICT DO NOTHING RETURNING {returning}"
+    )
+
+
+def _foreign(error: BaseException) -> ApplianceError:
+    """PostgreSQL's errors in our words, in one place."""
+    import asyncpg
+
+    text = f"the hub's database: {type(error).__name__}"
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return ApplianceError("conflict", text, "it exists already, or something it needs does not")
+    if isinstance(error, asyncpg.DiskFullError):
+        return ApplianceError("exhausted", f"{text}: its disk is full", "free space on its disk")
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return ApplianceError("denied", text, "set PGUSER, and PGPASSWORD or PGPASSFILE")
+    if isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.DataError):
+        return ApplianceError("internal", f"{text}: {error}", "look at the log around this time")
+    return ApplianceError("unavailable", text, "is PostgreSQL running, and can it be reached from here?")

@@ -1,0 +1,123 @@
+"""Ingest: a batch's rows, all in one transaction, each once (``(box, id)`` is unique in ``received``)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance.hub.store import alerts, commands, received
+from appliance.hub.store.received import Receipt
+from appliance.hub.store.steps import Steps, insert, lock, one, run
+from appliance.sync.protocol.command import CommandResult
+
+_COLUMNS = {
+    "box_id": "text",
+    "id": "text",
+    "kind": "text",
+    "created_ns": "bigint",
+    "arrived_ns": "bigint",
+    "clock_offset_ns": "bigint",
+    "clock_off": "bigint",
+    "by_hub": "bigint",
+    "body": "text",
+    "camera_id": "text",
+    "type": "text",
+    "severity": "text",
+    "start_ns": "bigint",
+}
+
+
+class EventFacts(msgspec.Struct, frozen=True):
+    """What events are looked for by. ``id``: the event's own, of which an update's row id is another."""
+
+    id: str
+    camera_id: str
+    type: str
+    severity: str
+    start_ns: int
+
+
+class NewRow(msgspec.Struct, frozen=True):
+    """One row, checked: nothing in it can make the transaction fail. One of ``event``, ``alert`` and
+    ``result`` says what it is about, where it is about something."""
+
+    id: str
+    kind: str
+    created_ns: int
+    body: str
+    clock_off: bool = False
+    event: EventFacts | None = None
+    alert: alerts.AlertFacts | None = None
+    result: CommandResult | None = None
+
+
+def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int) -> Steps[int]:
+    """Write what is new of ``batch`` (ids are unique in it), and what follows from it; how many were new.
+    When this is committed, all of them are held."""
+    yield from lock(f"box {box_id}")  # what follows from rows must not cross with another batch of the box
+    new = yield from received.add(box_id, [Receipt(r.id, r.kind, r.created_ns) for r in batch])
+    fresh = [row for row in batch if row.id in new]
+    values = [_values(box_id, row, clock_offset_ns, now_ns) for row in fresh]
+    yield from insert("rows", _COLUMNS, values, "id")
+    yield from _early_updates(box_id, fresh)
+    for row in fresh:
+        if row.kind == "event_update" and row.event is not None:
+            yield from _update_event(box_id, row, row.event)
+        elif row.alert is not None:
+            yield from alerts.follow(box_id, row.id, row.created_ns, row.body, row.alert, now_ns)
+        elif row.result is not None:
+            yield from commands.answer(box_id, row.result, now_ns)
+    return len(fresh)
+
+
+def _values(box_id: str, row: NewRow, clock_offset_ns: int, now_ns: int) -> tuple[str | int, ...]:
+    facts = row.event if row.kind == "event" and row.event is not None else EventFacts("", "", "", "", 0)
+    return (
+        box_id, row.id, row.kind, row.created_ns, now_ns, clock_offset_ns, int(row.clock_off), 0, row.body,
+        facts.camera_id, facts.type, facts.severity, facts.start_ns,
+    )  # fmt: skip
+
+
+def _update_event(box_id: str, row: NewRow, facts: EventFacts) -> Steps[None]:
+    """The event is shown in its newest form; one that has not come yet will be."""
+    event = yield from one(
+        "SELECT created_ns FROM received WHERE box_id = $1 AND id = $2 AND kind = 'event'", box_id, facts.id
+    )
+    if event is None:
+        yield from run(
+            "INSERT INTO early (box_id, event_id, created_ns, body) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (box_id, event_id) DO UPDATE SET created_ns = excluded.created_ns,"
+            " body = excluded.body WHERE excluded.created_ns >= early.created_ns",
+            box_id, facts.id, row.created_ns, row.body,
+        )  # fmt: skip
+        return
+    yield from _set_body(box_id, facts.id, event["created_ns"], row.body)
+
+
+def _early_updates(box_id: str, fresh: Sequence[NewRow]) -> Steps[None]:
+    events = {row.id: row for row in fresh if row.kind == "event"}
+    if not events:
+        return
+    rows = yield from _forget_early(box_id, list(events))
+    for event_id, body in rows:
+        yield from _set_body(box_id, event_id, events[event_id].created_ns, body)
+
+
+def _forget_early(box_id: str, event_ids: list[str]) -> Steps[list[tuple[str, str]]]:
+    found = []
+    any_ = yield from one("SELECT 1 AS there FROM early WHERE box_id = $1 LIMIT 1", box_id)
+    if any_ is None:
+        return []
+    for event_id in event_ids:
+        row = yield from one(
+            "DELETE FROM early WHERE box_id = $1 AND event_id = $2 RETURNING body", box_id, event_id
+        )
+        if row is not None:
+            found.append((event_id, row["body"]))
+    return found
+
+
+def _set_body(box_id: str, event_id: str, created_ns: int, body: str) -> Steps[None]:
+    yield from run(
+        "UPDATE rows SET body = $4 WHERE box_id = $1 AND id = $2 AND created_ns = $3",
+        box_id, event_id, created_ns, body,
+    )  # fmt: skip
