@@ -4,6 +4,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import msgspec
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.redaction import BLOT, redact
 from appliance.store.targets import Target
+from appliance.sync.targets.given import Given
 
 LONGEST_WORDS = 300
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -80,6 +82,16 @@ def words(error: BaseException | str, *secrets: str | None) -> str:
         if secret:
             text = text.replace(secret, BLOT)
     return " ".join(redact(text).split())[:LONGEST_WORDS]
+
+
+def ca_file(given: Given) -> Path | None:
+    """For libraries that take a path and no text. Nothing secret: authorities' certificates."""
+    if given.target.ca is None:
+        return None
+    given.state_folder.mkdir(parents=True, exist_ok=True)
+    path = given.state_folder / "ca.pem"
+    path.write_text(given.target.ca)
+    return path
 
 
 def both_or_none(username: str, secret: str | None) -> None:

@@ -9,7 +9,7 @@ entries, oldest first, whether they were read or not: it bounds Redis' memory.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,9 +18,6 @@ from appliance.store.targets import Target
 from appliance.sync.targets.checks import Place, both_or_none, options, place
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
-
-if TYPE_CHECKING:
-    import redis.asyncio
 
 SCHEMES = {"rediss": True, "redis": False}
 

@@ -112,7 +112,7 @@ def test_a_tombstone_is_one_in_both():
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | words,
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-                        words | st.sampled_from(["bbox", "metadata", "camera_id", "confidence", "class_name"]),
+                        words | st.sampled_from(["bbox", "metadata", "camera_id", "class_name"]),
                         inner, max_size=4)))  # fmt: skip
 def test_whatever_the_body_is_what_we_write_can_be_read(body):
     row = OutboxRow("e-1", "metrics", json.dumps(body).encode(), 0, 0, False)
@@ -132,8 +132,8 @@ def test_what_is_required_is_required(name):
 
 @pytest.mark.parametrize(
     "change",
-    [{"id": "../../etc"}, {"id": ""}, {"id": "e-1\n"}, {"kind": "A B"}, {"created_at": "yesterday"}, {"schema": 0},
-     {"schema": "2"}, {"device_id": "box-2"}, {"device_id": 7}, {"source": {"device_id": "box-2"}},
+    [{"id": "../../etc"}, {"id": ""}, {"id": "e-1\n"}, {"kind": "A B"}, {"created_at": "yesterday"},
+     {"schema": 0}, {"schema": "2"}, {"device_id": "box-2"}, {"device_id": 7}, {"source": {"device_id": "box-2"}},
      {"detections": [{"track_id": "t"}]}, {"frame": {"width": -1}},
      {"detections": [{"track_id": "t", "class_name": "p", "confidence": 2, "box": {"x": 0, "y": 0, "width": 1,
                       "height": 1}, "centre": [0, 0]}]}],

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -87,19 +88,17 @@ class Program:
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        log = (self.folder / "program.log").open("ab")
-        self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.folder)
-        log.close()
+        await asyncio.to_thread(self.start_now)
+
+    def start_now(self) -> None:
+        with (self.folder / "program.log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.folder)
         for _ in range(1_000):
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "program.log").read_text()[-2_000:])
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.02)
-                continue
-            writer.transport.abort()
-            return
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.02)
         raise RuntimeError("it does not listen")
 
     def kill(self) -> None:
