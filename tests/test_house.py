@@ -36,6 +36,7 @@ TIED = {
     "wireguard_tools": {"system"},
     "segno": {"web", "hub"},
     "obstore": {"sync", "hub"},
+    "yarl": {"sync"},  # aiohttp's own addresses
     "asyncpg": {"hub"},
     "aiomqtt": {"sync"},
     "redis": {"sync"},

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from appliance.base.errors import invalid
 from appliance.store.targets import Target
+from appliance.sync.targets import registry
 
+SPOKEN_TO_IN_HTTP = ("https", "hub")
 LONGEST_URL = 2_000
 LONGEST_TOKEN = 4_000
 LONGEST_CA = 200_000
@@ -20,9 +22,11 @@ def validate(target: Target, token: str | None = None) -> None:
     token and the events would be read on the way."""
     if _ID.fullmatch(target.id) is None:
         raise invalid("this is no id for a target", "use a-z, 0-9 and -, at most 63", field="id")
-    _check_url(target.url)
+    if target.kind in SPOKEN_TO_IN_HTTP:
+        _check_url(target.url)
     if token is not None and (_TOKEN.fullmatch(token) is None or len(token) > LONGEST_TOKEN):
         raise invalid("the token has characters that no header can carry", "paste it again", field="token")
+    registry.check(target, token)
     if target.ca is not None:
         _check_ca(target.ca)
 
