@@ -14,7 +14,7 @@ class Target(msgspec.Struct, frozen=True):
 
     id: str
     url: str
-    kind: Literal["https"] = "https"
+    kind: Literal["https", "hub"] = "https"
     ca: str | None = None
     enabled: bool = True
 
