@@ -20,6 +20,14 @@ LONGEST_NOTE = 2_000  # characters
 MOST_NOTES = 100
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """``newest``: a journal position; 0: nothing was changed."""
+
+    before: Alert
+    after: Alert
+    newest: int
+
+
 class Desk:
     """``observe_ack_s`` is told how long each alert waited for a person, in seconds."""
 
@@ -71,26 +79,48 @@ class Desk:
     async def _change(
         self, alert_id: str, user: User, note: str | None, decide: Callable[[Alert, int], Alert]
     ) -> Alert:
-        if note is not None and len(note) > LONGEST_NOTE:
-            raise invalid(f"a note has at most {LONGEST_NOTE} characters", "write it shorter", field="note")
         now_ns = self._clock.now_ns()
-
-        def work(conn: sqlite3.Connection) -> tuple[Alert, Alert, int]:
-            before = alerts.get(conn, alert_id)
-            if before is None or (user.camera_ids is not None and before.camera_id not in user.camera_ids):
-                raise not_found("alert", alert_id)
-            after = decide(before, now_ns)
-            if note and note.strip() and len(after.notes) < MOST_NOTES:
-                after = msgspec.structs.replace(after, notes=(*after.notes, note.strip()))
-            alerts.update(conn, after)
-            return before, after, publish_alert(conn, after, now_ns, targets.enabled_ids(conn), is_new=False)
-
-        before, after, newest = await self._db.write(work)
-        if before.status == "new":
-            self._observe_ack_s(max(0, now_ns - before.created_ns) / SECOND_NS)
-        self._bell.ring(newest)
+        done = await self._db.write(lambda conn: _change_in(conn, alert_id, user, note, decide, now_ns))
+        if done.before.status == "new":
+            self._observe_ack_s(max(0, now_ns - done.before.created_ns) / SECOND_NS)
+        self._bell.ring(done.newest)
         self._on_owed()
-        return after
+        return done.after
+
+
+def acknowledge_in(
+    conn: sqlite3.Connection, alert_id: str, user: User, note: str | None, now_ns: int
+) -> Decided:
+    """For who has a transaction of their own, and rings the bell afterwards. An alert that is not new
+    any more is left as it is."""
+
+    def decide(alert: Alert, now_ns: int) -> Alert:
+        return _acknowledged(alert, user, now_ns) if alert.status == "new" else alert
+
+    return _change_in(conn, alert_id, user, note, decide, now_ns)
+
+
+def _change_in(
+    conn: sqlite3.Connection,
+    alert_id: str,
+    user: User,
+    note: str | None,
+    decide: Callable[[Alert, int], Alert],
+    now_ns: int,
+) -> Decided:
+    if note is not None and len(note) > LONGEST_NOTE:
+        raise invalid(f"a note has at most {LONGEST_NOTE} characters", "write it shorter", field="note")
+    before = alerts.get(conn, alert_id)
+    if before is None or (user.camera_ids is not None and before.camera_id not in user.camera_ids):
+        raise not_found("alert", alert_id)
+    after = decide(before, now_ns)
+    if after == before:
+        return Decided(before, before, 0)
+    if note and note.strip() and len(after.notes) < MOST_NOTES:
+        after = msgspec.structs.replace(after, notes=(*after.notes, note.strip()))
+    alerts.update(conn, after)
+    newest = publish_alert(conn, after, now_ns, targets.enabled_ids(conn), is_new=False)
+    return Decided(before, after, newest)
 
 
 def _acknowledged(alert: Alert, user: User, now_ns: int) -> Alert:

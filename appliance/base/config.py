@@ -51,7 +51,8 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 class Config(msgspec.Struct, frozen=True):
     """What the bootstrap file says, checked. ``volumes`` and ``models_path`` lie in ``data_dir``
-    unless they are set. ``site_timezone`` only seeds the settings of an empty box."""
+    unless they are set. ``site_timezone`` only seeds the settings of an empty box. ``secret_path``: where
+    the box's secret key lies if not in ``secrets_dir``."""
 
     data_dir: Path
     volumes: tuple[Path, ...]
@@ -64,6 +65,7 @@ class Config(msgspec.Struct, frozen=True):
     durability_s: float = 1.0
     segment_s: float = 60.0
     assets_path: tuple[Path, ...] = ()
+    secret_path: Path | None = None
 
     @property
     def plain_http(self) -> bool:
@@ -258,6 +260,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "segment_s": _seconds(1.0, 3600.0),
     "models_path": _path,
     "assets_path": _paths,
+    "secret_path": _path,
 }
 
 _HINTS = {
@@ -272,6 +275,7 @@ _HINTS = {
     "segment_s": "seconds, 1 to 3600; the default is 60",
     "models_path": "a folder, for example /var/lib/aries/models",
     "assets_path": "folders, separated by colons or as a list",
+    "secret_path": "a file of 32 random bytes on another disk or in a credential store; it must be there",
 }
 
 
@@ -289,6 +293,7 @@ def default_file() -> str:
         "segment_s": "60",
         "models_path": '"DIR/models"',
         "assets_path": '["/opt/assets"]',
+        "secret_path": '"/run/credentials/appliance.service/box.key"',
     }
     for key, value in defaults.items():
         lines += [f"# {_HINTS[key]}", f"# {key} = {value}", ""]

@@ -1,6 +1,16 @@
-"""Settings that people change through the API (``GET, PUT /api/v1/settings``)."""
+"""Settings that people change through the API (``GET, PUT /api/v1/settings``), and hubs by an order."""
+
+import math
+import re
+import zoneinfo
 
 import msgspec
+
+from appliance.base.errors import invalid
+
+LARGEST_BYTES = 1 << 60
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")  # on one line, nothing that moves a cursor
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,3 +42,30 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retention: RetentionSettings = RetentionSettings()
     site: SiteSettings = SiteSettings()
     night: NightSettings = NightSettings()
+
+
+def check(wanted: Settings) -> None:
+    """Raises ``invalid`` naming the field."""
+    retention, site, night = wanted.retention, wanted.site, wanted.night
+    _within("retention.days", retention.days, 1 / 24, 3650)
+    _within("retention.event_days", retention.event_days, 1, 3650)
+    _within("retention.reserve_percent", retention.reserve_percent, 0, 90)
+    _within("retention.reserve_bytes", retention.reserve_bytes, 0, LARGEST_BYTES)
+    if retention.max_bytes is not None:
+        _within("retention.max_bytes", retention.max_bytes, 1_000_000, LARGEST_BYTES)
+    if not 1 <= len(site.name) <= 100 or not _PLAIN.fullmatch(site.name):
+        raise invalid("the site's name is 1 to 100 characters on one line", "shorten it", field="site.name")
+    if site.time_zone not in zoneinfo.available_timezones():
+        raise invalid(
+            f"{site.time_zone[:40]!r} is no time zone",
+            "use an IANA name, e.g. Europe/Berlin",
+            field="site.time_zone",
+        )
+    for name, text in (("from", night.start), ("to", night.end)):
+        if not _TIME_OF_DAY.fullmatch(text):
+            raise invalid(f"{text[:20]!r} is not a time of day", "write it as 22:00", field=f"night.{name}")
+
+
+def _within(field: str, value: float, low: float, high: float) -> None:
+    if not math.isfinite(value) or not low <= value <= high:
+        raise invalid(f"{field} is out of range", f"{low:g} to {high:g}", field=field)

@@ -33,7 +33,9 @@ class Stores:
 
         Raises ``data_loss`` where one is damaged, ``exhausted`` where the disk is full.
         """
-        sealer = Sealer.from_dir(config.secrets_dir)
+        elsewhere = config.secret_path
+        sealer = Sealer.from_dir(config.secrets_dir) if elsewhere is None else Sealer.from_file(elsewhere)
+        config.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(config.secrets_dir)
         opened: list[Database] = []
         try:

@@ -15,7 +15,7 @@ import queue
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -184,6 +184,17 @@ class Database:
     def _log_failure(self, future: concurrent.futures.Future[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             log.warning("a row for %s was not written: %s", self.path.name, error)
+
+
+@contextlib.contextmanager
+def rehearsal(conn: sqlite3.Connection) -> Iterator[None]:
+    """Inside a transaction: all that is written within is taken back at the end."""
+    conn.execute("SAVEPOINT rehearsal")
+    try:
+        yield
+    finally:
+        conn.execute("ROLLBACK TO rehearsal")
+        conn.execute("RELEASE rehearsal")
 
 
 def foreign(error: sqlite3.Error, path: Path) -> ApplianceError:

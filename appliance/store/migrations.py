@@ -54,5 +54,30 @@ def blind_spans(conn: sqlite3.Connection) -> None:
     )
 
 
-APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans,)
+def hub_link(conn: sqlite3.Connection) -> None:
+    one = "one INTEGER PRIMARY KEY CHECK (one = 1)"
+    conn.execute(
+        f"CREATE TABLE IF NOT EXISTS identity ({one}, public_key BLOB NOT NULL, sealed BLOB NOT NULL,"
+        " created_ns INTEGER NOT NULL)"
+    )
+    conn.execute(
+        f"CREATE TABLE IF NOT EXISTS hub_link ({one}, target_id TEXT NOT NULL, box_id TEXT NOT NULL,"
+        " command_key BLOB NOT NULL, enrolled_ns INTEGER NOT NULL, sealed_tunnel BLOB)"
+    )
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS commands (id TEXT PRIMARY KEY, key_id TEXT NOT NULL,"
+        " seq INTEGER NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL, body TEXT NOT NULL,"
+        " state TEXT NOT NULL CHECK"
+        " (state IN ('taken','pending','done','failed','refused','confirmed','undone')),"
+        " message TEXT NOT NULL, received_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL,"
+        " answered_ns INTEGER) WITHOUT ROWID"
+    )
+    conn.execute("CREATE INDEX IF NOT EXISTS commands_seq ON commands(key_id, seq)")
+    conn.execute(
+        f"CREATE TABLE IF NOT EXISTS settings_trial ({one}, command_id TEXT NOT NULL, changes TEXT NOT NULL,"
+        " began_ns INTEGER NOT NULL, deadline_ns INTEGER NOT NULL)"
+    )
+
+
+APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link)
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

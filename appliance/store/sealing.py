@@ -1,4 +1,5 @@
-"""Credentials at rest: AES-256-GCM under a key that lives in ``DIR/secrets/box.key``.
+"""Credentials at rest: AES-256-GCM under a key that lives in ``DIR/secrets/box.key``, or elsewhere
+(``secret_path``): a disk that is stolen without it opens nothing.
 
 The nonce (12 random bytes) stands before the ciphertext; the row's own name is authenticated with
 it, so that a sealed password cannot be moved to another camera (NIST SP 800-38D).
@@ -34,7 +35,22 @@ class Sealer:
                 file.write(os.urandom(KEY_BYTES))
                 os.fsync(file.fileno())
             partial.rename(path)
-        key = path.read_bytes()
+        return cls.from_file(path)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Sealer":
+        """Read the key where the configuration says it lies (systemd: ``LoadCredentialEncrypted=box.key``
+        and ``/run/credentials/appliance.service/box.key``). It is not made: a box that took a new key for
+        a lost one would open nothing any more."""
+        try:
+            key = path.read_bytes()
+        except OSError as error:
+            raise ApplianceError(
+                "unavailable",
+                f"the box's secret key {path} cannot be read: {error.strerror}",
+                "bring it back, or mend secret_path in appliance.toml",
+                field="secret_path",
+            ) from error
         if len(key) != KEY_BYTES:
             raise ApplianceError("data_loss", "the box's secret key is damaged", "restore it from a backup")
         return cls(key)

@@ -197,3 +197,45 @@ CREATE TABLE judged (                   -- how far each camera was looked at, wr
     stream     TEXT NOT NULL,
     until_ns   INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- The hub, if there is one, and what it orders.
+
+CREATE TABLE identity (                 -- one row, from the first enrolment on
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    public_key  BLOB NOT NULL,          -- Ed25519, 32 bytes
+    sealed      BLOB NOT NULL,          -- the private half, encrypted with the box's secret key
+    created_ns  INTEGER NOT NULL
+);
+
+CREATE TABLE hub_link (                 -- one row while the box belongs to a hub
+    one            INTEGER PRIMARY KEY CHECK (one = 1),
+    target_id      TEXT NOT NULL,       -- of the target that reaches it
+    box_id         TEXT NOT NULL,       -- what the hub calls this box
+    command_key    BLOB NOT NULL,       -- Ed25519, public: orders signed with it are obeyed
+    enrolled_ns    INTEGER NOT NULL,
+    sealed_tunnel  BLOB                 -- JSON of the offered tunnel, encrypted; NULL: none was offered
+);
+
+CREATE TABLE commands (                 -- orders of the hub, each once
+    id           TEXT PRIMARY KEY,      -- the hub's
+    key_id       TEXT NOT NULL,         -- of the key that signed it
+    seq          INTEGER NOT NULL,
+    kind         TEXT NOT NULL,
+    by           TEXT NOT NULL,         -- who ordered it, as the hub said
+    body         TEXT NOT NULL,         -- JSON
+    state        TEXT NOT NULL CHECK
+        (state IN ('taken','pending','done','failed','refused','confirmed','undone')),
+    message      TEXT NOT NULL,
+    received_ns  INTEGER NOT NULL,
+    expires_ns   INTEGER NOT NULL,
+    answered_ns  INTEGER
+) WITHOUT ROWID;
+CREATE INDEX commands_seq ON commands(key_id, seq);
+
+CREATE TABLE settings_trial (           -- settings that undo themselves unless the hub is heard again
+    one          INTEGER PRIMARY KEY CHECK (one = 1),
+    command_id   TEXT NOT NULL,
+    changes      TEXT NOT NULL,         -- JSON: [[path, before, after], ...]
+    began_ns     INTEGER NOT NULL,
+    deadline_ns  INTEGER NOT NULL
+);

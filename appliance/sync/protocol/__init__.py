@@ -8,7 +8,7 @@ that either side may be the newer one; ``schema`` says which shape rows have (1:
 target; 2: with ``lane`` and ``seq``).
 Non-goals: what is owed and when it goes (``sync``), what the hub makes of it (``hub``).
 Read next: ``batch`` (rows), ``upload`` (files in chunks), ``heartbeat``, ``counts`` (reconciliation),
-``command`` (the other way), ``enrolment`` (how it begins).
+``command`` (the other way), ``signing`` (of these), ``enrolment`` (how it begins), ``invitation``.
 
     POST {PREFIX}/enrol                         Enrolment -> Enrolled            (no token: a one-time code)
     POST {PREFIX}/batch                         Batch -> Answer                  (gzip allowed)
@@ -18,7 +18,8 @@ Read next: ``batch`` (rows), ``upload`` (files in chunks), ``heartbeat``, ``coun
     POST {PREFIX}/heartbeat                     Heartbeat -> HeartbeatAnswer
     GET  {PREFIX}/counts                        -> Counts
     POST {PREFIX}/missing                       Missing -> Missing               (asked for, not had)
-    GET  {PREFIX}/commands?wait=25              -> Commands                      (long poll)
+    GET  {PREFIX}/commands?wait=25&after=7      -> Commands                      (long poll; those whose
+                                                                                  seq is higher)
 
 Errors have the contract's shape ``{"error": {kind, message, hint, field?}}`` and its statuses.
 """

@@ -1,0 +1,247 @@
+"""How this box comes to a hub: one request with a one-time code, then one transaction.
+
+The box proves that it holds its identity key. What the hub answers is checked before anything is stored,
+and stored all together: the target with its token, the key whose orders are obeyed, the tunnel. Where that
+fails the hub may believe that the box is enrolled and the box does not: enrolling again with another code
+mends it, since the box still has the identity key that it came with first.
+"""
+
+import asyncio
+import base64
+import ipaddress
+import sqlite3
+import ssl
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from appliance import __version__
+from appliance.base.clock import Clock
+from appliance.base.errors import KINDS, ApplianceError, invalid
+from appliance.base.redaction import forbid
+from appliance.store import audit, hub_link, identity, settings, targets
+from appliance.store.database import Database
+from appliance.store.hub_link import HubLink
+from appliance.store.identity import Identity
+from appliance.store.sealing import Sealer
+from appliance.store.targets import Target
+from appliance.sync import address
+from appliance.sync.protocol import PREFIX, signing
+from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
+from appliance.sync.protocol.invitation import Invitation
+
+TARGET_ID = "hub"
+TUNNEL_SEALED_AS = "hub_tunnel"
+TIMEOUT_S = 30.0
+LONGEST_ANSWER_BYTES = 100_000
+LONGEST_BOX_ID = 64
+WIDEST_IPV4, WIDEST_IPV6 = 8, 16  # prefix lengths: an endpoint's own network, never the world
+
+
+class _Error(msgspec.Struct):
+    kind: str
+    message: str
+    hint: str = ""
+
+
+class _Refused(msgspec.Struct):
+    error: _Error
+
+
+class Applicant:
+    """``enrol`` this box. ``tunnel_key``: public, base64; empty where the box makes no tunnels."""
+
+    def __init__(self, db: Database, sealer: Sealer, clock: Clock, tunnel_key: str = "") -> None:
+        self._db, self._sealer, self._clock = db, sealer, clock
+        self._tunnel_key = tunnel_key
+
+    async def enrol(
+        self, invitation: Invitation, ca: str | None = None, *, again: bool = False, by: str = "command"
+    ) -> HubLink:
+        """``ca``: PEM of the only authorities that the hub is believed by; None: the system's, or the
+        certificate that the invitation names.
+
+        Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
+        identity that cannot be opened), ``invalid``, ``unavailable``; nothing is stored then.
+        """
+        forbid(invitation.code)
+        address.validate(Target(TARGET_ID, invitation.url, "hub", ca))
+        now_ns = self._clock.now_ns()
+
+        def prepare(conn: sqlite3.Connection) -> tuple[Identity, str, str]:
+            _must_be_free(conn, again=again)
+            own = identity.ensure(conn, self._sealer, now_ns)
+            return own, settings.device_id(conn), settings.load(conn).site.name
+
+        own, device_id, name = await self._db.write(prepare)
+        if ca is None and invitation.sha256:
+            ca = await asyncio.to_thread(_pinned, invitation)
+        enrolment = _signed(own, invitation.code, device_id, name, self._tunnel_key)
+        enrolled = await _ask(Target(TARGET_ID, invitation.url, "hub", ca), enrolment)
+        return await self._keep(enrolled, ca, again=again, by=by)
+
+    async def _keep(self, enrolled: Enrolled, ca: str | None, *, again: bool, by: str) -> HubLink:
+        forbid(enrolled.token)
+        target = Target(TARGET_ID, enrolled.url, "hub", ca)
+        command_key = _checked(enrolled, target)
+        sealed_tunnel = None
+        if enrolled.tunnel is not None:
+            sealed_tunnel = self._sealer.seal(msgspec.json.encode(enrolled.tunnel), TUNNEL_SEALED_AS)
+        now_ns = self._clock.now_ns()
+        link = HubLink(TARGET_ID, enrolled.box_id, command_key, now_ns, sealed_tunnel)
+        sealed = self._sealer.seal(enrolled.token.encode(), f"target/{TARGET_ID}")
+
+        def work(conn: sqlite3.Connection) -> None:
+            _must_be_free(conn, again=again)
+            targets.put(conn, target, sealed)
+            hub_link.put(conn, link)
+            detail = {"enrolled": target.url, "key_id": signing.key_id(command_key), "by": by}
+            audit.add(conn, now_ns, None, "changed", "hub", detail)
+
+        await self._db.write(work)
+        return link
+
+
+def leave(conn: sqlite3.Connection, now_ns: int) -> bool:
+    """Belong to no hub any more: nothing is owed to it, its orders are obeyed no longer. Settings that it
+    changed stay as they are now. False where there was none."""
+    link = hub_link.get(conn)
+    if link is None:
+        return False
+    targets.delete(conn, link.target_id)
+    return hub_link.delete(conn)
+
+
+def tunnel_offer(conn: sqlite3.Connection, sealer: Sealer) -> TunnelOffer | None:
+    """What the hub offered at enrolment. Raises ``data_loss`` where the box's secret is another one."""
+    link = hub_link.get(conn)
+    if link is None or link.sealed_tunnel is None:
+        return None
+    return msgspec.json.decode(sealer.open(link.sealed_tunnel, TUNNEL_SEALED_AS), type=TunnelOffer)
+
+
+def _must_be_free(conn: sqlite3.Connection, *, again: bool) -> None:
+    if hub_link.get(conn) is not None and not again:
+        raise ApplianceError(
+            "conflict", "this box belongs to a hub already", "leave that one first, or enrol again on purpose"
+        )
+    found = targets.get(conn, TARGET_ID)
+    if found is not None and found.kind != "hub":
+        hint = "remove it, or give it another id"
+        raise ApplianceError("conflict", f"there is a target {TARGET_ID!r} that is no hub", hint)
+
+
+def _signed(own: Identity, code: str, device_id: str, name: str, tunnel_key: str) -> Enrolment:
+    key = base64.b64encode(own.public_key).decode()
+    bare = Enrolment(code, device_id, name, __version__, key, tunnel_key, proof="")
+    proof = base64.b64encode(own.sign(bare.signed_text())).decode()
+    return msgspec.structs.replace(bare, proof=proof)
+
+
+def _pinned(invitation: Invitation) -> str:
+    """The hub's certificate as PEM, if it is the one that the invitation names. Blocks."""
+    parts = urlsplit(invitation.url)
+    try:
+        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443), timeout=TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise _silent(error) from error
+    if sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() != invitation.sha256:
+        raise ApplianceError(
+            "denied",
+            "the hub at this address shows another certificate than the invitation names",
+            "ask the hub's admin for a new invitation; somebody may be in between",
+        )
+    return pem
+
+
+async def _ask(target: Target, enrolment: Enrolment) -> Enrolled:
+    url = target.url.rstrip("/") + PREFIX + "/enrol"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.post(
+                url,
+                data=msgspec.json.encode(enrolment),
+                headers=headers,
+                ssl=address.tls_of(target),
+                allow_redirects=False,
+            ) as response,
+        ):
+            body = await response.content.read(LONGEST_ANSWER_BYTES)
+            while not response.content.at_eof() and len(body) < LONGEST_ANSWER_BYTES:
+                body += await response.content.read(LONGEST_ANSWER_BYTES)
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise _silent(error) from error
+    if not 200 <= status < 300:
+        raise _refusal(status, body)
+    try:
+        return msgspec.json.decode(body, type=Enrolled)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ApplianceError(
+            "unavailable", "this is no hub: it answers something else", "check the address"
+        ) from None
+
+
+def _silent(error: Exception) -> ApplianceError:
+    text = f"the hub does not answer: {type(error).__name__}: {error}".rstrip(": ")
+    return ApplianceError("unavailable", text, "check its address, its certificate (--ca) and the network")
+
+
+def _refusal(status: int, body: bytes) -> ApplianceError:
+    """The hub's own words, where it says any."""
+    try:
+        said = msgspec.json.decode(body, type=_Refused).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = _Error("unavailable", "", "")
+    plain = "".join(letter for letter in said.message if letter.isprintable())[:300]
+    kind = said.kind if said.kind in KINDS else "unavailable"
+    error = ApplianceError("denied", f"the hub refuses: {plain or f'HTTP {status}'}", said.hint[:300])
+    error.kind = kind if kind != "internal" else "unavailable"  # type: ignore[assignment]  # is in KINDS
+    return error
+
+
+def _checked(enrolled: Enrolled, target: Target) -> bytes:
+    """The command key; raises ``invalid`` where the hub's answer makes no sense."""
+    try:
+        command_key = signing.decoded(enrolled.command_key, signing.KEY_BYTES)
+    except ValueError:
+        raise invalid("the hub's command key is none", "ask the hub's admin", field="command_key") from None
+    if not 0 < len(enrolled.box_id) <= LONGEST_BOX_ID or not enrolled.box_id.isprintable():
+        raise invalid("the hub names this box in no readable way", "ask the hub's admin", field="box_id")
+    if enrolled.tunnel is not None:
+        _check_tunnel(enrolled.tunnel)
+    if enrolled.tunnel is not None and _inside(target.url, enrolled.tunnel):
+        # WireGuard encrypts, and knows its peer: plain HTTP inside it is not read on the way.
+        target = msgspec.structs.replace(target, url=target.url.replace("http://", "https://", 1))
+    address.validate(target, enrolled.token)
+    return command_key
+
+
+def _check_tunnel(offer: TunnelOffer) -> None:
+    try:
+        networks = [ipaddress.ip_network(text) for text in offer.allowed_ips]
+        ipaddress.ip_interface(offer.address)
+    except ValueError:
+        raise invalid(
+            "the tunnel that the hub offers has no addresses", "ask the hub's admin", field="tunnel"
+        ) from None
+    for network in networks:
+        if network.prefixlen < (WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6):
+            raise invalid(
+                f"the tunnel that the hub offers would take {network}",
+                "ask the hub's admin",
+                field="allowed_ips",
+            )
+
+
+def _inside(url: str, offer: TunnelOffer) -> bool:
+    try:
+        host = ipaddress.ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return any(host in ipaddress.ip_network(text) for text in offer.allowed_ips)
