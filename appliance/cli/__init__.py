@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "verify the recordings against the disks"),
     "clip": ("clip", "write a span of a camera to one MP4"),
     "events": ("events", "events as JSON lines"),
+    "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
+    "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }
