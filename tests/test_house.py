@@ -34,7 +34,7 @@ TIED = {
     "cryptography": {"store", "system", "sync", "hub"},
     "prometheus_client": {"web", "daemon", "hub"},
     "wireguard_tools": {"system"},
-    "segno": {"web", "hub"},
+    "segno": {"web", "hub", "system"},  # system: the keys of the QR are there; cli and web show the same one
     "obstore": {"sync", "hub"},
     "yarl": {"sync"},  # aiohttp's own addresses
     "asyncpg": {"hub"},

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clip": ("clip", "write a span of a camera to one MP4"),
     "events": ("events", "events as JSON lines"),
     "hub": ("hub", "the endpoint that many boxes report to"),
+    "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
+    "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }
