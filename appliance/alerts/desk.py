@@ -83,7 +83,7 @@ class Desk:
             if note and note.strip() and len(after.notes) < MOST_NOTES:
                 after = msgspec.structs.replace(after, notes=(*after.notes, note.strip()))
             alerts.update(conn, after)
-            return before, after, publish_alert(conn, after, now_ns, targets.enabled_ids(conn), is_new=False)
+            return before, after, publish_alert(conn, after, now_ns, targets.enabled(conn), is_new=False)
 
         before, after, newest = await self._db.write(work)
         if before.status == "new":
