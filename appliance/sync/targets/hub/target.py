@@ -30,7 +30,7 @@ class HubTarget:
         own = journal or StoredJournal(given.db, given.target.id, given.clock)
         self.reconciler = Reconciler(self.link, own, given.clock, given.wake)
         self.heart = Heart(
-            self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commands_waiting
+            self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commanded
         )
 
     async def put(self, rows: Sequence[OutboxRow]) -> Verdict:
