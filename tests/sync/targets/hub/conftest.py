@@ -342,7 +342,7 @@ def given(url: str, **fields) -> Given:
 
 def make_row(id_: str, kind: str = "event", body: bytes = b'{"n":1}', **fields) -> OutboxRow:
     created_ns = fields.pop("created_ns", ManualClock().now_ns())
-    return OutboxRow(id_, kind, body, created_ns, 0, fields.pop("is_tombstone", False))
+    return OutboxRow(id_, kind, body, created_ns, 0, fields.pop("is_tombstone", False), fields.pop("lane", 2))
 
 
 def make_file_row(id_: str = "clip-1", kind: str = "clip") -> OutboxRow:

@@ -59,6 +59,18 @@ def test_any_subset_that_is_lost_is_owed_again_and_nothing_else(
     asyncio.run(attempt())
 
 
+async def test_an_id_that_was_not_asked_for_is_not_owed_again(hub, bench) -> None:
+    journal = bench.Memory()
+    for id_, day in (("a", DAYS[0]), ("b", DAYS[0]), ("never-asked", DAYS[1])):
+        have(hub, journal, id_, "event", day)
+    del hub.rows["a"]
+    hub.script["missing"] = ["stranger"]
+    target = bench.target(hub.url, journal)
+    assert await target.reconciler.once() == 1
+    assert journal.owed == ["a"]
+    await target.close()
+
+
 async def test_where_nothing_is_lost_nothing_is_asked(hub, bench) -> None:
     journal = bench.Memory()
     target = bench.target(hub.url, journal)
