@@ -1,5 +1,6 @@
 """Settings that a hub changes: previewed, versioned, and undone by themselves unless it is heard again."""
 
+import asyncio
 import json
 
 import pytest
@@ -124,18 +125,33 @@ async def test_a_restart_confirms_what_is_heard_after_it(bench, hub, patch):
     assert name_of(bench) == "North"
 
 
-async def test_a_heartbeat_after_the_change_confirms_and_one_before_does_not(bench, hub, patch):
+async def test_what_was_asked_before_the_change_does_not_confirm_it(bench, hub, patch):
     hub.is_down = True
     bench.start()
-    asked_before_ns = bench.clock.monotonic_ns()
+    asked_ns = bench.clock.monotonic_ns()
     await bench.run_for(5)
     await bench.take(patch({"site": {"name": "North"}}))
-    bench.control.heard(asked_before_ns)
-    bench.control.heard(bench.clock.monotonic_ns())  # a sender may still be on its way to the old address
+    bench.control.trials.heard(asked_ns)  # a long poll that had been on its way
     await bench.run_for(10)
     assert bench.states() == ["pending"]
-    bench.control.heard(bench.clock.monotonic_ns())
+    bench.control.trials.heard(bench.clock.monotonic_ns())
     await bench.until(lambda: bench.states() == ["pending", "confirmed"], tick_s=0)
+
+
+async def test_nothing_is_confirmed_while_it_is_being_put_into_force(bench, hub, patch):
+    bench.start()
+    trials = bench.control.trials
+
+    async def slowly(noun: str) -> None:
+        trials.heard(bench.clock.monotonic_ns())
+        for _ in range(20):
+            bench.clock.tick(0.1)
+            await asyncio.sleep(0)
+        hub.is_down = True
+
+    bench.control._obeying._changed = slowly
+    await bench.take(patch({"site": {"name": "North"}}))
+    await bench.until(lambda: bench.states() == ["pending", "undone"], tick_s=1)
 
 
 async def test_what_a_person_set_meanwhile_is_not_undone(bench, hub, patch):
