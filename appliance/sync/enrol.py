@@ -20,6 +20,7 @@ import msgspec
 from appliance import __version__
 from appliance.base.clock import Clock
 from appliance.base.errors import KINDS, ApplianceError, invalid
+from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.store import audit, commands, hub_link, identity, settings, targets
 from appliance.store.database import Database
@@ -57,12 +58,12 @@ class Applicant:
         self._db, self._sealer, self._clock = db, sealer, clock
 
     async def enrol(
-        self, invitation: Invitation, ca: str | None = None, *, again: bool = False, by: str = "command"
+        self, invitation: Invitation, ca: str | None = None, *, again: bool = False, user: User | None = None
     ) -> HubLink:
         """``ca``: PEM of the only authorities that the hub is believed by; None: the system's, or the
         certificate that the invitation names.
 
-        Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
+        ``user``: who did it, for the audit log; None: somebody at the box's command line. Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
         identity that cannot be opened), ``invalid``, ``unavailable``; nothing is stored then.
         """
         forbid(invitation.code)
@@ -80,9 +81,9 @@ class Applicant:
         if ca is None and invitation.sha256:
             ca = await asyncio.to_thread(_pinned, invitation)
         enrolled = await _ask(Target(TARGET_ID, invitation.url, "hub", ca), enrolment)
-        return await self._keep(enrolled, ca, again=again, by=by)
+        return await self._keep(enrolled, ca, again=again, user=user)
 
-    async def _keep(self, enrolled: Enrolled, ca: str | None, *, again: bool, by: str) -> HubLink:
+    async def _keep(self, enrolled: Enrolled, ca: str | None, *, again: bool, user: User | None) -> HubLink:
         forbid(enrolled.token)
         target = Target(TARGET_ID, enrolled.url, "hub", ca)
         command_key = _checked(enrolled, target)
@@ -97,8 +98,8 @@ class Applicant:
             if enrolled.tunnel is not None:
                 config = _config(enrolled.tunnel, enrolled.url)
                 kept.configure(conn, self._sealer, config, enrolled.tunnel.preshared_key)
-            detail = {"enrolled": target.url, "key_id": signing.key_id(command_key), "by": by}
-            audit.add(conn, now_ns, None, "changed", "hub", detail)
+            detail = {"enrolled": target.url, "key_id": signing.key_id(command_key)}
+            audit.add(conn, now_ns, user, "changed", "hub", detail)
 
         await self._db.write(work)
         return link

@@ -111,7 +111,7 @@ async def test_a_box_that_left_its_hub_asks_it_no_more(bench, hub):
 
     bench.start()
     await bench.until(lambda: hub.polls)
-    assert await bench.db.write(lambda conn: leave(conn))
+    assert await bench.db.write(leave)
     bench.control.reload()
     await bench.run_for(5)
     before = len(hub.polls)
