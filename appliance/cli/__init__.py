@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hub": ("hub", "the endpoint that many boxes report to"),
     "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
     "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
+    "enrol": ("enrol", "make this box one of a hub's"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }

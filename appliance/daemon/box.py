@@ -21,9 +21,11 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Camera, CameraStatus, Credentials
 from appliance.base.redaction import forbid
+from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
+from appliance.daemon.control import make_control
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.models import Models
 from appliance.daemon.serving import Served, serve
@@ -158,12 +160,17 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
+        self.control = make_control(
+            self.config, self.stores, self.clock, self.archive,
+            changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
+        )  # fmt: skip
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
             self.analysis.bell, self._probe, self.analysis.still_of_event, self.changed,
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
+            self.control,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -181,6 +188,7 @@ class Box:
         )
         self._spawn("tending", tending.run())
         self._spawn("retention", retention.run())
+        self._spawn("control", supervise("control", self.control.run, self.clock))
         self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 
@@ -215,6 +223,8 @@ class Box:
             await self.analysis.reload_rules()
         if noun == "targets":
             await self.analysis.reload_targets()
+        if noun in ("targets", "hub"):
+            self.control.reload()
 
     async def reload(self) -> None:
         """A command beside us wrote to the database."""

@@ -1,6 +1,7 @@
 """The hub that this box belongs to, if any: who may command it, and what.
 
-One row while there is a hub, written in the transaction of the enrolment. The token lies with the target.
+One row while there is a hub, written in the transaction of the enrolment. The token lies with the target,
+the tunnel in ``system.tunnel.kept``.
 """
 
 import sqlite3
@@ -16,28 +17,25 @@ AT_FIRST = ("acknowledge_alert", "fetch_clip", "patch_settings", "ping")
 
 class HubLink(msgspec.Struct, frozen=True):
     """``box_id``: what the hub calls this box. ``command_key``: public, 32 bytes; orders signed with it
-    are obeyed. ``sealed_tunnel``: JSON of the protocol's ``TunnelOffer``, sealed as ``hub_tunnel``."""
+    are obeyed."""
 
     target_id: str
     box_id: str
     command_key: bytes
     enrolled_ns: int
-    sealed_tunnel: bytes | None = None
 
 
 def get(conn: sqlite3.Connection) -> HubLink | None:
-    row = conn.execute(
-        "SELECT target_id, box_id, command_key, enrolled_ns, sealed_tunnel FROM hub_link"
-    ).fetchone()
+    row = conn.execute("SELECT target_id, box_id, command_key, enrolled_ns FROM hub_link").fetchone()
     return None if row is None else HubLink(**dict(row))
 
 
 def put(conn: sqlite3.Connection, link: HubLink) -> None:
     """Insert or replace."""
     conn.execute(
-        "INSERT OR REPLACE INTO hub_link"
-        " (one, target_id, box_id, command_key, enrolled_ns, sealed_tunnel) VALUES (1,?,?,?,?,?)",
-        (link.target_id, link.box_id, link.command_key, link.enrolled_ns, link.sealed_tunnel),
+        "INSERT OR REPLACE INTO hub_link (one, target_id, box_id, command_key, enrolled_ns)"
+        " VALUES (1,?,?,?,?)",
+        (link.target_id, link.box_id, link.command_key, link.enrolled_ns),
     )
 
 

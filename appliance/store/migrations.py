@@ -62,7 +62,7 @@ def hub_link(conn: sqlite3.Connection) -> None:
     )
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS hub_link ({one}, target_id TEXT NOT NULL, box_id TEXT NOT NULL,"
-        " command_key BLOB NOT NULL, enrolled_ns INTEGER NOT NULL, sealed_tunnel BLOB)"
+        " command_key BLOB NOT NULL, enrolled_ns INTEGER NOT NULL)"
     )
     conn.execute(
         "CREATE TABLE IF NOT EXISTS commands (id TEXT PRIMARY KEY, key_id TEXT NOT NULL,"

@@ -20,8 +20,9 @@ import msgspec
 from appliance import __version__
 from appliance.base.clock import Clock
 from appliance.base.errors import KINDS, ApplianceError, invalid
+from appliance.base.model import User
 from appliance.base.redaction import forbid
-from appliance.store import audit, hub_link, identity, settings, targets
+from appliance.store import audit, commands, hub_link, identity, settings, targets
 from appliance.store.database import Database
 from appliance.store.hub_link import HubLink
 from appliance.store.identity import Identity
@@ -31,13 +32,13 @@ from appliance.sync import address
 from appliance.sync.protocol import PREFIX, signing
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
 from appliance.sync.protocol.invitation import Invitation
+from appliance.system.tunnel import kept
+from appliance.system.tunnel.config import TunnelConfig
 
 TARGET_ID = "hub"
-TUNNEL_SEALED_AS = "hub_tunnel"
 TIMEOUT_S = 30.0
 LONGEST_ANSWER_BYTES = 100_000
 LONGEST_BOX_ID = 64
-WIDEST_IPV4, WIDEST_IPV6 = 8, 16  # prefix lengths: an endpoint's own network, never the world
 
 
 class _Error(msgspec.Struct):
@@ -51,75 +52,71 @@ class _Refused(msgspec.Struct):
 
 
 class Applicant:
-    """``enrol`` this box. ``tunnel_key``: public, base64; empty where the box makes no tunnels."""
+    """``enrol`` this box."""
 
-    def __init__(self, db: Database, sealer: Sealer, clock: Clock, tunnel_key: str = "") -> None:
+    def __init__(self, db: Database, sealer: Sealer, clock: Clock) -> None:
         self._db, self._sealer, self._clock = db, sealer, clock
-        self._tunnel_key = tunnel_key
 
     async def enrol(
-        self, invitation: Invitation, ca: str | None = None, *, again: bool = False, by: str = "command"
+        self, invitation: Invitation, ca: str | None = None, *, again: bool = False, user: User | None = None
     ) -> HubLink:
         """``ca``: PEM of the only authorities that the hub is believed by; None: the system's, or the
         certificate that the invitation names.
 
-        Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
+        ``user``: who did it, for the audit log; None: somebody at the box's command line. Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
         identity that cannot be opened), ``invalid``, ``unavailable``; nothing is stored then.
         """
         forbid(invitation.code)
         address.validate(Target(TARGET_ID, invitation.url, "hub", ca))
         now_ns = self._clock.now_ns()
 
-        def prepare(conn: sqlite3.Connection) -> tuple[Identity, str, str]:
+        def prepare(conn: sqlite3.Connection) -> Enrolment:
             _must_be_free(conn, again=again)
             own = identity.ensure(conn, self._sealer, now_ns)
-            return own, settings.device_id(conn), settings.load(conn).site.name
+            tunnel_key = kept.ensure_keys(conn, self._sealer).public
+            name = settings.load(conn).site.name
+            return _signed(own, invitation.code, settings.device_id(conn), name, tunnel_key)
 
-        own, device_id, name = await self._db.write(prepare)
+        enrolment = await self._db.write(prepare)
         if ca is None and invitation.sha256:
             ca = await asyncio.to_thread(_pinned, invitation)
-        enrolment = _signed(own, invitation.code, device_id, name, self._tunnel_key)
         enrolled = await _ask(Target(TARGET_ID, invitation.url, "hub", ca), enrolment)
-        return await self._keep(enrolled, ca, again=again, by=by)
+        return await self._keep(enrolled, ca, again=again, user=user)
 
-    async def _keep(self, enrolled: Enrolled, ca: str | None, *, again: bool, by: str) -> HubLink:
+    async def _keep(self, enrolled: Enrolled, ca: str | None, *, again: bool, user: User | None) -> HubLink:
         forbid(enrolled.token)
         target = Target(TARGET_ID, enrolled.url, "hub", ca)
         command_key = _checked(enrolled, target)
-        sealed_tunnel = None
-        if enrolled.tunnel is not None:
-            sealed_tunnel = self._sealer.seal(msgspec.json.encode(enrolled.tunnel), TUNNEL_SEALED_AS)
         now_ns = self._clock.now_ns()
-        link = HubLink(TARGET_ID, enrolled.box_id, command_key, now_ns, sealed_tunnel)
+        link = HubLink(TARGET_ID, enrolled.box_id, command_key, now_ns)
         sealed = self._sealer.seal(enrolled.token.encode(), f"target/{TARGET_ID}")
 
         def work(conn: sqlite3.Connection) -> None:
             _must_be_free(conn, again=again)
             targets.put(conn, target, sealed)
             hub_link.put(conn, link)
-            detail = {"enrolled": target.url, "key_id": signing.key_id(command_key), "by": by}
-            audit.add(conn, now_ns, None, "changed", "hub", detail)
+            if enrolled.tunnel is not None:
+                config = _config(enrolled.tunnel, enrolled.url)
+                kept.configure(conn, self._sealer, config, enrolled.tunnel.preshared_key)
+            detail = {"enrolled": target.url, "key_id": signing.key_id(command_key)}
+            audit.add(conn, now_ns, user, "changed", "hub", detail)
 
         await self._db.write(work)
         return link
 
 
-def leave(conn: sqlite3.Connection, now_ns: int) -> bool:
-    """Belong to no hub any more: nothing is owed to it, its orders are obeyed no longer. Settings that it
-    changed stay as they are now. False where there was none."""
+def leave(conn: sqlite3.Connection) -> bool:
+    """Belong to no hub any more: nothing is owed to it, its orders are obeyed no longer, its tunnel is gone.
+    Settings that it changed stay as they are now. False where there was none."""
     link = hub_link.get(conn)
     if link is None:
         return False
     targets.delete(conn, link.target_id)
+    kept.forget(conn)
+    trial = commands.trial(conn)
+    if trial is not None:
+        commands.end_trial(conn, trial.command_id)
     return hub_link.delete(conn)
-
-
-def tunnel_offer(conn: sqlite3.Connection, sealer: Sealer) -> TunnelOffer | None:
-    """What the hub offered at enrolment. Raises ``data_loss`` where the box's secret is another one."""
-    link = hub_link.get(conn)
-    if link is None or link.sealed_tunnel is None:
-        return None
-    return msgspec.json.decode(sealer.open(link.sealed_tunnel, TUNNEL_SEALED_AS), type=TunnelOffer)
 
 
 def _must_be_free(conn: sqlite3.Connection, *, again: bool) -> None:
@@ -213,8 +210,6 @@ def _checked(enrolled: Enrolled, target: Target) -> bytes:
         raise invalid("the hub's command key is none", "ask the hub's admin", field="command_key") from None
     if not 0 < len(enrolled.box_id) <= LONGEST_BOX_ID or not enrolled.box_id.isprintable():
         raise invalid("the hub names this box in no readable way", "ask the hub's admin", field="box_id")
-    if enrolled.tunnel is not None:
-        _check_tunnel(enrolled.tunnel)
     if enrolled.tunnel is not None and _inside(target.url, enrolled.tunnel):
         # WireGuard encrypts, and knows its peer: plain HTTP inside it is not read on the way.
         target = msgspec.structs.replace(target, url=target.url.replace("http://", "https://", 1))
@@ -222,26 +217,27 @@ def _checked(enrolled: Enrolled, target: Target) -> bytes:
     return command_key
 
 
-def _check_tunnel(offer: TunnelOffer) -> None:
-    try:
-        networks = [ipaddress.ip_network(text) for text in offer.allowed_ips]
-        ipaddress.ip_interface(offer.address)
-    except ValueError:
-        raise invalid(
-            "the tunnel that the hub offers has no addresses", "ask the hub's admin", field="tunnel"
-        ) from None
-    for network in networks:
-        if network.prefixlen < (WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6):
-            raise invalid(
-                f"the tunnel that the hub offers would take {network}",
-                "ask the hub's admin",
-                field="allowed_ips",
-            )
+def _config(offer: TunnelOffer, url: str) -> TunnelConfig:
+    """What is offered, as it is kept. The hub's own address answers the tunnel's probe, where it is inside."""
+    probe = ""
+    if _inside(url, offer):
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        probe = f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    return TunnelConfig(
+        address=offer.address,
+        peer_key=offer.peer_key,
+        endpoint=offer.endpoint,
+        allowed_ips=tuple(offer.allowed_ips),
+        probe=probe,
+        keepalive_s=offer.keepalive_s,
+        dns=offer.dns,
+    )
 
 
 def _inside(url: str, offer: TunnelOffer) -> bool:
     try:
         host = ipaddress.ip_address(urlsplit(url).hostname or "")
+        return any(host in ipaddress.ip_network(text) for text in offer.allowed_ips)
     except ValueError:
         return False
-    return any(host in ipaddress.ip_network(text) for text in offer.allowed_ips)

@@ -14,6 +14,7 @@ from appliance.web.ports import (
     Archive,
     Bell,
     Changed,
+    Control,
     Desk,
     Health,
     Models,
@@ -50,6 +51,7 @@ class Box:
     volume_paths: tuple[Path, ...] = ()
     allow_file_sources: bool = False
     models: Models | None = None
+    control: Control | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

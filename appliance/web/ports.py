@@ -10,6 +10,7 @@ from appliance.base.model import Alert, Box, CameraStatus, Check, Credentials, L
 from appliance.media.fragment import Fragment, StreamInit
 from appliance.media.span import Clip, Recordings
 from appliance.store.model_health import Alarm
+from appliance.sync.control.control import ControlState
 from appliance.vision.health.judge import Verdict
 from appliance.vision.state import Activation
 
@@ -184,6 +185,12 @@ class Desk(Protocol):
         resolution: Literal["true_alarm", "false_alarm", "test"],
         note: str | None,
     ) -> Alert: ...
+
+
+class Control(Protocol):
+    @property
+    def state(self) -> ControlState:
+        """Whether the hub is heard."""
 
 
 class Bell(Protocol):

@@ -63,6 +63,7 @@ def test_every_key_has_a_variable(tmp_path):
         "APPLIANCE_SEGMENT_S": "2",
         "APPLIANCE_MODELS_PATH": "/opt/models",
         "APPLIANCE_ASSETS_PATH": "/opt/a:/opt/b",
+        "APPLIANCE_SECRET_PATH": "/run/box.key",
     }
     assert {name.removeprefix("APPLIANCE_").lower() for name in environ} == set(config._PARSERS)
     found = config.load(environ)
@@ -78,6 +79,7 @@ def test_every_key_has_a_variable(tmp_path):
         durability_s=0.5,
         segment_s=2.0,
         assets_path=(Path("/opt/a"), Path("/opt/b")),
+        secret_path=Path("/run/box.key"),
     )
 
 

@@ -66,3 +66,15 @@ def test_a_disk_that_is_read_only_is_said_to_be(box, name):
     found = foreign(error, box.data_dir / TRACKS)
     assert isinstance(found, ApplianceError) and found.kind == "unavailable"
     assert "read-only" in found.hint
+
+
+def test_a_secret_that_lies_elsewhere_leaves_none_on_the_data_disk(box, tmp_path):
+    elsewhere = tmp_path / "credentials"
+    (box.secrets_dir / "box.key").rename(elsewhere)
+    found = config.load({"APPLIANCE_SECRET_PATH": str(elsewhere)}, data_dir=box.data_dir)
+    with Stores.open(found) as stores:
+        seal(stores)
+    assert not (box.secrets_dir / "box.key").exists()
+    elsewhere.unlink()
+    with pytest.raises(ApplianceError, match="secret key"):
+        Stores.open(found)

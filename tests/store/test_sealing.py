@@ -59,3 +59,17 @@ def test_another_box_s_key_does_not_open_it(tmp_path):
     sealed = Sealer.from_dir(tmp_path / "a").seal(b"password", "camera/gate")
     with pytest.raises(ApplianceError, match="this box's key"):
         Sealer.from_dir(tmp_path / "b").open(sealed, "camera/gate")
+
+
+def test_a_key_that_lies_elsewhere_is_read_and_never_made(tmp_path):
+    elsewhere = tmp_path / "credentials" / "box.key"
+    with pytest.raises(ApplianceError, match="cannot be read") as refused:
+        Sealer.from_file(elsewhere)
+    assert refused.value.field == "secret_path" and not elsewhere.parent.exists()
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(bytes(KEY_BYTES))
+    sealed = Sealer.from_file(elsewhere).seal(b"password", "camera/gate")
+    assert Sealer(bytes(KEY_BYTES)).open(sealed, "camera/gate") == b"password"
+    elsewhere.write_bytes(b"short")
+    with pytest.raises(ApplianceError, match="damaged"):
+        Sealer.from_file(elsewhere)

@@ -262,8 +262,7 @@ CREATE TABLE hub_link (                 -- one row while the box belongs to a hu
     target_id      TEXT NOT NULL,       -- of the target that reaches it
     box_id         TEXT NOT NULL,       -- what the hub calls this box
     command_key    BLOB NOT NULL,       -- Ed25519, public: orders signed with it are obeyed
-    enrolled_ns    INTEGER NOT NULL,
-    sealed_tunnel  BLOB                 -- JSON of the offered tunnel, encrypted; NULL: none was offered
+    enrolled_ns    INTEGER NOT NULL
 );
 
 CREATE TABLE commands (                 -- orders of the hub, each once

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 LEAST_BETWEEN_S = 1.0  # of a hub that answers at once, with nothing new
 IDLE_S = 60.0  # a command beside the daemon may have enrolled the box without waking us
-SETTLED_NS = 2 * SECOND_NS  # a sender needs a moment to take up settings that were changed
 REMEMBERED_NS = 30 * 86_400 * SECOND_NS
 
 
@@ -44,7 +43,7 @@ class ControlState(msgspec.Struct, frozen=True):
 
 class Control:
     """``run`` for ever: one request to the hub at a time. ``reload`` after the hub or its target changed;
-    ``wake`` when a heartbeat said that orders wait; ``heard`` when the hub answered anything else."""
+    ``wake`` when a heartbeat said that orders wait."""
 
     def __init__(
         self,
@@ -76,12 +75,6 @@ class Control:
         """Where the hub is, or whether there is one, has changed. Returns at once."""
         self._changed.set()
 
-    def heard(self, asked_ns: int, commands_waiting: int = 0) -> None:
-        """The hub answered a heartbeat that was begun at ``asked_ns`` (monotonic clock)."""
-        self.trials.heard(asked_ns - SETTLED_NS)
-        if commands_waiting:
-            self.wake()
-
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.trials.run(), name="settings on trial")
@@ -101,9 +94,10 @@ class Control:
                 fresh = await self._ask(session, peer, 0.0 if on_trial else self._wait_s)
                 if fresh is None:
                     await self._pause(self._back_off.next_s())
-                elif not fresh:
-                    took_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
-                    await self._pause(LEAST_BETWEEN_S - took_s)
+                    continue
+                self._back_off.reset()
+                took_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
+                await self._pause(0 if fresh else LEAST_BETWEEN_S - took_s)
 
     def _peer(self, conn: sqlite3.Connection) -> tuple[Peer | None, bool]:
         """The hub as it is now, and whether settings are on trial."""
@@ -124,7 +118,8 @@ class Control:
         return "" if sealed is None else self._sealer.open(sealed, f"target/{target.id}").decode()
 
     async def _ask(self, session: aiohttp.ClientSession, peer: Peer, wait_s: float) -> bool | None:
-        """Whether something new came; None: the hub was not heard."""
+        """Whether something new came; None: the hub was not heard, or had nothing but what is no order
+        for us: it will say so again."""
         asked_ns = self._clock.monotonic_ns()
         asking = asyncio.ensure_future(self._poll(session, peer, wait_s))
         changing = asyncio.ensure_future(self._changed.wait())
@@ -139,10 +134,10 @@ class Control:
         finally:
             asking.cancel()
             changing.cancel()
-        self._back_off.reset()
         self.state = ControlState(None, self._clock.now_ns())
         self.trials.heard(asked_ns)
-        return await self._handle(offered)
+        fresh = await self._handle(offered)
+        return None if offered and not fresh else fresh
 
     async def _poll(self, session: aiohttp.ClientSession, peer: Peer, wait_s: float) -> list[msgspec.Raw]:
         try:

@@ -92,7 +92,8 @@ class Obeying:
             hint = f" ({error.hint})" if error.hint else ""
             await self._answer_at_once(order, Outcome(state, error.message + hint))
             return
-        self._ring(outcome.newest)
+        if outcome.newest:
+            self._ring(outcome.newest)
         self._on_owed()
 
     def _in_one(self, conn: sqlite3.Connection, order: Order, work: Work) -> Outcome:

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.base.errors import ApplianceError
 from appliance.sync.protocol.command import CONTEXT, LONGEST_PAYLOAD_BYTES, Command, Signed
-from appliance.sync.protocol.enrolment import Enrolment
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -67,15 +66,6 @@ def verified(public_key: bytes, signature: str, text: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def is_proven(enrolment: Enrolment) -> bool:
-    """For the hub: whether the box holds the identity key that it names."""
-    try:
-        public_key = decoded(enrolment.identity_key, KEY_BYTES)
-    except ValueError:
-        return False
-    return verified(public_key, enrolment.proof, enrolment.signed_text())
 
 
 def decoded(text: str, length_bytes: int) -> bytes:

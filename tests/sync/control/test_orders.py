@@ -102,7 +102,7 @@ async def test_a_heartbeat_that_says_so_ends_the_pause(bench, hub):
     await bench.until(lambda: bench.control.state.error, tick_s=0)
     hub.is_down = False
     hub.order("ping")
-    bench.control.heard(bench.clock.monotonic_ns(), commands_waiting=1)
+    bench.control.wake()
     await bench.until(lambda: bench.states() == ["done"], tick_s=0)
 
 
@@ -111,7 +111,7 @@ async def test_a_box_that_left_its_hub_asks_it_no_more(bench, hub):
 
     bench.start()
     await bench.until(lambda: hub.polls)
-    assert await bench.db.write(lambda conn: leave(conn, bench.clock.now_ns()))
+    assert await bench.db.write(leave)
     bench.control.reload()
     await bench.run_for(5)
     before = len(hub.polls)

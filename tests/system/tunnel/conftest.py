@@ -116,7 +116,8 @@ class TwoHosts:
             time.sleep(0.02)
         self.hub_knows(self.box_keys.public)
         uapi.set_(
-            self.hub_dev, [("private_key", keys.WireguardKey(self.hub_keys.current).hex), ("listen_port", str(PORT))]
+            self.hub_dev,
+            [("private_key", keys.WireguardKey(self.hub_keys.current).hex), ("listen_port", str(PORT))],
         )
         sh("ip", "-n", self.hub, "addr", "add", f"{INNER_HUB}/24", "dev", self.hub_dev)
         sh("ip", "-n", self.hub, "link", "set", self.hub_dev, "up")

@@ -25,7 +25,9 @@ def test_packets_go_through_and_the_state_says_how(hosts):
     assert state.handshake_ns is not None
     assert state.endpoint == "10.77.0.2:51820"
     routes = subprocess.run(
-        ["ip", "-n", hosts.box, "route", "show", "dev", hosts.box_dev, "proto", "static"], capture_output=True, text=True
+        ["ip", "-n", hosts.box, "route", "show", "dev", hosts.box_dev, "proto", "static"],
+        capture_output=True,
+        text=True,
     ).stdout
     assert routes.split("\n")[0].startswith("10.88.0.2")  # the endpoint's address and nothing else
     assert len(routes.strip().splitlines()) == 1
