@@ -13,17 +13,21 @@ from pathlib import Path
 import msgspec
 
 from appliance.base import log as logs
-from appliance.base.clock import BoxClock, rfc3339
+from appliance.base.clock import BoxClock, boot_id, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.cli.box import add_command, config_of, must_be_box, open_box, print_json
 from appliance.daemon.stores import open_appliance
 from appliance.store import audit
 from appliance.store import settings as settings_rows
 from appliance.store.sealing import Sealer
+from appliance.system.firewall.trial import Trials, mind
+from appliance.system.programs import Programs
 from appliance.system.tunnel import kept, qr, render, state
 from appliance.system.tunnel.kept import Wanted
 from appliance.system.tunnel.runner import Runner
 from appliance.system.tunnel.state import STEPS, TunnelState
+
+log = logging.getLogger(__name__)
 
 EXAMPLE = "appliance tunnel status --data /var/lib/aries"
 FORMS = ("wg-quick", "networkd")
@@ -174,21 +178,24 @@ def _run(args: argparse.Namespace) -> int:
     config = config_of(args)
     must_be_box(config.data_dir)
     handler = logs.set_up(config.log_level)
-    sealer = Sealer.from_dir(config.secrets_dir)
+    sealer, clock = Sealer.from_dir(config.secrets_dir), BoxClock()
     db = open_appliance(config.data_dir)
+    trials = Trials(config.data_dir, Programs(), clock, boot_id())
     try:
-        asyncio.run(_until_told(Runner(db, sealer, BoxClock(), config.data_dir)))
+        asyncio.run(_until_told(Runner(db, sealer, clock, config.data_dir), trials, clock))
     finally:
         db.close()
         handler.close()
     return 0
 
 
-async def _until_told(runner: Runner) -> None:
+async def _until_told(runner: Runner, trials: Trials, clock: BoxClock) -> None:
     work = asyncio.ensure_future(runner.run())
+    minding = asyncio.ensure_future(mind(trials, clock))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await work
-    logging.getLogger(__name__).info("tunnel: taken down")
+    minding.cancel()
+    log.info("tunnel: taken down")

@@ -116,7 +116,8 @@ class TwoHosts:
             time.sleep(0.02)
         self.hub_knows(self.box_keys.public)
         uapi.set_(
-            self.hub_dev, [("private_key", keys.WireguardKey(self.hub_keys.current).hex), ("listen_port", str(PORT))]
+            self.hub_dev,
+            [("private_key", keys.WireguardKey(self.hub_keys.current).hex), ("listen_port", str(PORT))],
         )
         sh("ip", "-n", self.hub, "addr", "add", f"{INNER_HUB}/24", "dev", self.hub_dev)
         sh("ip", "-n", self.hub, "link", "set", self.hub_dev, "up")
@@ -149,6 +150,17 @@ class TwoHosts:
             child = subprocess.Popen(["ip", "netns", "exec", space, *words], stdout=out, stderr=out)
         self.children.append(child)
         return child
+
+    def run_beside(self) -> "subprocess.CompletedProcess[str]":
+        words = ["ip", "netns", "exec", self.box, sys.executable, "-m", "appliance", "tunnel", "run"]
+        return subprocess.run([*words, "--data", str(self.data)], capture_output=True, text=True, timeout=20)
+
+    def ip(self, *words: str) -> str:
+        """In the box's namespace."""
+        return sh("ip", "-n", self.box, *words)
+
+    def has_interface(self) -> bool:
+        return self.box_dev in self.ip("-o", "link")
 
     # -- packets -----------------------------------------------------------------------------------
 
