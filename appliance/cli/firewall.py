@@ -13,10 +13,11 @@ import msgspec
 from appliance.base.clock import BoxClock, boot_id
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
-from appliance.cli.box import add_command, open_box
-from appliance.daemon.stores import Stores
+from appliance.cli.box import add_command, config_of, must_be_box
+from appliance.daemon.stores import open_appliance
 from appliance.store import audit
 from appliance.store import settings as settings_rows
+from appliance.store.database import Database
 from appliance.system.firewall import nft, render
 from appliance.system.firewall import settings as rows
 from appliance.system.firewall.settings import FirewallSettings
@@ -72,18 +73,23 @@ def _settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    doing: dict[str, Callable[[argparse.Namespace, Config, Stores], int]] = {
+    doing: dict[str, Callable[[argparse.Namespace, Config, Database], int]] = {
         "show": _show,
         "check": _check,
         "apply": _apply,
     }
-    with open_box(args) as (config, stores):
-        return doing[args.what](args, config, stores)
+    config = config_of(args)
+    must_be_box(config.data_dir)
+    db = open_appliance(config.data_dir)  # and no more: at the machine's start this is not to take long
+    try:
+        return doing[args.what](args, config, db)
+    finally:
+        db.close()
 
 
-def _show(args: argparse.Namespace, config: Config, stores: Stores) -> int:
+def _show(args: argparse.Namespace, config: Config, db: Database) -> int:
     if not args.counts:
-        print(render.ruleset(_wanted(args, config, stores)), end="")
+        print(render.ruleset(_wanted(args, config, db)), end="")
         return 0
     counted = nft.counted(Programs())
     if not counted:
@@ -93,23 +99,23 @@ def _show(args: argparse.Namespace, config: Config, stores: Stores) -> int:
     return 0
 
 
-def _check(args: argparse.Namespace, config: Config, stores: Stores) -> int:
-    nft.check(render.ruleset(_wanted(args, config, stores)), Programs())
+def _check(args: argparse.Namespace, config: Config, db: Database) -> int:
+    nft.check(render.ruleset(_wanted(args, config, db)), Programs())
     print("the kernel would take these rules; nothing was changed")
     return 0
 
 
-def _apply(args: argparse.Namespace, config: Config, stores: Stores) -> int:
+def _apply(args: argparse.Namespace, config: Config, db: Database) -> int:
     trials = Trials(config.data_dir, Programs(), BoxClock(), boot_id())
     if args.wait:
         return _wait(trials)
     if args.confirm:
-        trials.confirm(lambda found: stores.appliance.write_now(lambda conn: _keep(conn, found)))
+        trials.confirm(lambda found: db.write_now(lambda conn: _keep(conn, found)))
         print("confirmed: these rules stay, also after a restart")
         return 0
     if args.stored:
-        return _stored(stores)
-    wanted = msgspec.structs.replace(_wanted(args, config, stores), enabled=not args.off)
+        return _stored(db)
+    wanted = msgspec.structs.replace(_wanted(args, config, db), enabled=not args.off)
     trials.begin(wanted, None if args.off else render.ruleset(wanted), args.seconds)
     _leave_a_child(config)
     print(f"in force for {args.seconds:g} s; if you can still reach the box, say so:")
@@ -117,8 +123,8 @@ def _apply(args: argparse.Namespace, config: Config, stores: Stores) -> int:
     return 0
 
 
-def _stored(stores: Stores) -> int:
-    found = stores.appliance.read_now(rows.load)
+def _stored(db: Database) -> int:
+    found = db.read_now(rows.load)
     if not found.enabled:
         print("no firewall is set: nothing was changed")
         return 0
@@ -147,7 +153,7 @@ def _keep(conn: sqlite3.Connection, found: FirewallSettings) -> None:
     audit.add(conn, BoxClock().now_ns(), None, "change", "firewall", msgspec.to_builtins(found))
 
 
-def _wanted(args: argparse.Namespace, config: Config, stores: Stores) -> FirewallSettings:
+def _wanted(args: argparse.Namespace, config: Config, db: Database) -> FirewallSettings:
     """Stored settings with what the command line says instead."""
 
     def read(conn: sqlite3.Connection) -> FirewallSettings:
@@ -164,4 +170,4 @@ def _wanted(args: argparse.Namespace, config: Config, stores: Stores) -> Firewal
     for name in ("lan", "cameras"):
         if name in given:
             given[name] = tuple(given[name])
-    return msgspec.structs.replace(stores.appliance.read_now(read), **given)
+    return msgspec.structs.replace(db.read_now(read), **given)

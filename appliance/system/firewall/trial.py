@@ -18,6 +18,7 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid
 from appliance.system.firewall import nft
 from appliance.system.firewall.settings import FirewallSettings
+from appliance.system.owner import give_to_owner_of
 from appliance.system.programs import Programs
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class Trials:
         partial = self._path.with_suffix(".new")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner_of(self._path.parent, descriptor)
             file.write(msgspec.json.encode(trial))
             file.flush()
             os.fsync(descriptor)
