@@ -10,11 +10,13 @@ Read next: ``door`` (who asks), ``routes``.
 
 from aiohttp import web
 
+from appliance.hub.control import routes as control
 from appliance.hub.people import admin, boxes, clips, events, health, routes, signin
 
 ROUTES = (
     *signin.ROUTES,
     *boxes.ROUTES,
+    *control.ROUTES,
     *events.ROUTES,
     *clips.ROUTES,
     *admin.ROUTES,

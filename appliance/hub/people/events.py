@@ -8,6 +8,7 @@ from aiohttp import web
 from appliance.base.clock import rfc3339
 from appliance.base.errors import ApplianceError, not_found
 from appliance.base.wire import time_or_none
+from appliance.hub.control.ordering import order
 from appliance.hub.people.clips import upload_json
 from appliance.hub.people.routes import API, BOX, ID, Call, Route, answer
 from appliance.hub.store import alerts, clips, events
@@ -104,6 +105,8 @@ async def acknowledge(call: Call) -> web.StreamResponse:
     def work() -> Steps[tuple[bool, SeenAlert | None]]:
         done = yield from alerts.wish(person.id, box_id, alert_id, person.username, body.note, now_ns)
         if done:
+            said = {"alert_id": alert_id, "by": person.username, "note": body.note}
+            yield from order(call.hub, box_id, "acknowledge_alert", said, person.username)
             yield from call.audit("acknowledged", f"alert/{alert_id}", {"box_id": box_id})
         return done, (yield from alerts.get(person.id, box_id, alert_id))
 
