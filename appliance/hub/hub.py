@@ -19,7 +19,8 @@ from appliance.web.passwords import Passwords
 class Hub:
     """``finishing``: uploads that this instance is putting together just now, so that a box that asks
     again does not begin it again; another instance may do the same, with the same result. ``ordered``:
-    boxes that have commands to pull, with the newest ``seq``, as of a second ago, and ``bell`` for who waits for that."""
+    boxes that have commands to pull, each with its newest ``seq``, as of a second ago, and ``bell`` for
+    who waits for that."""
 
     store: Store
     files: Files
