@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.supervision import supervise
-from appliance.store import outbox, outbox_counts, targets
+from appliance.store import outbox, outbox_counts, settings, targets
 from appliance.store.database import Database
 from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
@@ -16,7 +16,7 @@ from appliance.store.targets import Target
 from appliance.sync.address import tls_of
 from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender, SenderState
-from appliance.sync.targets import Attended, SyncTarget
+from appliance.sync.targets import Attended, Materials, SyncTarget
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.registry import make
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 30.0
 STATE_FOLDER = "targets"  # below the data folder: what a target must remember beside its rows
 
-Row = tuple[Target, bytes | None]  # with its sealed token
+Row = tuple[Target, bytes | None, str]  # with its sealed token, and the site's time zone
 
 
 class Sync:
@@ -41,6 +41,7 @@ class Sync:
         *,
         timeout_s: float = TIMEOUT_S,
         heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None,
+        materials: Materials | None = None,
     ) -> None:
         self._db = db
         self._sealer = sealer
@@ -48,6 +49,7 @@ class Sync:
         self._device_id = device_id
         self._timeout_s = timeout_s
         self._heartbeat = heartbeat
+        self._materials = materials
         self._changed = asyncio.Event()
         self._rows: dict[str, Row] = {}
         self._senders: dict[str, Sender] = {}
@@ -60,8 +62,13 @@ class Sync:
         for sender in self._senders.values():
             sender.wake()
 
+    def retry_now(self) -> None:
+        """The link is back: pauses after failures end. Returns at once."""
+        for sender in self._senders.values():
+            sender.retry_now()
+
     def reload(self) -> None:
-        """A target was put or deleted. Returns at once."""
+        """A target was put or deleted, or the site's time zone changed. Returns at once."""
         self._changed.set()
 
     async def figures(self, target_id: str) -> TargetFigures:
@@ -91,8 +98,8 @@ class Sync:
             if id_ not in self._rows:
                 self._start(*row)
 
-    def _start(self, target: Target, sealed: bytes | None) -> None:
-        self._rows[target.id] = (target, sealed)
+    def _start(self, target: Target, sealed: bytes | None, zone: str) -> None:
+        self._rows[target.id] = (target, sealed, zone)
         try:
             peer = make(self._given(target, sealed))
         except (ApplianceError, ValueError, OSError) as error:
@@ -101,7 +108,10 @@ class Sync:
             self._broken[target.id] = SenderState(error=str(error))
             return
         self._peers[target.id] = peer
-        sender = Sender(target.id, peer, self._db, self._clock)
+        sender = Sender(
+            target, peer, self._db, self._clock,
+            zone=zone, materials=self._materials, timeout_s=self._timeout_s,
+        )  # fmt: skip
         self._senders[target.id] = sender
         self._run(f"sync to {target.id}", target.id, sender.run)
         if isinstance(peer, Attended):
@@ -139,8 +149,5 @@ class Sync:
 
 
 def _enabled(conn: sqlite3.Connection) -> dict[str, Row]:
-    return {
-        target.id: (target, targets.secret(conn, target.id))
-        for target in targets.list_targets(conn)
-        if target.enabled
-    }
+    zone = settings.load(conn).site.time_zone
+    return {target.id: (target, targets.secret(conn, target.id), zone) for target in targets.enabled(conn)}

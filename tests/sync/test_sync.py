@@ -27,11 +27,11 @@ async def test_a_batch_looks_as_the_contract_says(bench, cloud):
     }
 
 
-async def test_batches_hold_at_most_100_and_go_on_without_a_pause(bench, cloud):
-    ids = bench.owe(250)
+async def test_batches_grow_from_100_to_1000_and_go_on_without_a_pause(bench, cloud):
+    ids = bench.owe(3_500)
     bench.start()
-    await bench.until(lambda: bench.figures().acknowledged == 250)
-    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 100, 50]
+    await bench.until(lambda: bench.figures().acknowledged == 3_500)
+    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 200, 400, 800, 1000, 1000]
     assert cloud.effects == ids
 
 
@@ -104,7 +104,7 @@ async def test_only_the_rows_that_a_target_cannot_digest_are_parked(bench, cloud
     cloud.poison = {ids[place] for place in places}
     bench.start()
     await bench.until(lambda: bench.figures().acknowledged == 150 - len(places), tick_s=0.05)
-    await bench.until(lambda: bench.figures().in_flight == bench.figures().waiting == 0)
+    await bench.until(lambda: bench.figures().in_flight == bench.figures().waiting == 0, tick_s=0.05)
     assert bench.figures().parked == len(places) and bench.figures().owed == 150
     assert cloud.effects == [id_ for id_ in ids if id_ not in cloud.poison], "the others keep their order"
     assert len(cloud.requests) <= 3 + 28 * len(places)  # at most 7 times down, each from half as high
