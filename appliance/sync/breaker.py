@@ -27,14 +27,15 @@ class Breaker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._back_off = BackOff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._failures = 0
         self._until_ns = 0  # monotonic
         self._nudged = asyncio.Event()
         self.due_ns: int | None = None
 
     @property
     def failures(self) -> int:
-        """In a row."""
-        return self._back_off.failures
+        """Silences and troubles of the target in a row; what it refused was an answer."""
+        return self._failures
 
     @property
     def state(self) -> State:
@@ -44,11 +45,14 @@ class Breaker:
 
     def succeeded(self) -> None:
         self._back_off.reset()
+        self._failures = 0
         self._until_ns, self.due_ns = 0, None
 
-    def failed(self, after_s: float = 0.0) -> float:
-        """The pause from now on, in seconds; ``after_s``: what the target wished."""
+    def failed(self, after_s: float = 0.0, *, answered: bool = False) -> float:
+        """The pause from now on, in seconds; ``after_s``: what the target wished. ``answered``: it is
+        there, and refused what it was asked."""
         pause_s = self._back_off.next_s()
+        self._failures = 0 if answered else self._failures + 1
         if self.failures >= OPEN_AFTER:
             pause_s = max(pause_s, OPEN_S * random.uniform(0.8, 1.2))
         pause_s = min(LONGEST_PAUSE_S, max(pause_s, after_s))

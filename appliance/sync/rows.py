@@ -222,7 +222,7 @@ class Rows:
         self._rest(verdict)
 
     def _rest(self, verdict: Verdict) -> None:
-        self._breaker.failed(verdict.after_s)
+        self._breaker.failed(verdict.after_s, answered=verdict.kind != "later")
         self.error = verdict.error
 
     async def _idle(self, most_lane: int) -> None:
