@@ -56,16 +56,18 @@ def enqueue(
     *,
     lane: int | None = None,
     due_ns: int = 0,
-    file_bytes: int = 0,
+    file_bytes: int | None = None,
 ) -> None:
     """Owe one row to each target. Call it in the transaction that causes the row (D1).
 
     ``lane`` None: as the kind says. Not to be sent before ``due_ns``. Of a row that owes a file, ``body``
-    is an ``OwedFile`` that weighs about ``file_bytes``, and its footage is pinned.
+    is an ``OwedFile`` that weighs about ``file_bytes`` (None: guessed), and its footage is pinned.
     """
     lane = LANE_OF.get(kind, LOWEST) if lane is None else lane
     is_file = kind in FILE_KINDS
-    size_bytes, state = len(body) + file_bytes, RESTING if due_ns else WAITING
+    if is_file and file_bytes is None:
+        file_bytes = owed_files.read(body).guess_bytes
+    size_bytes, state = len(body) + (file_bytes or 0), RESTING if due_ns else WAITING
     for target_id in target_ids:
         conn.execute(
             "INSERT INTO outbox (id, target_id, kind, lane, is_file, state, created_ns, next_attempt_ns,"
@@ -218,7 +220,7 @@ def next_due_ns(
     return None if row[0] is None else int(row[0])
 
 
-def errors(conn: sqlite3.Connection, target_id: str, limit: int = 20) -> list[tuple[str, str, str]]:
+def refused(conn: sqlite3.Connection, target_id: str, limit: int = 20) -> list[tuple[str, str, str]]:
     """Rows that are parked, with why: (id, kind, error), for the screen."""
     rows = conn.execute(
         "SELECT id, kind, coalesce(last_error, '') FROM outbox INDEXED BY outbox_parked"

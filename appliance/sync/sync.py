@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
@@ -14,6 +15,7 @@ from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.address import tls_of
+from appliance.sync.keeping import EVERY_S, keep
 from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender, SenderState
 from appliance.sync.targets import Attended, Materials, SyncTarget
@@ -28,6 +30,17 @@ STATE_FOLDER = "targets"  # below the data folder: what a target must remember b
 Row = tuple[Target, bytes | None, str]  # with its sealed token, and the site's time zone
 
 
+@dataclass(frozen=True)
+class Ports:
+    """What the daemon lends to targets. ``materials`` None: files that are owed wait. The others as in
+    ``targets.given.Given``."""
+
+    materials: Materials | None = None
+    heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None
+    commanded: Callable[[], None] = lambda: None
+    sign: Callable[[bytes], bytes] | None = None
+
+
 class Sync:
     """``run`` for ever; ``wake`` after a commit that wrote to the outbox, ``reload`` after one that
     changed a target. ``timeout_s`` is of the real clock: silence from the network is real."""
@@ -40,16 +53,14 @@ class Sync:
         device_id: str,
         *,
         timeout_s: float = TIMEOUT_S,
-        heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None,
-        materials: Materials | None = None,
+        ports: Ports | None = None,
     ) -> None:
         self._db = db
         self._sealer = sealer
         self._clock = clock
         self._device_id = device_id
         self._timeout_s = timeout_s
-        self._heartbeat = heartbeat
-        self._materials = materials
+        self.ports = ports or Ports()  # may be set until ``run``
         self._changed = asyncio.Event()
         self._rows: dict[str, Row] = {}
         self._senders: dict[str, Sender] = {}
@@ -81,12 +92,14 @@ class Sync:
 
     async def run(self) -> None:
         """Keep a sender running for each enabled target, until cancelled."""
+        keeping = asyncio.create_task(supervise("outbox", self._keep, self._clock), name="outbox")
         try:
             while True:
                 self._changed.clear()
                 await self._follow(await self._db.read(_enabled))
                 await self._changed.wait()
         finally:
+            keeping.cancel()
             await asyncio.shield(self._stop(list(self._rows)))
 
     async def _follow(self, rows: dict[str, Row]) -> None:
@@ -110,12 +123,18 @@ class Sync:
         self._peers[target.id] = peer
         sender = Sender(
             target, peer, self._db, self._clock,
-            zone=zone, materials=self._materials, timeout_s=self._timeout_s,
+            zone=zone, materials=self.ports.materials, timeout_s=self._timeout_s,
         )  # fmt: skip
         self._senders[target.id] = sender
         self._run(f"sync to {target.id}", target.id, sender.run)
         if isinstance(peer, Attended):
             self._run(f"attending {target.id}", target.id, peer.attend)
+
+    async def _keep(self) -> None:
+        while True:
+            if await keep(self._db, self._clock):
+                self.wake()
+            await self._clock.sleep(EVERY_S)
 
     def _run(self, name: str, target_id: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(supervise(name, run, self._clock), name=name)
@@ -132,7 +151,9 @@ class Sync:
             state_folder=self._db.path.parent / STATE_FOLDER / target.id,
             timeout_s=self._timeout_s,
             wake=self.wake,
-            heartbeat=self._heartbeat,
+            heartbeat=self.ports.heartbeat,
+            commanded=self.ports.commanded,
+            sign=self.ports.sign,
         )
 
     async def _stop(self, target_ids: list[str]) -> None:

@@ -1,8 +1,7 @@
 """/targets: where events and alerts are sent when there is a link."""
 
 import sqlite3
-import ssl
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,35 +9,61 @@ from aiohttp import web
 
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
-from appliance.store import audit, outbox_counts, targets
+from appliance.store import audit, outbox, outbox_counts, targets
 from appliance.store.cameras import KEEP, Keep
-from appliance.store.outbox_counts import TargetFigures
-from appliance.store.targets import Target
+from appliance.store.outbox_counts import LaneFigures, TargetFigures
+from appliance.store.policy import Policy
+from appliance.store.policy import check as check_policy
+from appliance.store.targets import Kind, Target
+from appliance.sync.address import validate
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import TargetAnswer, TargetsAnswer
 
 Token = Annotated[str, msgspec.Meta(max_length=4000, pattern=r"^[\x21-\x7e]*$(?!\n)")]
-Row = tuple[Target, bool, TargetFigures]
+OptionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+$(?!\n)")]
+OptionValue = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class Row(NamedTuple):
+    """What is known of a target; ``lanes`` add up to its figures."""
+
+    target: Target
+    has_token: bool
+    lanes: list[LaneFigures]
+    refused: list[tuple[str, str, str]]
+
+    @property
+    def figures(self) -> TargetFigures:
+        return sum((row.figures for row in self.lanes), TargetFigures())
 
 
 class TargetBody(msgspec.Struct, forbid_unknown_fields=True):
     """``token`` left out: the stored one is kept; null: none. ``ca``: PEM of the only authorities
-    that it is believed by."""
+    that it is believed by. ``options`` and ``policy`` left out: as they were, so that who does not know
+    them does not undo them; given: replaced whole."""
 
     url: Annotated[str, msgspec.Meta(max_length=2000)]
-    kind: Literal["https"] = "https"
+    kind: Kind = "https"
+    options: dict[OptionName, OptionValue] | msgspec.UnsetType = msgspec.UNSET
+    policy: Policy | msgspec.UnsetType = msgspec.UNSET
     token: Token | msgspec.UnsetType | None = msgspec.UNSET
     ca: Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
     enabled: bool = True
 
 
-def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict[str, Any]:
+def target_json(row: Row) -> dict[str, Any]:
+    target = row.target
     return {
         "kind": target.kind,
         "url": target.url,
         "ca": target.ca,
-        "has_token": has_token,
-        **sync_json(target, figures),
+        "options": target.options,
+        "policy": msgspec.to_builtins(target.policy),
+        "has_token": row.has_token,
+        **sync_json(target, row.figures),
+        "bytes": row.figures.bytes,
+        "lanes": [{"lane": each.lane, "kind": each.kind, **figures_json(each.figures)} for each in row.lanes],
+        "refused": [{"id": id_, "kind": kind, "reason": why} for id_, kind, why in row.refused],
     }
 
 
@@ -47,6 +72,13 @@ def sync_json(target: Target, figures: TargetFigures) -> dict[str, Any]:
     return {
         "id": target.id,
         "enabled": target.enabled,
+        **figures_json(figures),
+    }
+
+
+def figures_json(figures: TargetFigures) -> dict[str, Any]:
+    """D6, and when the oldest undelivered row was made."""
+    return {
         "owed": figures.owed,
         "acknowledged": figures.acknowledged,
         "tombstoned": figures.tombstoned,
@@ -62,7 +94,7 @@ def all_rows(conn: sqlite3.Connection) -> list[Row]:
 
 
 async def list_targets(call: Call) -> web.StreamResponse:
-    return answer({"targets": [target_json(*row) for row in await call.box.db.read(all_rows)]})
+    return answer({"targets": [target_json(row) for row in await call.box.db.read(all_rows)]})
 
 
 async def show(call: Call) -> web.StreamResponse:
@@ -75,35 +107,33 @@ async def show(call: Call) -> web.StreamResponse:
     row = await call.box.db.read(look)
     if row is None:
         raise not_found("target", id_)
-    return answer({"target": target_json(*row)})
+    return answer({"target": target_json(row)})
 
 
 async def put(call: Call) -> web.StreamResponse:
     """Makes the target, or replaces it."""
     body = await call.body(TargetBody)
     id_ = call.name("id")
-    _check_url(body.url)
-    if body.ca is not None:
-        _check_ca(body.ca)
-    target = Target(id=id_, url=body.url, kind=body.kind, ca=body.ca, enabled=body.enabled)
     sealed: bytes | Keep | None = KEEP
     if body.token is None or body.token == "":
         sealed = None
     elif isinstance(body.token, str):
         sealed = call.box.sealer.seal(body.token.encode(), f"target/{id_}")
     now_ns = call.now_ns
+    target = _made(id_, body, await call.box.db.read(lambda conn: targets.get(conn, id_)))
+    validate(target, body.token or None)
 
     def work(conn: sqlite3.Connection) -> Row:
         before = targets.get(conn, id_)
         if isinstance(sealed, Keep) and before is not None and targets.secret(conn, id_) is not None:
-            _same_peer(before.url, target.url)
+            _same_peer(before, target)
         targets.put(conn, target, sealed)
         audit.add(conn, now_ns, call.user, "changed", f"target/{id_}", {"enabled": target.enabled})
         return _row(conn, target)
 
     row = await call.box.db.write(work)
     await call.changed("targets")
-    return answer({"target": target_json(*row)})
+    return answer({"target": target_json(row)})
 
 
 async def remove(call: Call) -> web.StreamResponse:
@@ -119,48 +149,38 @@ async def remove(call: Call) -> web.StreamResponse:
     return nothing()
 
 
+def _made(id_: str, body: TargetBody, before: Target | None) -> Target:
+    options = body.options
+    if isinstance(options, msgspec.UnsetType):
+        options = before.options if before is not None and before.kind == body.kind else {}
+    policy = body.policy
+    if isinstance(policy, msgspec.UnsetType):
+        policy = Policy() if before is None else before.policy
+    check_policy(policy)
+    return Target(id_, body.url, body.kind, body.ca, body.enabled, options, policy)
+
+
 def _row(conn: sqlite3.Connection, target: Target) -> Row:
     has_token = targets.secret(conn, target.id) is not None
-    return target, has_token, outbox_counts.figures(conn, target.id)
+    lanes = outbox_counts.lanes(conn, target.id)
+    return Row(target, has_token, lanes, outbox.refused(conn, target.id))
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        fine = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fine = False
-    if not fine or not url.isascii() or not url.isprintable() or " " in url:
-        raise invalid("this is not an address", "write it as https://cloud.example/ingest", field="url")
-    if parts.scheme != "https" and not _is_local_http(parts.scheme, parts.hostname or ""):
-        raise invalid("a target is reached by https only", "begin it with https://", field="url")
-    if "@" in parts.netloc:
-        raise invalid("the address holds credentials", "send them as token", field="url")
-
-
-def _is_local_http(scheme: str, host: str) -> bool:
-    # On the box itself nothing travels: an agent of the site's own may take over from there.
-    return scheme == "http" and host in ("127.0.0.1", "::1", "localhost")
-
-
-def _check_ca(ca: str) -> None:
-    try:
-        if not ca.strip():
-            raise ValueError
-        ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError, TypeError):  # TypeError: a letter that is not ASCII
-        raise invalid("this is not a certificate", "paste it as PEM text", field="ca") from None
-
-
-def _same_peer(before: str, after: str) -> None:
+def _same_peer(before: Target, after: Target) -> None:
     """A stored token is only ever sent where it was entered for."""
-    one, two = urlsplit(before), urlsplit(after)
-    if (one.scheme, one.hostname, one.port) != (two.scheme, two.hostname, two.port):
+    one, two = urlsplit(before.url), urlsplit(after.url)
+    same = (one.scheme, one.hostname, one.port) == (two.scheme, two.hostname, two.port)
+    if not same or before.kind != after.kind or _addresses(before) != _addresses(after):
         raise invalid(
             "the address leads to another server",
             "enter the token again, so that the old one is not sent to a stranger",
             field="token",
         )
+
+
+def _addresses(target: Target) -> dict[str, str]:
+    """Options that say where to, such as an S3 endpoint."""
+    return {name: value for name, value in target.options.items() if "endpoint" in name or "://" in value}
 
 
 _ONE = f"{API}/targets/{{id:[a-z0-9-]{{1,63}}}}"
