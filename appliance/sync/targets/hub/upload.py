@@ -120,7 +120,8 @@ class _Upload:
             done = None if said is None else self._look_at(said, is_sent)
             if done is not None:
                 return done
-            state = None if said is None or said.state == "broken" else said
+            goes_on = said is not None and said.state == "partial" and said.received_bytes < said.size_bytes
+            state = said if goes_on else None
         return Verdict("later", error=self._error or "the upload does not get on")
 
     def _look_at(self, state: UploadState, is_sent: bool) -> Verdict | None:
@@ -132,10 +133,12 @@ class _Upload:
             self._reached = -1
             self._error = "the hub says that the file's hash does not fit"
             return Verdict("later", error=self._error) if self._broken > 1 else None
-        if state.size_bytes != self._manifest.size_bytes or not (
-            0 <= state.received_bytes < state.size_bytes
-        ):
+        size_bytes = self._manifest.size_bytes
+        if state.size_bytes != size_bytes or not 0 <= state.received_bytes <= size_bytes:
             return Verdict("later", error="what the hub says of the upload makes no sense")
+        if state.received_bytes == size_bytes:
+            self._failed("the hub is still putting the file together")
+            return None
         if state.received_bytes > self._reached:
             self._reached, self._vain = state.received_bytes, 0
         elif is_sent:
@@ -159,6 +162,8 @@ class _Upload:
             asked = await self._ask("GET", None)
             if isinstance(asked, Verdict):
                 return asked
+            if asked.status == 404:  # it holds a row of another kind under this id
+                return self._link.verdict(reply)
             elsewhere = self._state_of(asked)
         if elsewhere is not None and elsewhere.state == "complete":
             return elsewhere
