@@ -141,14 +141,8 @@ async def test_what_is_complete_at_the_hub_is_delivered_however_it_was_cut(
         ("chunk", "status:507", "later", 0),
         ("chunk", "status:429,3", "later", 3),
         ("chunk", "garbage", "later", 0),
-        ("chunk", 'garbage:{"id":"x","state":"partial","received_bytes":-1,"size_bytes":204800}', "later", 0),
-        ("chunk", 'garbage:{"id":"x","state":"partial","received_bytes":0,"size_bytes":1}', "later", 0),
-        (
-            "chunk",
-            'garbage:{"id":"x","state":"partial","received_bytes":204800,"size_bytes":204800}',
-            "later",
-            0,
-        ),
+        ("chunk", f"garbage:{PARTIAL % (-1, 204_800)}", "later", 0),
+        ("chunk", f"garbage:{PARTIAL % (0, 1)}", "later", 0),
     ],
 )
 async def test_what_ends_an_attempt(
