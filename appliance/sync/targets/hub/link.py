@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import zlib
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -22,16 +23,22 @@ LONGEST_ANSWER_BYTES = 1_000_000
 LONGEST_REASON = 200
 TCP_NOTSENT_LOWAT = 25  # tcp(7); Python 3.11's socket does not name it
 UNSENT_BYTES = 16_384
+HEAD_BYTES = 400
+GZIP_FROM_BYTES = 700  # what fits one packet anyway is not packed
+THREAD_FROM_BYTES = 32_768  # 1 ms of zlib
+LEVEL, LEVEL_OF_MANY = 6, 2  # what goes over a thin link is small; what is large is a backlog on a wide one
+WRAPPED = 31  # zlib's word for gzip
 
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class Reply(NamedTuple):
-    """``body`` None: it was longer than we read."""
+    """``body`` None: it was longer than we read. ``sent_bytes``: of the request, its head included."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+    sent_bytes: int
 
 
 class Silence(Exception):
@@ -56,6 +63,7 @@ class Link:
         self._rows: aiohttp.ClientSession | None = None
         self._files: aiohttp.ClientSession | None = None
         self.flow = Flow()
+        self.head_bytes = HEAD_BYTES  # of a request, as the last one had it
 
     async def ask(
         self,
@@ -67,11 +75,15 @@ class Link:
         most_bytes: int = LONGEST_ANSWER_BYTES,
         file: bool = False,
     ) -> Reply:
-        """Something small (JSON), on the rows' connection or, with ``file``, on the files'."""
+        """JSON, in gzip where that pays, on the rows' connection; with ``file`` as it is, on the files'."""
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        packed = await _pack(body) if body is not None and not file else None
+        if packed is not None:
+            body = packed
+            kind["Content-Encoding"] = "gzip"
         size = len(body or b"")
         data = None if body is None else Pieces(body, self.flow)
         limit_s = self._given.timeout_s + size / SLOWEST_BYTES_S
-        kind = {"Content-Type": "application/json"} if body is not None else {}
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
@@ -155,7 +167,12 @@ class Link:
             body = await _read(response, most_bytes)
             if body is None:
                 response.close()
-            return Reply(response.status, response.headers, body)
+            said = response.request_info.headers.items()
+            head_bytes = sum(len(name) + len(value) + 4 for name, value in said) + len(self._base + path)
+            self.head_bytes = head_bytes
+            return Reply(
+                response.status, response.headers, body, head_bytes + (data.size or 0 if data else 0)
+            )
 
     def _session(self, file: bool) -> aiohttp.ClientSession:
         made = self._files if file else self._rows
@@ -216,6 +233,17 @@ class Link:
 async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     if context.trace_request_ctx is not None:
         context.trace_request_ctx.reused = True
+
+
+async def _pack(body: bytes) -> bytes | None:
+    """None: it does not pay."""
+    if len(body) < GZIP_FROM_BYTES:
+        return None
+    if len(body) < THREAD_FROM_BYTES:
+        packed = zlib.compress(body, LEVEL, WRAPPED)
+    else:
+        packed = await asyncio.to_thread(zlib.compress, body, LEVEL_OF_MANY, WRAPPED)
+    return packed if len(packed) < len(body) else None
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:

@@ -18,6 +18,7 @@ from appliance.sync.answer import Verdict
 from appliance.sync.protocol.batch import FileBody
 from appliance.sync.protocol.upload import CHUNK_HASH, LARGEST_FILE_BYTES, Manifest, UploadState
 from appliance.sync.targets import Material, Pace
+from appliance.sync.targets.hub.flow import Ready
 from appliance.sync.targets.hub.link import Link, Reply, Silence
 
 FileKind = Literal["still", "small_clip", "clip", "sample"]
@@ -147,7 +148,9 @@ class _Upload:
 
     async def _announce(self) -> UploadState | Verdict:
         """Say what comes; the hub says how much of exactly that it has."""
-        reply = await self._ask("PUT", msgspec.json.encode(self._manifest))
+        body = msgspec.json.encode(self._manifest)
+        await self._pace.ready(len(body) + self._link.head_bytes)
+        reply = await self._ask("PUT", body)
         if isinstance(reply, Verdict):
             return reply
         if reply.status == 409:
@@ -178,7 +181,7 @@ class _Upload:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
-            reply = await self._link.send(f"{self._path}/chunks/{at}", data, headers, self._pace.ready)
+            reply = await self._link.send(f"{self._path}/chunks/{at}", data, headers, self._ready())
         except Silence as silence:
             self._chunk.cut()
             self._failed(str(silence))
@@ -187,6 +190,17 @@ class _Upload:
             self._chunk.took(length, loop.time() - began_s)
             return self._understood(reply)
         return self._refused(reply)
+
+    def _ready(self) -> Ready:
+        """The pace, told of the chunk's head with its first piece: it goes out, too."""
+        head_bytes = self._link.head_bytes
+
+        async def ready(length_bytes: int) -> None:
+            nonlocal head_bytes
+            length_bytes, head_bytes = length_bytes + head_bytes, 0
+            await self._pace.ready(length_bytes)
+
+        return ready
 
     def _refused(self, reply: Reply) -> UploadState | Verdict | None:
         elsewhere = _elsewhere(reply) if reply.status == 409 else None

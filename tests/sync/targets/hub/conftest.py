@@ -336,7 +336,7 @@ class Memory:
 def given(url: str, **fields) -> Given:
     context = fields.pop("tls", None) or ssl.create_default_context()
     target = Target(id="hub", url=url, kind="hub")
-    fields = {"secret": TOKEN, "clock": ManualClock(), "timeout_s": 5.0} | fields
+    fields = {"secret": TOKEN, "clock": ManualClock(), "timeout_s": 60.0} | fields
     return Given(target=target, tls=context, device_id="box-1", db=None, state_folder=Path("/"), **fields)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 REQUEST_BYTES = 1_500  # heads and a manifest
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     size=st.integers(1, 150_000),
     cuts=st.lists(st.integers(1, 60_000), max_size=8),

@@ -44,8 +44,9 @@ async def test_each_piece_is_asked_for_before_it_goes(hub, target, file_row, hel
             asked.append(length_bytes)
 
     await target.put_file(file_row(), held(data), Pace())
-    assert sum(asked) == len(data)
-    assert max(asked) <= 16 * KB
+    requests = [name for name in hub.seen if name in ("announce", "chunk")]
+    assert len(data) + 300 * len(requests) < sum(asked) < len(data) + 1_000 * len(requests)  # heads count
+    assert max(asked) <= 17 * KB
 
 
 async def test_nothing_goes_while_something_urgent_does_and_a_wait_is_no_silence(
