@@ -22,15 +22,17 @@ async def put(link: Link, device_id: str, rows: Sequence[OutboxRow]) -> Verdict:
     fails, what the earlier ones said stands, and the rest goes again."""
     acknowledged: list[str] = []
     rejected: list[tuple[str, str]] = []
+    sent_bytes = 0
     for some, encoded in _requests(rows):
         verdict = await _put(link, device_id, some, encoded)
+        sent_bytes += verdict.sent_bytes
         if verdict.kind != "delivered":
             if not acknowledged and not rejected:
-                return verdict
+                return msgspec.structs.replace(verdict, sent_bytes=sent_bytes)
             break
         acknowledged += verdict.acknowledged
         rejected += verdict.rejected
-    return Verdict("delivered", tuple(acknowledged), tuple(rejected))
+    return Verdict("delivered", tuple(acknowledged), tuple(rejected), sent_bytes=sent_bytes)
 
 
 def idempotency_key(ids: Sequence[str]) -> str:
@@ -93,6 +95,5 @@ async def _put(link: Link, device_id: str, rows: list[OutboxRow], encoded: list[
         reply: Reply = await link.ask("POST", "/batch", body, headers)
     except Silence as silence:
         return Verdict("later", error=str(silence))
-    if 200 <= reply.status < 300:
-        return read_answer(rows, reply.body)
-    return link.verdict(reply, ids)
+    verdict = read_answer(rows, reply.body) if 200 <= reply.status < 300 else link.verdict(reply, ids)
+    return msgspec.structs.replace(verdict, sent_bytes=reply.sent_bytes)

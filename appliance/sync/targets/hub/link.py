@@ -18,6 +18,8 @@ from appliance.sync.targets.hub.flow import Flow, Pieces, Ready
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_S = 90.0  # three heartbeats: the connection that a critical alert takes is never cold
+ROWS_AT_ONCE = 4  # a batch that is on its way, and what must not wait for it
+DEAD_S = 15.0  # of the rows' connections
 SLOWEST_BYTES_S = 2_000  # a link that is slower than this is none
 LONGEST_ANSWER_BYTES = 1_000_000
 LONGEST_REASON = 200
@@ -177,14 +179,14 @@ class Link:
     def _session(self, file: bool) -> aiohttp.ClientSession:
         made = self._files if file else self._rows
         if made is None:
-            made = self._open(1 if file else 4)
+            made = self._open(1 if file else ROWS_AT_ONCE, self._given.timeout_s if file else DEAD_S)
             if file:
                 self._files = made
             else:
                 self._rows = made
         return made
 
-    def _open(self, connections: int) -> aiohttp.ClientSession:
+    def _open(self, connections: int, dead_s: float) -> aiohttp.ClientSession:
         always = {
             "Accept-Encoding": "identity",  # nothing to unpack, no bombs
             "User-Agent": f"aries-edge/{__version__}",
@@ -194,7 +196,7 @@ class Link:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         connector = aiohttp.TCPConnector(
-            limit=connections, keepalive_timeout=IDLE_S, socket_factory=self._socket
+            limit=connections, keepalive_timeout=IDLE_S, socket_factory=lambda info: _socket(info, dead_s)
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -204,21 +206,6 @@ class Link:
             trust_env=False,
             trace_configs=[trace],
         )
-
-    def _socket(self, info: Any) -> socket.socket:
-        """Little that is unsent in the kernel, and a peer that acknowledges nothing for the length of a
-        request is gone."""
-        made = socket.socket(info[0], info[1], info[2])
-        for level, name, value in (
-            (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._given.timeout_s * 1000)),
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        ):
-            try:
-                made.setsockopt(level, name, value)
-            except OSError:
-                pass  # an older kernel: slower to notice, nothing worse
-        return made
 
     def _reason(self, body: bytes | None) -> str:
         try:
@@ -233,6 +220,22 @@ class Link:
 async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     if context.trace_request_ctx is not None:
         context.trace_request_ctx.reused = True
+
+
+def _socket(info: Any, dead_s: float) -> socket.socket:
+    """Little that is unsent in the kernel, and a peer that acknowledges nothing for ``dead_s`` is gone:
+    after the box's address has changed, no packet will ever say so."""
+    made = socket.socket(info[0], info[1], info[2])
+    for level, name, value in (
+        (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(dead_s * 1000)),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ):
+        try:
+            made.setsockopt(level, name, value)
+        except OSError:
+            pass  # an older kernel: slower to notice, nothing worse
+    return made
 
 
 async def _pack(body: bytes) -> bytes | None:
