@@ -150,30 +150,6 @@ async def test_a_cancelled_batch_leaves_its_connection(hub, target, row) -> None
     assert len(hub.connections) == 2
 
 
-async def test_what_was_sent_is_counted_to_the_byte(hub, bench, no_pace) -> None:
-    """For the budget: rows by their verdicts, files by what the pace was asked for."""
-    asked = []
-
-    class Pace:
-        async def ready(self, length_bytes: int) -> None:
-            asked.append(length_bytes)
-
-    async with bench.proxied(hub, []) as proxy:
-        target = bench.target(proxy.url)
-        for count in (1, 3, 300):
-            before = proxy.sent_bytes
-            verdict = await target.put([bench.row(f"r-{n}", body=b'{"n":%d}' % n) for n in range(count)])
-            assert verdict.sent_bytes == pytest.approx(proxy.sent_bytes - before, abs=20)
-        hub.script["batch"] = ["status:422"]
-        before = proxy.sent_bytes
-        verdict = await target.put([bench.row("x")])
-        assert verdict.sent_bytes == pytest.approx(proxy.sent_bytes - before, abs=20)
-        before = proxy.sent_bytes
-        await target.put_file(bench.file_row(), bench.Held(bytes(90_000)), Pace())
-        assert sum(asked) == pytest.approx(proxy.sent_bytes - before, rel=0.005)
-        await target.close()
-
-
 def test_what_can_be_a_hub() -> None:
     for url, options in (("https://hub/x?y=1", {}), ("https://hub#a", {}), ("https://hub", {"topic": "x"})):
         with pytest.raises(ApplianceError):

@@ -84,15 +84,10 @@ async def test_rows_files_heartbeat_and_counts(line, row, file_row, held, no_pac
     assert journal.owed == ["never-arrived"]
 
 
-async def test_an_upload_goes_on_through_cuts(line, file_row, held, no_pace, bench) -> None:
+async def test_an_upload_goes_on_through_cuts(line, file_row, held, no_pace, bench, proxied) -> None:
     url, target, _ = line
     data = random.Random(4).randbytes(400_000)
-
-    class Hub:
-        pass
-
-    Hub.url = url
-    async with bench.proxied(Hub, [20_000, 90_000, 3_000, 120_000]) as proxy:
+    async with proxied(url, [20_000, 90_000, 3_000, 120_000]) as proxy:
         cut = bench.target(proxy.url, secret=target._given.secret)
         for _ in range(5):
             verdict = await cut.put_file(file_row(), held(data), no_pace)
