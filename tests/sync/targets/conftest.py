@@ -19,6 +19,7 @@ PEERS = {
     "sqs.fifo": ("moto_servers", "SqsFifo", None),
     "s3": ("moto_servers", "S3", None),
     "zmq": ("zmq_peer", "Zmq", None),
+    "kafka": ("kafka_broker", "KafkaBroker", None),
     "directory": ("stick", "Stick", "mount"),
 }
 FEW = ("sqs.fifo",)  # has tests of its own: most would be those of sqs again
