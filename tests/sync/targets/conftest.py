@@ -20,8 +20,10 @@ PEERS = {
     "s3": ("moto_servers", "S3", None),
     "zmq": ("zmq_peer", "Zmq", None),
     "kafka": ("kafka_broker", "KafkaBroker", None),
+    "pulsar": ("pulsar_broker", "PulsarBroker", None),
     "directory": ("stick", "Stick", "mount"),
 }
+FILES = ("s3", "directory")
 FEW = ("sqs.fifo",)  # has tests of its own: most would be those of sqs again
 
 
@@ -65,6 +67,16 @@ async def start_peer(request, tmp_path, tls):
 
 @pytest.fixture(params=[kind for kind in PEERS if kind not in FEW])
 async def peer(request, start_peer):
+    return await start_peer(request.param)
+
+
+@pytest.fixture(params=FILES)
+async def file_peer(request, start_peer):
+    return await start_peer(request.param)
+
+
+@pytest.fixture(params=[kind for kind in PEERS if kind not in (*FEW, *FILES)])
+async def message_peer(request, start_peer):
     return await start_peer(request.param)
 
 

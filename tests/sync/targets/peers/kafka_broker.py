@@ -84,7 +84,7 @@ class KafkaBroker(Peer):
 
     def given(self, **changes):
         # what is under way when the link breaks is sent again by the library, until this is over
-        return super().given(**({"timeout_s": 1.5} | changes))
+        return super().given(**({"timeout_s": 1.0} | changes))
 
     async def start(self) -> None:
         if self.link is None:
