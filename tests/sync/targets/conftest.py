@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
@@ -113,3 +114,25 @@ def film():
 @pytest.fixture
 def pace():
     return FreePace()
+
+
+@pytest.fixture
+async def scripted():
+    """``await scripted(status, body)``: the address of a server that always says that."""
+    runners = []
+
+    async def start(status: int, body: str) -> str:
+        async def say(_request: web.Request) -> web.Response:
+            return web.Response(status=status, text=body, content_type="application/xml")
+
+        app = web.Application(client_max_size=100_000_000)
+        app.router.add_route("*", "/{path:.*}", say)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
