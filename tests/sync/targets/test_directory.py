@@ -1,13 +1,17 @@
 """What is a stick's own: never the system's disk, and whole bundles only, whenever it is pulled."""
 
+import asyncio
 import os
 
 import msgspec
 import pytest
 
 from appliance.base.errors import ApplianceError
+from appliance.store import identity, outbox, targets
 from appliance.store.outbox import OutboxRow
-from appliance.sync.bundle import marker
+from appliance.store.sealing import Sealer
+from appliance.sync.bundle import marker, reading
+from appliance.sync.sync import Sync
 from appliance.sync.targets import registry
 
 CLIP = OutboxRow("clip-1", "clip", b"{}", 1_768_919_400_123_000_000, 0, False)
@@ -185,3 +189,21 @@ def test_options_are_checked():
             registry.check(Target("out", "file:///media/usb", "directory", options=options), None)
         assert caught.value.kind == "invalid" and caught.value.field.startswith("options")
     assert msgspec.json.encode(marker.Marker("a", "any")) == b'{"id":"a","for":"any","format":1}'
+
+
+async def test_the_box_signs_with_its_own_identity(stick, tmp_path, clock):
+    """All of it together: outbox, sender, stick; read by who knows the box's public key."""
+    given_ = stick.given()
+    sealer = Sealer(b"k" * 32)
+    sync = Sync(given_.db, sealer, clock, "box-1")
+    given_.db.write_now(lambda conn: targets.put(conn, given_.target, None))
+    body = b'{"camera_id":"gate"}'
+    given_.db.write_now(lambda conn: outbox.enqueue(conn, ["out"], "e-1", "event", body, clock.now_ns()))
+    task = asyncio.create_task(sync.run())
+    while (await sync.figures("out")).acknowledged == 0:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    public = given_.db.read_now(identity.public_key)
+    (found,) = reading.find(stick.disk)
+    assert [m.id for m in reading.take(stick.disk, found, {"box-1": public}.get).messages] == ["e-1"]
