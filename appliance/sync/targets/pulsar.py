@@ -19,6 +19,7 @@ from appliance.store.targets import Target
 from appliance.sync.targets.checks import ca_file, options, place
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
+from appliance.sync.targets.pulsar_door import knock
 
 SCHEMES = {"pulsar+ssl": True, "pulsar": False}
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -100,6 +101,8 @@ class PulsarPeer:
                     await asyncio.to_thread(self._open)
                 except self._pulsar.PulsarException as error:
                     await self._drop()
+                    where = place(self._given.target, SCHEMES, 6650, 6651)
+                    await knock(where, self._given.tls, self._given.secret, self._given.timeout_s)
                     raise self._mapped(error) from None
             return self._producer
 
@@ -148,8 +151,7 @@ class PulsarPeer:
                 "not_found", f"there is no topic {self._chosen.topic}", "make it, or name another"
             )
         if isinstance(error, pulsar.Timeout | pulsar.ConnectError):
-            hint = "its client cannot tell a wrong token from silence: check the token, too"
-            return ApplianceError("unavailable", "Pulsar does not answer", hint)
+            return ApplianceError("unavailable", "Pulsar does not answer", "it is asked again")
         return error
 
 

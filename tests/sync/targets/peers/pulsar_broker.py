@@ -74,9 +74,8 @@ def fields(data: bytes) -> dict[int, list[int | bytes]]:
 
 
 class PulsarBroker(Peer):
-    """Pulsar's client takes a refusal at the door for silence: see test_pulsar."""
-
     kind = "pulsar"
+    wrong = {"secret": "the-Wrong-token"}
     too_long_bytes = 150_000
 
     def given(self, **changes):
