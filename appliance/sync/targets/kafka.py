@@ -82,6 +82,8 @@ class KafkaPeer:
                 await asyncio.wait(futures.values())
         except (self._errors.KafkaError, TimeoutError, OSError) as caught:
             error = caught
+            if not futures:
+                error = self._explained(caught)
         finally:
             if not all(future.done() and future.exception() is None for future in futures.values()) or error:
                 await self._drop()
@@ -104,15 +106,26 @@ class KafkaPeer:
 
     async def probe(self) -> str:
         try:
-            producer = await self._started()
-            partitions = await producer.partitions_for(self._chosen.topic)
-        except (self._errors.KafkaError, OSError) as error:
+            async with asyncio.timeout(self._given.timeout_s):
+                producer = await self._started()
+                partitions = await producer.partitions_for(self._chosen.topic)
+        except (self._errors.KafkaError, TimeoutError, OSError) as error:
+            why = self._explained(error)
             await self._drop()
-            raise self._mapped(error) from None
+            raise self._mapped(why) from None
         return f"topic {self._chosen.topic}: {len(partitions)} partitions"
 
     async def close(self) -> None:
         await self._drop()
+
+    def _explained(self, error: Exception) -> Exception:
+        """The library waits for a topic that is not there until time is up."""
+        cluster = None if self._producer is None else self._producer.client.cluster
+        if cluster is None or not isinstance(error, TimeoutError | self._errors.KafkaTimeoutError):
+            return error
+        is_unknown = bool(cluster.brokers()) and self._chosen.topic not in cluster.topics()
+        unknown: Exception = self._errors.UnknownTopicOrPartitionError()
+        return unknown if is_unknown else error
 
     async def _started(self) -> "AIOKafkaProducer":
         if self._producer is None:

@@ -81,6 +81,7 @@ class KafkaBroker(Peer):
     options = {"username": "box", "mechanism": "PLAIN"}
     wrong = {"secret": "the-Wrong-password"}
     too_long_bytes = 150_000
+    lose_answers = lost = 0
 
     def given(self, **changes):
         # what is under way when the link breaks is sent again by the library, until this is over
@@ -132,6 +133,9 @@ class KafkaBroker(Peer):
                     assert low <= version <= high and (is_in or key in (SASL_HANDSHAKE, SASL_AUTHENTICATE))
                     answer = getattr(self, f"_{key}")(request)
                     is_in = is_in or (key == SASL_AUTHENTICATE and answer[:2] == b"\0\0")
+                if key == PRODUCE and self.lose_answers:
+                    self.lose_answers, self.lost = self.lose_answers - 1, self.lost + 1
+                    break
                 writer.write(struct.pack(">ii", len(answer) + 4, correlation) + answer)
                 await writer.drain()
         self.writers.discard(writer)
