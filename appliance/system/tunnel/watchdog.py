@@ -176,7 +176,8 @@ class Watchdog:
         self.detail, self.hint = detail, STEPS[word] if hint is None else hint
 
     async def _make_again(self, error: ApplianceError, now_ns: int) -> None:
-        self._say("off", error.message, error.hint)
+        if self.state != "off":
+            self._say("off", error.message, error.hint)
         if now_ns < self._restart_ns:
             return
         self._restart_ns = now_ns + round(self._restart_back_off.next_s() * SECOND_NS)
