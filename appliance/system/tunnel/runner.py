@@ -114,7 +114,7 @@ class Runner:
     async def run(self) -> None:
         """Raises ``conflict`` where another program runs this box's tunnel."""
         turn = state.Turn.take(self._data_dir)
-        news = NetworkNews(self._news)
+        news = NetworkNews(self.stir)
         news.open()
         try:
             while True:
@@ -164,7 +164,8 @@ class Runner:
             if await self._db.read(self._read_order) != self._order:
                 return
 
-    def _news(self) -> None:
+    def stir(self) -> None:
+        """The network changed: look at once whether all of it may and does still work."""
         self._moved = True
         if self._watchdog is not None:
             self._watchdog.stir()

@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from appliance.system.firewall import nft, render
+from appliance.system.firewall.settings import FirewallSettings
 from appliance.system.tunnel import kept
 
 TWO_MINUTES_S = 120
@@ -162,3 +165,38 @@ def test_a_second_runner_is_refused(hosts):
     assert done.returncode == 1
     assert "another program runs this box's tunnel" in done.stderr
     assert hosts.passes()
+
+
+def test_it_runs_with_the_one_right_that_its_unit_has(hosts):
+    hosts.configure()
+    hosts.start_runner(only_net_admin=True)
+    hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 15)
+    assert hosts.passes()
+    status = Path(f"/proc/{hosts.wireguard_pid()}/status").read_text()
+    assert "CapEff:\t0000000000001000" in status
+
+
+def test_the_daemon_runs_it_where_it_may(hosts):
+    hosts.configure()
+    hosts.start_daemon()
+    hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 30)
+    assert hosts.passes()
+    assert hosts.run_beside().returncode == 1  # the unit beside it is refused
+    hosts.runner.terminate()
+    hosts.runner.wait(15)
+    assert not hosts.has_interface()
+
+
+def test_behind_the_firewall_the_tunnel_works_and_brings_the_screen_only(hosts):
+    up(hosts)
+    rules = FirewallSettings(
+        enabled=True, lan=("eth9",), cameras=("eth8",), tunnel=hosts.box_dev, web_port=8_443
+    )
+    nft.apply(render.ruleset(rules), hosts.programs())
+    os.kill(hosts.wireguard_pid(), signal.SIGKILL)  # a whole new handshake, through the rules
+    hosts.until(hosts.passes, 15)
+    hosts.serve_in_box(8_443, 22)
+    assert hosts.hub_opens(8_443)
+    assert not hosts.hub_opens(22)
+    nft.remove(hosts.programs())
+    assert hosts.hub_opens(22)
