@@ -26,12 +26,12 @@ async def answers(host: str, port: int, within_s: float = PROBE_S) -> bool:
     return True
 
 
-async def resolve(host: str, port: int, within_s: float = RESOLVE_S) -> Endpoint | None:
-    """The first address of ``host`` by the system's own preference (RFC 6724); None: not known now."""
+async def resolve(host: str, port: int, within_s: float = RESOLVE_S) -> tuple[Endpoint, ...]:
+    """The addresses of ``host`` in the system's own order (RFC 6724); empty: not known now."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(within_s):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
-        return None
-    return (str(found[0][4][0]), port) if found else None
+        return ()
+    return tuple(dict.fromkeys((str(entry[4][0]), port) for entry in found))

@@ -63,7 +63,9 @@ class Tunnel:
 
     async def up(self) -> None:
         """Raises ``conflict`` where it would cut something off, and what the device raises."""
-        self._endpoint = await self.resolve() or self._endpoint
+        found = await self.resolve()
+        if found and self._endpoint not in found:
+            self._endpoint = found[0]
         await self.check()
         await asyncio.to_thread(self.device.up, self.config, self.keys, self._endpoint)
 
@@ -78,7 +80,7 @@ class Tunnel:
     async def figures(self) -> PeerFigures:
         return await asyncio.to_thread(self.device.figures, self.config)
 
-    async def resolve(self) -> Endpoint | None:
+    async def resolve(self) -> tuple[Endpoint, ...]:
         return await probe.resolve(*host_port(self.config.endpoint, "endpoint"))
 
     async def set_endpoint(self, endpoint: Endpoint) -> None:
@@ -161,7 +163,11 @@ class Runner:
                 await self._clock.sleep(SETTLE_S)
                 self._wake.clear()
                 return
-            if await self._db.read(self._read_order) != self._order:
+            try:
+                changed = await self._db.read(self._read_order) != self._order
+            except ApplianceError:  # ``run_once`` meets it, too, and says it
+                changed = True
+            if changed:
                 return
 
     def stir(self) -> None:

@@ -38,8 +38,8 @@ class Line(Protocol):
     async def figures(self) -> PeerFigures:
         """Raises ``unavailable`` where the interface or its process is gone."""
 
-    async def resolve(self) -> Endpoint | None:
-        """The endpoint's address now; None where the name is not known (now)."""
+    async def resolve(self) -> tuple[Endpoint, ...]:
+        """The endpoint's addresses now, best first; empty where the name is not known (now)."""
 
     async def set_endpoint(self, endpoint: Endpoint) -> None: ...
 
@@ -65,6 +65,7 @@ class Watchdog:
         self._probe_ok = False
         self._stirred = False
         self._unresolved = False
+        self._in_vain = False  # the endpoint was set, and nothing came of it yet
         self._endpoint: Endpoint | None = None
         self.heals = self.restarts = 0
         self.state: Word = "no handshake since"
@@ -141,14 +142,19 @@ class Watchdog:
         await self._look_through(now_ns)
 
     async def _set_endpoint(self) -> None:
+        """The address in use, as long as the name has it; the next one where that was tried in vain."""
         found = await self._line.resolve()
-        self._unresolved = found is None
-        endpoint = found or self._endpoint
+        self._unresolved = not found
+        endpoint = self._endpoint
+        if found and endpoint not in found:
+            endpoint = found[0]
+            if self._endpoint is not None:
+                log.info("the endpoint of the tunnel moved to another address")
+        elif found and endpoint is not None and self._in_vain:
+            endpoint = found[(found.index(endpoint) + 1) % len(found)]
         if endpoint is None:
             return
-        if self._endpoint is not None and endpoint != self._endpoint:
-            log.info("the endpoint of the tunnel moved to another address")
-        self._endpoint = endpoint
+        self._endpoint, self._in_vain = endpoint, True
         await self._line.set_endpoint(endpoint)
         self.heals += 1
 
@@ -158,6 +164,7 @@ class Watchdog:
         self._back_off.reset()
         self._restart_back_off.reset()
         self._act_ns = self._restart_ns = 0
+        self._in_vain = False
         return LOOK_S
 
     def _say_what_is_wrong(self, now_ns: int) -> None:

@@ -39,6 +39,9 @@ def test_what_hubs_offer_is_taken(changes):
         ("allowed_ips", ("0.0.0.0/0",)),
         ("allowed_ips", ("::/0",)),
         ("allowed_ips", ("0.0.0.0/1", "128.0.0.0/1")),  # the usual way to say the same
+        ("allowed_ips", ("128.0.0.0/1",)),
+        ("allowed_ips", ("8.0.0.0/7",)),
+        ("allowed_ips", ("2000::/3",)),
         ("allowed_ips", ("10.90.0.1/24",)),  # host bits
         ("allowed_ips", ("127.0.0.1/32",)),
         ("allowed_ips", ("169.254.1.1/32",)),

@@ -74,12 +74,13 @@ def test_without_the_keys_nothing_secret_is_in_it(form, own):
     assert render.HIDDEN in shown
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o077])  # of a careless shell, and of the box
 @pytest.mark.parametrize("form", FORMS)
-def test_files_are_0640_whatever_the_umask_and_replace_what_was_there(form, own, tmp_path):
+def test_files_are_0640_whatever_the_umask_and_replace_what_was_there(form, umask, own, tmp_path):
     for name in render.files(FOUR, own, form):
         (tmp_path / name).write_text("old")
         (tmp_path / name).chmod(0o644)
-    before = os.umask(0o000)
+    before = os.umask(umask)
     try:
         written = render.write(render.files(FOUR, own, form), tmp_path)
     finally:

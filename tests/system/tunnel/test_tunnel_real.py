@@ -12,14 +12,17 @@ from appliance.system.firewall import nft, render
 from appliance.system.firewall.settings import FirewallSettings
 from appliance.system.tunnel import kept
 
-TWO_MINUTES_S = 120
-
 
 def up(hosts) -> None:
     hosts.configure()
     hosts.start_runner()
     hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 15)
     assert hosts.passes()
+
+
+def userspace_only(hosts, reason: str) -> None:
+    if hosts.state().backend != "wireguard-go":
+        pytest.skip(reason)
 
 
 def test_packets_go_through_and_the_state_says_how(hosts):
@@ -53,6 +56,7 @@ def test_nothing_secret_is_said(hosts):
 
 def test_a_dead_wireguard_go_is_started_again(hosts):
     up(hosts)
+    userspace_only(hosts, "kernel WireGuard has no process")
     os.kill(hosts.wireguard_pid(), signal.SIGKILL)
     hosts.until(lambda: not hosts.passes(0.2), 5)
     hosts.until(hosts.passes, 15)
@@ -61,6 +65,7 @@ def test_a_dead_wireguard_go_is_started_again(hosts):
 
 def test_the_runner_killed_and_back_goes_on_with_the_same_process(hosts):
     up(hosts)
+    userspace_only(hosts, "kernel WireGuard has no process")
     before = hosts.wireguard_pid()
     hosts.runner.kill()
     hosts.runner.wait()
@@ -86,9 +91,10 @@ def change_address(hosts, old: str, new: str) -> None:
     hosts.ip("addr", "add", f"{new}/24", "dev", hosts.box_veth)
 
 
+@pytest.mark.long
 def test_a_change_of_the_own_address_is_healed_by_the_watchdog_and_by_nothing_else(hosts):
     up(hosts)
-    assert hosts.state().backend == "wireguard-go" or pytest.skip("kernel WireGuard needs no healing")
+    userspace_only(hosts, "kernel WireGuard needs no healing")
     hosts.runner.send_signal(signal.SIGSTOP)  # the watchdog sleeps, wireguard-go does not
     change_address(hosts, "10.77.0.1", "10.77.0.9")
     began = time.monotonic()
@@ -113,6 +119,7 @@ def test_the_endpoint_moves_to_another_address_under_the_same_name(hosts):
     hosts.until(lambda: hosts.passes(0.3) and hosts.state().endpoint == "10.77.0.7:51820", 45)
 
 
+@pytest.mark.long
 def test_keys_are_rotated_without_a_packet_lost_for_long(hosts):
     up(hosts)
     old = hosts.box_keys.public
@@ -136,6 +143,7 @@ def test_a_tunnel_that_would_cover_the_lan_is_not_made(hosts):
     assert not hosts.has_interface()
 
 
+@pytest.mark.long
 def test_a_lan_that_comes_under_a_tunnel_takes_it_down(hosts):
     up(hosts)
     hosts.ip("addr", "add", "10.88.0.77/24", "dev", hosts.box_veth)  # DHCP gave us that, say
@@ -172,6 +180,7 @@ def test_it_runs_with_the_one_right_that_its_unit_has(hosts):
     hosts.start_runner(only_net_admin=True)
     hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 15)
     assert hosts.passes()
+    userspace_only(hosts, "kernel WireGuard has no process")
     status = Path(f"/proc/{hosts.wireguard_pid()}/status").read_text()
     assert "CapEff:\t0000000000001000" in status
 
@@ -193,6 +202,7 @@ def test_behind_the_firewall_the_tunnel_works_and_brings_the_screen_only(hosts):
         enabled=True, lan=("eth9",), cameras=("eth8",), tunnel=hosts.box_dev, web_port=8_443
     )
     nft.apply(render.ruleset(rules), hosts.programs())
+    userspace_only(hosts, "kernel WireGuard has no process")
     os.kill(hosts.wireguard_pid(), signal.SIGKILL)  # a whole new handshake, through the rules
     hosts.until(hosts.passes, 15)
     hosts.serve_in_box(8_443, 22)

@@ -17,6 +17,7 @@ class Hub:
     def __init__(self, clock) -> None:
         self.clock = clock
         self.address = self.at = ("203.0.113.9", 51_820)  # what its name says, where it is
+        self.others: tuple[tuple[str, int], ...] = ()  # addresses of the name where no hub is
         self.linked = self.answering = self.alive = True
         self.sticky = False  # userspace that sends from an address which it has no more
         self.known = None
@@ -37,7 +38,9 @@ class Hub:
 
     async def resolve(self):
         self.did.append("resolve")
-        return self.address
+        if self.address is None:
+            return ()
+        return (*self.others, self.address)
 
     async def set_endpoint(self, endpoint) -> None:
         self.did.append("set")
@@ -126,6 +129,16 @@ async def test_an_endpoint_that_moved_is_found_by_its_name(dog, hub, clock):
     assert hub.known == hub.at
 
 
+async def test_a_name_with_an_address_that_leads_nowhere(dog, hub, clock):
+    """IPv6 that is announced and does not work, say: the next address is tried."""
+    hub.others = (("2001:db8::9", 51_820), ("203.0.113.8", 51_820))
+    assert (await let_pass(dog, clock, 10))[-1] == "up"
+    hub.sticky = True
+    dog.stir()
+    assert await let_pass(dog, clock, 1) == ["up"]  # and the one that works is kept to
+    assert hub.known == hub.at
+
+
 async def test_a_name_that_does_not_resolve_is_said_and_the_old_address_tried(dog, hub, clock):
     await let_pass(dog, clock, 60)
     hub.address, hub.linked = None, False
@@ -183,7 +196,7 @@ async def test_without_a_probe_handshakes_alone_count(hub, clock):
 
 
 async def test_what_is_sent_into_silence_is_looked_after_before_the_next_probe_is_due(dog, hub, clock):
-    await let_pass(dog, clock, 31)
+    await let_pass(dog, clock, 36)  # the last probe was just now
     hub.linked = False
     sent = 0
 
@@ -194,6 +207,18 @@ async def test_what_is_sent_into_silence_is_looked_after_before_the_next_probe_i
 
     hub.figures = silence
     assert (await let_pass(dog, clock, 11))[-1] == "probe fails"
+
+
+async def test_an_old_handshake_of_a_tunnel_that_was_there_before_is_no_fresh_one(hub, clock):
+    """Our program was started again; the interface was up all the time, and its link was not."""
+    hub.known, hub.linked = hub.at, False
+    hub.handshake_s = clock.now_ns() / SECOND_NS - 1_000
+    dog = Watchdog(hub, None, clock)
+    assert await let_pass(dog, clock, 1) == ["no handshake since"]
+    hub.handshake_s = clock.now_ns() / SECOND_NS - 100
+    dog = Watchdog(hub, None, clock)
+    seen = await let_pass(dog, clock, 120)
+    assert (seen[0], seen[-1]) == ("up", "no handshake since")
 
 
 def test_each_state_has_its_next_step():
