@@ -87,6 +87,10 @@ class Tunnel:
         self._endpoint = endpoint
         await asyncio.to_thread(self.device.set_endpoint, self.config, endpoint)
 
+    async def poke(self) -> None:
+        host = str(self.config.routes[0].network_address)
+        await asyncio.to_thread(probe.poke, host)
+
     async def restart(self) -> None:
         await self.up()
 

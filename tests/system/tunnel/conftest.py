@@ -214,6 +214,17 @@ class TwoHosts:
     def link(self, how: str) -> None:
         sh("ip", "-n", self.box, "link", "set", self.box_veth, how)
 
+    def black_hole(self, on: bool) -> None:
+        """What comes to the hub is lost before it gets there; no link goes down."""
+        chain = f"type filter hook ingress device {self.hub_veth} priority 0; policy drop;"
+        text = f"table netdev dark {{ chain dark {{ {chain} }} }}" if on else "delete table netdev dark"
+        sh("ip", "netns", "exec", self.hub, "nft", "-f", "-", given=text + "\n")
+
+    def shakes_hands(self) -> bool:
+        """A handshake just now, though nobody sends anything: the box's tunnel does it by itself."""
+        peers = uapi.figures(self.hub_dev, keys.WireguardKey(self.box_keys.public).hex)
+        return time.time() - peers.handshake_s < 15
+
     def wireguard_pid(self) -> int:
         found = sh("pgrep", "-f", f"^wireguard-go -f {self.box_dev}$").split()
         assert len(found) == 1

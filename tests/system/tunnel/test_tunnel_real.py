@@ -167,6 +167,23 @@ def test_after_a_cut_packets_go_through_within_ten_seconds_of_the_link(hosts, re
     print("cut for s -> back after s:", took)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_after_a_black_hole_packets_go_through_within_ten_seconds(hosts, record_property):
+    """Nothing tells the box that it ends: no link changes. WireGuard gives up in it, and goes on."""
+    up(hosts)
+    took = {}
+    for dark_s in (30, 115, 130, 190):  # of the first the session survives
+        hosts.black_hole(True)
+        time.sleep(dark_s)
+        hosts.black_hole(False)
+        took[dark_s] = hosts.until(hosts.passes if dark_s < 100 else hosts.shakes_hands, 10)
+        assert hosts.passes()
+        hosts.until(lambda: hosts.state().state == "up", 70)
+    record_property("back_after_s", took)
+    print("dark for s -> back after s:", took)
+
+
 def test_a_second_runner_is_refused(hosts):
     up(hosts)
     done = hosts.run_beside()

@@ -46,6 +46,9 @@ class Hub:
         self.did.append("set")
         self.known, self.sticky = endpoint, False
 
+    async def poke(self) -> None:
+        self.did.append("poke")
+
     async def restart(self) -> None:
         self.did.append("restart")
         self.alive = True
@@ -127,6 +130,20 @@ async def test_an_endpoint_that_moved_is_found_by_its_name(dog, hub, clock):
     seen = await let_pass(dog, clock, PROBE_S + 6)
     assert seen[-1] == "up"
     assert hub.known == hub.at
+
+
+async def test_when_wireguard_has_given_up_one_packet_makes_it_try_again(dog, hub, clock):
+    await let_pass(dog, clock, 60)
+    hub.linked = False
+    await let_pass(dog, clock, 600)  # our stand-in repeats nothing by itself
+    hub.did.clear()
+    await let_pass(dog, clock, 600)
+    assert 600 / 8 <= hub.did.count("poke") <= 600 / 6 + 1
+    hub.linked = True
+    await let_pass(dog, clock, 70)
+    hub.did.clear()
+    await let_pass(dog, clock, 600)
+    assert "poke" not in hub.did
 
 
 async def test_a_name_with_an_address_that_leads_nowhere(dog, hub, clock):
