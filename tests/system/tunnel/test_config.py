@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.base.errors import ApplianceError
 from appliance.system.tunnel import keys
 from appliance.system.tunnel.config import TunnelConfig, check, host_port
-from appliance.system.tunnel.routes import Around, check_routes
+from appliance.system.tunnel.routes import Around, around, check_routes
 
 KEY = keys.make().public
 GOOD = TunnelConfig("10.90.0.7/24", KEY, "hub.example.org:51820", ("10.90.0.1/32",), "10.90.0.1:8443")
@@ -127,3 +127,14 @@ def test_neither_the_way_out_nor_the_endpoint_itself_is_routed():
 
 def test_only_our_own_address_is_on_the_interface():
     assert str(GOOD.own) == "10.90.0.7/32"  # with /24 the other boxes' addresses would be routed, too
+
+
+def test_networks_are_read_from_the_machine(hosts):
+    hosts.ip("route", "add", "10.200.0.0/16", "via", "10.77.0.99")
+    hosts.ip("route", "add", "default", "via", "10.77.0.98")
+    found = around(hosts.programs(), hosts.box_dev)
+    assert (hosts.box_veth, ipaddress.ip_network("10.77.0.0/24")) in found.networks
+    assert (hosts.box_veth, ipaddress.ip_network("10.200.0.0/16")) in found.networks
+    assert found.gateways == (ipaddress.ip_address("10.77.0.98"),)
+    with pytest.raises(ApplianceError, match=r"overlaps 10\.200\.0\.0/16"):
+        check_routes(msgspec.structs.replace(GOOD, allowed_ips=("10.200.3.4/32",), probe=""), found)
