@@ -166,3 +166,21 @@ async def test_two_hubs_start_on_one_database_at_once(postgres, bucket, tmp_path
     ready = await asyncio.gather(*(asyncio.to_thread(hub.start) for hub in hubs))
     assert sorted("claim_code" in said for said in ready) == [False, True]
     assert [hub.stop(signal.SIGTERM) for hub in hubs] == [0, 0]
+
+
+@pytest.mark.parametrize("places", ["served"], indirect=True)
+async def test_a_database_that_is_killed_costs_an_answer_and_no_row(served, postgres):
+    box = await served.box("box-k")
+    rows, acknowledged = [box.row(f"e{n}") for n in range(ROWS)], set()
+    sending = asyncio.create_task(send_rows(box, rows, acknowledged))
+    for _ in range(2):
+        await asyncio.sleep(0.15)
+        await asyncio.to_thread(postgres.stop)
+        assert (await box.ask("GET", "/counts"))[0] == 503
+        had = sorted(acknowledged)[:1000]
+        await asyncio.to_thread(postgres.start)
+        assert (await keep_asking(box, "POST", "/missing", {"ids": had}))[1]["ids"] == []
+    await sending
+    await send_rows(box, rows, acknowledged)
+    sums = (ROWS, sum(digest(row["id"]) for row in rows))
+    assert list((await box.counts()).values()) == [sums]

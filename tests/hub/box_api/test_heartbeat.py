@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from appliance.base.errors import ApplianceError
 from appliance.hub import running
 from appliance.hub.store import presence
 
@@ -37,24 +38,41 @@ async def test_silence_while_the_hub_was_not_listening_is_not_the_boxes(served):
     box = await served.box("box-a")
     await box.beat()
     served.clock.tick(3600)  # the hub was down
-    task = asyncio.create_task(running.watch(served.hub))
-    await asyncio.sleep(0)
+    watcher = running.Watcher(served.hub)
     for _ in range(8):
-        await _turn(served.clock, 10)
-    assert await told(served) == []
-    await _turn(served.clock, 10)
-    await _turn(served.clock, 10)
+        served.clock.tick(10)
+        assert await watcher.look() == []
+    served.clock.tick(10)
+    assert await watcher.look() == ["box-a"]
     assert await told(served) == ["box_offline"]
-    task.cancel()
+
+
+@pytest.mark.parametrize("places", ["embedded"], indirect=True)
+async def test_silence_while_the_database_was_away_is_not_the_boxes_either(served, monkeypatch):
+    box = await served.box("box-a")
+    watcher = running.Watcher(served.hub)
+    for _ in range(12):
+        served.clock.tick(10)
+        await box.beat()
+        assert await watcher.look() == []
+
+    async def away(work, together=False):
+        raise ApplianceError("unavailable", "the database is away", "start it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served.hub.store, "write", away)
+        for _ in range(30):
+            served.clock.tick(10)
+            with pytest.raises(ApplianceError):
+                await watcher.look()
+    for _ in range(9):
+        assert await watcher.look() == []
+        served.clock.tick(10)
+    assert await watcher.look() == ["box-a"]
 
 
 async def _missed(hub, at):
     return await hub.store.write(lambda: presence.missed(at - 90_000_000_000, at))
-
-
-async def _turn(clock, seconds):
-    clock.tick(seconds)
-    await asyncio.sleep(0.05)  # the database has a thread of its own
 
 
 async def test_a_heartbeat_is_shown_as_it_was_said(served):
