@@ -61,6 +61,7 @@ async def test_silence_while_the_database_was_away_is_not_the_boxes_either(serve
 
     with monkeypatch.context() as patch:
         patch.setattr(served.hub.store, "write", away)
+        patch.setattr(served.hub.store, "read", away)
         for _ in range(30):
             served.clock.tick(10)
             with pytest.raises(ApplianceError):
