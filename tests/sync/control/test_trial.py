@@ -150,14 +150,14 @@ async def test_nothing_is_confirmed_while_it_is_being_put_into_force(bench, hub,
         hub.is_down = True
 
     bench.control._obeying._changed = slowly
-    await bench.take(patch({"site": {"name": "North"}}))
+    await bench.take(patch({"site": {"name": "North"}}, confirm_s=30))
     await bench.until(lambda: bench.states() == ["pending", "undone"], tick_s=1)
 
 
 async def test_what_a_person_set_meanwhile_is_not_undone(bench, hub, patch):
     hub.is_down = True
     bench.start()
-    await bench.take(patch({"site": {"name": "North", "time_zone": "Europe/Oslo"}}))
+    await bench.take(patch({"site": {"name": "North", "time_zone": "Europe/Oslo"}}, confirm_s=30))
 
     def by_hand(conn) -> None:
         found = settings.load(conn)
@@ -223,7 +223,7 @@ async def test_a_patch_that_changes_nothing_is_done_at_once(bench, patch):
 async def test_what_a_target_gets_is_a_setting_too(bench, hub, patch, version):
     before = version()
     policy = {"kinds": {"clip": {"on": False}}, "budget": {"day_bytes": 1_000_000}}
-    await bench.take(patch({"targets": {"cloud": {"policy": policy}}}))
+    await bench.take(patch({"targets": {"cloud": {"policy": policy}}}, confirm_s=30))
     found = bench.db.read_now(lambda conn: targets.get(conn, "cloud")).policy
     assert not found.kinds["clip"].on and found.budget.day_bytes == 1_000_000
     hub.is_down = True
