@@ -31,13 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sha256", metavar="HEX", default="", help="of the hub's own certificate, as it prints it at start"
     )
     parser.add_argument("--again", action="store_true", help="the box belongs to a hub already")
+    parser.add_argument(
+        "--identity", action="store_true", help="only print this box's fingerprint, for a code of its own"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line")
 
 
 def run(args: argparse.Namespace) -> int:
-    asked = _invitation(args)
+    asked = None if args.identity else _invitation(args)
     ca = None if args.ca is None else _text(args.ca, 100_000, "ca")
     with open_box(args) as (_, stores):
+        if asked is None:
+            now_ns = BoxClock().now_ns()
+            own = stores.appliance.write_now(lambda conn: identity.ensure(conn, stores.sealer, now_ns))
+            print(own.fingerprint)
+            return 0
         applicant = Applicant(stores.appliance, stores.sealer, BoxClock())
         link = asyncio.run(applicant.enrol(asked, ca, again=args.again))
         public_key = stores.appliance.read_now(identity.public_key) or b""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+from pathlib import Path
 
 from appliance.base import log
 from appliance.base.clock import SECOND_NS, BoxClock
@@ -24,6 +25,11 @@ from appliance.hub.store import audit, boxes, codes, users
 from appliance.hub.store.codes import Code
 from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person
+from appliance.store.targets import Target
+from appliance.sync import address
+from appliance.sync.protocol import invitation
+from appliance.sync.protocol.invitation import FILE_NAME
+from appliance.system import tls
 
 EXAMPLE = "appliance hub --data /var/lib/aries-hub --listen 0.0.0.0:8444"
 POLL_S = 1.0
@@ -53,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON line when ready")
     parser.add_argument("--site", default=None, help="code: the id of the site that the box is to belong to")
     parser.add_argument("--name", default="", help="code: what the box is to be called")
+    parser.add_argument("--url", help="code: where boxes come to enrol; prints the whole invitation, to scan")
+    parser.add_argument(
+        "--stick", metavar="DIR", type=Path, help=f"code: write the invitation there, as {FILE_NAME}"
+    )
     parser.add_argument("--hours", type=float, default=24.0, help="code: how long it counts (default 24)")
 
 
@@ -68,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             logging.getLogger().removeHandler(handler)
             handler.close()
         return 0
-    asyncio.run(_code(places, args) if args.what == "code" else _peers(places))
+    asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places))
     return 0
 
 
@@ -138,12 +148,15 @@ def _announce(
     print("  Ctrl-C stops it", flush=True)
 
 
-async def _code(places: Places, args: argparse.Namespace) -> None:
+async def _code(config: Config, places: Places, args: argparse.Namespace) -> None:
+    if args.stick is not None and (args.url is None or not args.stick.is_dir()):
+        raise invalid("an invitation on a stick needs --url and a folder", "is the stick in?", field="stick")
     if not 0 < args.hours <= 24 * 366:
         raise invalid("a code counts for some hours, at most a year", "write --hours 24", field="hours")
     async with open_hub(places, BoxClock()) as hub:
         now_ns = hub.clock.now_ns()
         text = new_code()
+        invited = None if args.url is None else _invitation(config, args.url, text)
         made = Code(
             uuid7(now_ns), args.name, args.site, "", "the command line", now_ns,
             now_ns + round(args.hours * 3600 * SECOND_NS),
@@ -154,10 +167,22 @@ async def _code(places: Places, args: argparse.Namespace) -> None:
             yield from audit.add(now_ns, None, None, "changed", f"code/{made.id}", {"what": "made"})
 
         await hub.store.write(work)
+    if args.stick is not None and invited is not None:
+        (args.stick / FILE_NAME).write_text(invited + "\n")
     if args.json:
-        print_json({"code": text, "id": made.id, "hours": args.hours})
+        print_json({"code": text, "id": made.id, "hours": args.hours, "invitation": invited})
     else:
-        print(text)
+        print(invited or text)
+
+
+def _invitation(config: Config, url: str, code: str) -> str:
+    """With the fingerprint of the hub's own certificate, where it shows that one."""
+    cert = config.secrets_dir / tls.CERT_NAME
+    shows_own = config.tls == "auto" and url.startswith("https://") and cert.is_file()
+    fingerprint = tls.fingerprint_of(cert) if shows_own else ""
+    asked = invitation.checked(url, code, fingerprint)
+    address.validate(Target("hub", asked.url, "hub"))
+    return invitation.render(asked)
 
 
 async def _peers(places: Places) -> None:

@@ -63,6 +63,10 @@ def newest_seq(conn: sqlite3.Connection, key_id: str) -> int:
     return int(row[0])
 
 
+def received_since(conn: sqlite3.Connection, since_ns: int) -> int:
+    return int(conn.execute("SELECT count(*) FROM commands WHERE received_ns > ?", (since_ns,)).fetchone()[0])
+
+
 def unfinished(conn: sqlite3.Connection) -> list[CommandRow]:
     """``taken``, oldest first: after a start, those that were cut short."""
     rows = conn.execute(f"SELECT {_COLUMNS} FROM commands WHERE state = 'taken' ORDER BY received_ns, id")

@@ -73,6 +73,7 @@ def hub_link(conn: sqlite3.Connection) -> None:
         " answered_ns INTEGER) WITHOUT ROWID"
     )
     conn.execute("CREATE INDEX IF NOT EXISTS commands_seq ON commands(key_id, seq)")
+    conn.execute("CREATE INDEX IF NOT EXISTS commands_received ON commands(received_ns)")
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS settings_trial ({one}, command_id TEXT NOT NULL, changes TEXT NOT NULL,"
         " began_ns INTEGER NOT NULL, deadline_ns INTEGER NOT NULL)"

@@ -25,3 +25,12 @@ def test_an_invitation_comes_on_a_stick_or_as_text(appliance, box_dir, tmp_path)
     assert said.status == 2 and "stick" in said.err
     (tmp_path / FILE_NAME).write_bytes(b"\xff" * 100)
     assert appliance("enrol", "--from", tmp_path, "--data", box_dir).status == 2
+
+
+def test_the_fingerprint_is_printed_before_there_is_a_code(appliance, box_dir):
+    said = appliance("enrol", "--identity", "--data", box_dir)
+    assert said.status == 0 and len(said.out.strip()) == 64
+    assert appliance("enrol", "--identity", "--data", box_dir).out == said.out
+    (box_dir / "secrets" / "box.key").unlink()
+    said = appliance("enrol", "--identity", "--data", box_dir)
+    assert said.status == 1 and "cannot be opened" in said.err

@@ -39,7 +39,7 @@ def test_the_identity_is_made_once_and_signs(box):
     db = opened(box)
     assert db.read_now(identity.public_key) == own.public_key
     db.close()
-    assert len(own.fingerprint) == 39 and own.fingerprint == identity.fingerprint_of(own.public_key)
+    assert len(own.fingerprint) == 64 and own.fingerprint == identity.fingerprint_of(own.public_key)
 
 
 def test_a_stolen_disk_image_without_the_secret_cannot_sign(box, tmp_path):

@@ -280,6 +280,7 @@ CREATE TABLE commands (                 -- orders of the hub, each once
     answered_ns  INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX commands_seq ON commands(key_id, seq);
+CREATE INDEX commands_received ON commands(received_ns);
 
 CREATE TABLE settings_trial (           -- settings that undo themselves unless the hub is heard again
     one          INTEGER PRIMARY KEY CHECK (one = 1),

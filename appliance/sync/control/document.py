@@ -16,12 +16,12 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.settings import Settings, check
-from appliance.store import hub_link, settings, targets
+from appliance.store import hub_link, policy, settings, targets
 from appliance.store.cameras import KEEP
 from appliance.store.targets import Target
 from appliance.sync import address
 
-POLICY = ("enabled", "policy")  # of any target, as far as it has them
+POLICY = ("enabled", "policy")  # of any target
 OF_THE_HUB = ("url", "ca")
 VERSION_BITS = 48  # a JSON number that every reader keeps exactly
 Json = dict[str, Any]
@@ -98,13 +98,16 @@ def undone(document: Json, changes: list[Change]) -> Json:
         for key in change.path[:-1]:
             place = place.get(key) if isinstance(place, dict) else None
         if isinstance(place, dict) and place.get(change.path[-1]) == change.after:
-            place[change.path[-1]] = change.before
+            if change.before is None and isinstance(change.after, dict):
+                del place[change.path[-1]]  # a part that had not been there
+            else:
+                place[change.path[-1]] = change.before
     return after
 
 
 def _of_target(target: Target, own: str | None) -> Json:
     names = (*POLICY, *OF_THE_HUB) if target.id == own else POLICY
-    return {name: msgspec.to_builtins(getattr(target, name)) for name in names if hasattr(target, name)}
+    return {name: msgspec.to_builtins(getattr(target, name)) for name in names}
 
 
 def _write_target(conn: sqlite3.Connection, target_id: str, part: Json) -> None:
@@ -114,6 +117,7 @@ def _write_target(conn: sqlite3.Connection, target_id: str, part: Json) -> None:
     changed = _converted(msgspec.to_builtins(found) | part, Target, f"targets.{target_id}.")
     if changed.url != found.url or changed.ca != found.ca:
         address.validate(changed)
+    policy.check(changed.policy)
     targets.put(conn, changed, KEEP)
 
 
@@ -121,6 +125,9 @@ def _merged(document: Json, patch: Json, path: tuple[str, ...]) -> Json:
     after = dict(document)
     for key, value in patch.items():
         field = ".".join((*path, key))[:200]
+        if key not in document and "policy" in path:
+            after[key] = value  # of a kind of rows, say, that had no policy of its own; else it is no Policy
+            continue
         if key not in document:
             raise invalid(
                 f"there is no setting {field!r} here", "preview with {} to see what there is", field=field
@@ -131,7 +138,7 @@ def _merged(document: Json, patch: Json, path: tuple[str, ...]) -> Json:
             after[key] = _merged(document[key], value, (*path, key))
         elif isinstance(document[key], dict) and value is not None:
             raise invalid(f"{field} has parts of its own", "patch these", field=field)
-        elif value is None and path[:1] != ("targets",):
+        elif value is None and (path[:1] != ("targets",) or "policy" in path):
             del after[key]  # the default
         else:
             after[key] = value

@@ -5,14 +5,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from appliance.base.clock import SECOND_NS, Clock, parse_rfc3339, rfc3339
+from appliance.base.clock import SECOND_NS, Clock, parse_rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.store import cameras, outbox
 from appliance.store.database import Database
+from appliance.store.owed_files import owed_file
 from appliance.sync.control.applier import Outcome, Work, body_of
 from appliance.sync.control.order import Order
-from appliance.sync.protocol.batch import FileBody
 
 LONGEST_NS = 3_600 * SECOND_NS
 AHEAD_NS = 60 * SECOND_NS  # what is being recorded now is waited for
@@ -59,11 +59,11 @@ class FetchClip:
 
 def _owing(order: Order, body: _Body, start_ns: int, end_ns: int) -> Work:
     def work(conn: sqlite3.Connection, now_ns: int) -> Outcome:
-        row_id = uuid7(now_ns)
-        kind = "clip" if body.stream == "main" else "small_clip"
-        file = FileBody(order.command.id, body.camera_id, rfc3339(start_ns), rfc3339(end_ns), body.stream)
-        # Its footage is pinned with it (D4).
-        outbox.enqueue(conn, [order.link.target_id], row_id, kind, msgspec.json.encode(file), now_ns)
+        row_id, kind = uuid7(now_ns), "clip" if body.stream == "main" else "small_clip"
+        file = owed_file(order.command.id, body.camera_id, start_ns, end_ns, body.stream)
+        owed = msgspec.json.encode(file)
+        # Whatever the target's policy says of clips in general: of this one somebody has asked for it.
+        outbox.enqueue(conn, [order.link.target_id], row_id, kind, owed, now_ns, file_bytes=file.guess_bytes)
         wanted: dict[str, object] = {
             "camera": body.camera_id,
             "from": file.start_time,

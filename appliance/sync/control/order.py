@@ -21,11 +21,13 @@ from appliance.sync.protocol.command import LONGEST_LIFE_S, Command, Kind, Signe
 AHEAD_NS = 300 * SECOND_NS  # a hub's clock may be before ours by so much
 SEQ_WINDOW = 64  # orders of several people at once may overtake each other, but not by more
 LONGEST_BY = 100
+DAY_NS = 86_400 * SECOND_NS
+MOST_A_DAY = 2_000  # people order some; a hub in the wrong hands must not fill this box's disk with answers
 KINDS: tuple[str, ...] = get_args(Kind)
 
 Reason = Literal[
     "malformed", "forged", "foreign", "replayed", "overtaken", "too_long_lived", "not_yet_valid", "expired",
-    "clock_unsure", "unknown_kind", "not_allowed", "no_hub",
+    "clock_unsure", "unknown_kind", "not_allowed", "no_hub", "too_many",
 ]  # fmt: skip
 
 
@@ -84,6 +86,8 @@ def judge(conn: sqlite3.Connection, signed: Signed, clock: Clock) -> Order:
         raise NotObeyed(
             "overtaken", f"its number {command.seq} is long past, {newest} was the last", command.id, order
         )
+    if commands.received_since(conn, clock.now_ns() - DAY_NS) >= MOST_A_DAY:
+        raise NotObeyed("too_many", f"that would be more than {MOST_A_DAY} orders in a day", command.id)
     must_be_allowed(conn, order)
     return order
 

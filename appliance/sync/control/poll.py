@@ -1,5 +1,6 @@
 """Asking the hub for orders: one long poll over the hub's address, with the box's token."""
 
+import re
 import ssl
 
 import aiohttp
@@ -11,6 +12,7 @@ from appliance.sync.protocol.command import LONGEST_PAYLOAD_BYTES, LONGEST_WAIT_
 
 LONGEST_ANSWER_BYTES = 2 * MOST_WAITING * LONGEST_PAYLOAD_BYTES
 PATIENCE_S = 15.0  # beyond what the hub was asked to wait
+_TLS = re.compile(r" ssl:(<[^>]*>|default)")  # aiohttp shows objects that mean nothing to people
 
 
 class Unheard(Exception):
@@ -57,6 +59,6 @@ async def poll(
         return msgspec.json.decode(bytes(body), type=Offered).commands[:MOST_WAITING]
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         # ValueError is JSON that is none, too (msgspec.DecodeError), and an address that cannot be one.
-        raise Unheard(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        raise Unheard(_TLS.sub("", f"{type(error).__name__}: {error}".rstrip(": "))) from error
     except RecursionError:
         raise Unheard("its answer is nested too deeply") from None

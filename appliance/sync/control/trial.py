@@ -79,7 +79,7 @@ class Trials:
             left_ns = min(max(0, found.deadline_ns - self._clock.now_ns()), whole_ns)
             self._seen = (found.command_id, now_ns + left_ns)
         deadline_ns = self._seen[1]
-        if self._heard_ns >= self._in_force_ns:
+        if self._heard_ns > self._in_force_ns:
             await self._confirm(found)
         elif now_ns >= deadline_ns:
             await self._undo(found)

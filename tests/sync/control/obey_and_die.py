@@ -1,5 +1,6 @@
 """Children that obey one order and die (SIGKILL) at their N-th step, for every N; then others that are
-offered the same order again. A step: each SQL statement, each callback, before and after an effect outside.
+offered the same order again. A step: each statement of the writer, each callback, before and after an effect
+outside.
 
     obey_and_die.py FOLDER     with furnished.db, order.json; one JSON line per N
 """
@@ -62,7 +63,8 @@ async def live(folder: Path, order: bytes, deadly: int) -> None:
 
     def traced(self: Database, read_only: bool = False) -> sqlite3.Connection:
         made = connect(self, read_only)
-        made.set_trace_callback(steps.step)
+        if not read_only:
+            made.set_trace_callback(steps.step)
         return made
 
     Database._connect = traced  # type: ignore[method-assign]
@@ -103,7 +105,7 @@ def main(folder: Path) -> None:
         run.mkdir()
         shutil.copy(folder / "furnished.db", run / "appliance.db")
         died = in_a_child(run, order, deadly) != 0
-        for _ in range(2):  # offered again by the hub, until it has the answer, and once too often
+        for _ in range(1 if died else 2):  # offered again by the hub, until it has the answer
             assert in_a_child(run, order, 0) == 0
         print(json.dumps({"run": str(run), "died": died}), flush=True)
         if not died:

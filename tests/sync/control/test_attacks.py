@@ -221,6 +221,19 @@ async def test_a_flood_of_forged_orders_does_not_fill_the_disk(bench, hub):
     assert told[-2]["reason"] == "forged"
 
 
+async def test_a_hub_in_the_wrong_hands_cannot_fill_the_disk_either(bench, hub, monkeypatch):
+    monkeypatch.setattr("appliance.sync.control.order.MOST_A_DAY", 3)
+    for _ in range(3):
+        await bench.take(hub.signed("ping"))
+    before = len(bench.audit("commanded"))
+    await bench.take(hub.signed("ping"))
+    assert bench.audit("refused")[-1]["reason"] == "too_many" and len(bench.audit("commanded")) == before
+    assert bench.states() == ["done"] * 3
+    bench.clock.tick(86_401)
+    await bench.take(hub.signed("ping"))
+    assert bench.states() == ["done"] * 4
+
+
 async def test_one_that_is_broken_does_not_keep_the_others_from_us(bench, hub):
     hub.waiting = [{"payload": 7}, hub.signed("ping", box_id="box-9"), hub.signed("ping")]
     bench.start()

@@ -1,6 +1,7 @@
 """`kill -9` between every two steps of obeying an order: applied once, answered once, or never known."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -41,7 +42,7 @@ def left(folder: Path) -> dict[str, list]:
 
 
 @pytest.fixture
-def every_death(bench, hub, tmp_path):
+def every_death(bench, hub, tmp_path, root):
     """What each run left behind, the one that was not killed last."""
 
     def run(kind: str, body: dict) -> list[dict]:
@@ -52,7 +53,12 @@ def every_death(bench, hub, tmp_path):
         bench.db.close()
         shutil.copy(bench.path, folder / "furnished.db")
         script = Path(__file__).with_name("obey_and_die.py")
-        done = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, str(script), str(folder)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(root)},  # this checkout, not the one that is installed
+        )
         assert done.returncode == 0, done.stderr
         runs = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(runs) > 8 and [run["died"] for run in runs] == [True] * (len(runs) - 1) + [False]

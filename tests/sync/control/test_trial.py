@@ -150,14 +150,14 @@ async def test_nothing_is_confirmed_while_it_is_being_put_into_force(bench, hub,
         hub.is_down = True
 
     bench.control._obeying._changed = slowly
-    await bench.take(patch({"site": {"name": "North"}}))
+    await bench.take(patch({"site": {"name": "North"}}, confirm_s=30))
     await bench.until(lambda: bench.states() == ["pending", "undone"], tick_s=1)
 
 
 async def test_what_a_person_set_meanwhile_is_not_undone(bench, hub, patch):
     hub.is_down = True
     bench.start()
-    await bench.take(patch({"site": {"name": "North", "time_zone": "Europe/Oslo"}}))
+    await bench.take(patch({"site": {"name": "North", "time_zone": "Europe/Oslo"}}, confirm_s=30))
 
     def by_hand(conn) -> None:
         found = settings.load(conn)
@@ -220,6 +220,22 @@ async def test_a_patch_that_changes_nothing_is_done_at_once(bench, patch):
     assert bench.states() == ["done"] and bench.rows("SELECT * FROM settings_trial") == []
 
 
+async def test_what_a_target_gets_is_a_setting_too(bench, hub, patch, version):
+    before = version()
+    policy = {"kinds": {"clip": {"on": False}}, "budget": {"day_bytes": 1_000_000}}
+    await bench.take(patch({"targets": {"cloud": {"policy": policy}}}, confirm_s=30))
+    found = bench.db.read_now(lambda conn: targets.get(conn, "cloud")).policy
+    assert not found.kinds["clip"].on and found.budget.day_bytes == 1_000_000
+    hub.is_down = True
+    bench.start()
+    await bench.until(lambda: bench.states() == ["pending", "undone"], tick_s=1)
+    assert bench.db.read_now(lambda conn: targets.get(conn, "cloud")).policy.kinds == {}
+    assert version() == before
+    for odd in ({"kinds": {"clips": {}}}, {"budget": {"day_byte": 1}}, {"kinds": {"clip": {"lane": 99}}}):
+        await bench.take(patch({"targets": {"cloud": {"policy": odd}}}))
+        assert bench.states()[-1] == "refused"
+
+
 async def test_null_is_the_default(bench, patch):
     await bench.take(patch({"retention": {"days": 7, "max_bytes": 5_000_000}}))
     trial = bench.db.read_now(commands.trial)
@@ -233,14 +249,15 @@ LEAF = (
     st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=3) | st.lists(st.integers(0, 3))
 )
 PART = st.fixed_dictionaries({"a": LEAF, "b": LEAF})
-DOCUMENT = st.fixed_dictionaries({"x": PART, "y": PART, "z": st.fixed_dictionaries({"x": PART})})
+MAP = st.dictionaries(st.sampled_from("pq"), PART)  # where parts come and go
+DOCUMENT = st.fixed_dictionaries({"x": PART, "y": MAP, "z": st.fixed_dictionaries({"x": PART})})
 
 
 @given(DOCUMENT, DOCUMENT, DOCUMENT)
 def test_what_is_undone_is_as_it_was_and_what_others_did_stays(before, after, later):
     changes = document.differences(before, after)
     assert document.undone(after, changes) == before
-    theirs = {change.path: change.after for change in document.differences(after, later)}
+    theirs = {change.path for change in document.differences(after, later)}
     ours = {change.path: change.before for change in changes}
     for change in document.differences(later, document.undone(later, changes)):
         assert change.path not in theirs and change.after == ours[change.path]
