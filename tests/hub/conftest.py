@@ -332,3 +332,19 @@ def embedded(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[[Any], Non
     yield again
     runner.run(stack.aclose())
     runner.close()
+
+
+@pytest.fixture
+def a_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def free_ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture
+def played_box(clock: ManualClock) -> Callable[..., PlayedBox]:
+    """A box that is to enrol with a code, over a session whose base is a hub's address."""
+    return lambda session, code: PlayedBox(session, clock, "box-k", code)
