@@ -17,7 +17,6 @@ import msgspec
 import pytest
 
 from appliance.base.clock import ManualClock
-from appliance.sync.protocol import PREFIX
 from appliance.sync.protocol.counts import digest
 
 ROWS, PER_BATCH, FILE_BYTES = 2_000, 50, 3_000_000
