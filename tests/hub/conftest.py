@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zlib
@@ -31,7 +32,7 @@ from appliance.base.ids import uuid7
 from appliance.hub.app import make_app
 from appliance.hub.box_api.enrol import code_hash, new_code
 from appliance.hub.hub import Hub
-from appliance.hub.running import Places, open_hub
+from appliance.hub.running import Places, open_hub, open_store
 from appliance.hub.store import codes, users
 from appliance.hub.store.codes import Code
 from appliance.sync.protocol import PREFIX
@@ -39,6 +40,7 @@ from appliance.sync.protocol.enrolment import Enrolment
 from appliance.web.passwords import Passwords
 
 PASSWORD = "a horse in the rain"
+START_NS = ManualClock().now_ns()
 Answer = tuple[int, Any]
 
 
@@ -52,7 +54,8 @@ class PostgresServer:
     """A server of our own in a temporary folder; every test gets a database of its own."""
 
     def __init__(self, folder: Path, bin_dir: Path) -> None:
-        self.folder, self.bin, self.port, self._made = folder, bin_dir, free_port(), 0
+        self.folder, self.bin, self.port = folder, bin_dir, free_port()
+        self._made, self._shared = 0, ""
         self.data = folder / "data"
         self.become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
@@ -64,6 +67,7 @@ class PostgresServer:
 
     def start(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        options += " -c fsync=off"  # no test here cuts the power; the bench has it on
         log = str(self.folder / "log")
         self.run(str(self.bin / "pg_ctl"), "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
@@ -71,11 +75,41 @@ class PostgresServer:
         self.run(str(self.bin / "pg_ctl"), "-D", str(self.data), "-m", mode, "stop")
 
     def database(self) -> str:
+        """A new one, without a table."""
         self._made += 1
         name = f"hub_{os.getpid()}_{self._made}"
-        psql = [str(self.bin / "psql"), "-h", str(self.folder), "-p", str(self.port), "-U", "hub", "postgres"]
-        self.run(*psql, "-qc", f"CREATE DATABASE {name}")
+        self.sql("postgres", f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def cleared(self) -> str:
+        """One with empty tables: they are made once, and emptied from test to test."""
+        if not self._shared:
+            self._shared = self.database()
+            _in_thread(_make_tables(Places(self.folder, self._shared)))
+        name = self._shared.rpartition("/")[2]
+        tables = "SELECT string_agg(relname, ', ') FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        tables += " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'migrations'"
+        self.sql(name, f"DO $$ BEGIN EXECUTE 'TRUNCATE ' || ({tables}) || ' RESTART IDENTITY'; END $$")
+        return self._shared
+
+    def url(self, name: str) -> str:
         return f"postgresql://hub@127.0.0.1:{self.port}/{name}"
+
+    def sql(self, database: str, statement: str) -> None:
+        psql = [str(self.bin / "psql"), "-h", str(self.folder), "-p", str(self.port), "-U", "hub", database]
+        subprocess.run([*psql, "-qc", statement], check=True)
+
+
+def _in_thread(work: Any) -> None:
+    """A fixture may be asked for while a loop runs; another one needs a thread."""
+    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread.start()
+    thread.join()
+
+
+async def _make_tables(places: Places) -> None:
+    store = await open_store(places, START_NS)
+    await store.close()
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +185,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
     if request.param == "embedded":
         return Places(tmp_path / "hub")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return Places(tmp_path / "hub", server.database(), request.getfixturevalue("bucket"))
+    return Places(tmp_path / "hub", server.cleared(), request.getfixturevalue("bucket"))
 
 
 @dataclass
