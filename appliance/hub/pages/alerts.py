@@ -4,11 +4,12 @@ import msgspec
 
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
-from appliance.hub.store import alerts, alerts_list, sites
+from appliance.hub.store import alerts, alerts_list, clips, sites
 from appliance.hub.store.alerts import AlertFilter, SeenAlert
 from appliance.hub.store.alerts_list import AckOrder
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Steps
+from appliance.hub.store.uploads import Upload
 
 STATUSES = {"open": ("new", "acknowledged"), "resolved": ("resolved",), "all": ()}
 GRAVE = list(words.SEVERITIES)
@@ -23,9 +24,19 @@ class AlertView(msgspec.Struct, frozen=True):
     camera: str
     event_path: str
     title: str
+    still: Upload | None
     step: str
     story: str
     notes: tuple[str, ...]
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    alerts: list[SeenAlert]
+    more: str | None
+    orders: dict[tuple[str, str], AckOrder]
+    events: dict[tuple[str, str], str]
+    files: dict[tuple[str, str], list[Upload]]
+    sites: list[Site]
 
 
 async def alert_list(asked: Asked) -> str:
@@ -38,13 +49,21 @@ async def alert_list(asked: Asked) -> str:
         severities=(severity,) if severity in words.SEVERITIES else (),
     )
 
-    def look() -> Steps[tuple[list[SeenAlert], str | None, dict[tuple[str, str], AckOrder], list[Site]]]:
+    def look() -> Steps[_Looked]:
         found, more = yield from alerts.page(user_id, wanted, PER_PAGE, asked.cursor())
-        orders = yield from alerts_list.ack_orders(user_id, [(alert.box_id, alert.id) for alert in found])
-        return found, more, orders, (yield from sites.seen_by(user_id))
+        about = [(alert.box_id, event_of(alert)) for alert in found]
+        return _Looked(
+            found,
+            more,
+            (yield from alerts_list.ack_orders(user_id, [(alert.box_id, alert.id) for alert in found])),
+            (yield from alerts_list.event_bodies(user_id, about)),
+            (yield from clips.of_events(user_id, about)),
+            (yield from sites.seen_by(user_id)),
+        )
 
-    found, more, orders, all_sites = await asked.hub.store.read(look)
-    shown = [alert_view(alert, orders.get((alert.box_id, alert.id)), asked.now_ns) for alert in found]
+    looked = await asked.hub.store.read(look)
+    more = looked.more
+    shown = [alert_view(alert, looked, asked.now_ns) for alert in looked.alerts]
     if status == "open" and more is None and asked.cursor() is None:
         # What nobody has seen yet stands first, the gravest on top.
         shown.sort(key=lambda a: (a.step != "new", GRAVE.index(a.severity) if a.step == "new" else 0))
@@ -56,23 +75,29 @@ async def alert_list(asked: Asked) -> str:
         status=status,
         severity=severity,
         site=asked.one("site"),
-        sites=all_sites,
+        sites=looked.sites,
         older=None if more is None else asked.further(more),
     )
 
 
-def alert_view(alert: SeenAlert, order: AckOrder | None, now_ns: int) -> AlertView:
-    body = words.object_of(alert.body)
-    event_id = words.shown(body.get("event_id"), 64)
-    step, story = _travelled(alert, order, now_ns)
+def event_of(alert: SeenAlert) -> str:
+    return words.shown(words.object_of(alert.body).get("event_id"), 64)
+
+
+def alert_view(alert: SeenAlert, looked: _Looked, now_ns: int) -> AlertView:
+    body, event_id = words.object_of(alert.body), event_of(alert)
+    event = looked.events.get((alert.box_id, event_id))
+    stills = [f for f in looked.files.get((alert.box_id, event_id), []) if f.kind == "still" and f.received_bytes]
+    step, story = _travelled(alert, looked.orders.get((alert.box_id, alert.id)), now_ns)
     notes = body.get("notes")
     return AlertView(
         alert,
         alert.severity if alert.severity in words.SEVERITIES else "info",
         words.shown(alert.box_name, 80) or alert.box_id,
         words.shown(body.get("camera_id"), 80),
-        f"/events/{alert.box_id}/{event_id}" if event_id.replace("-", "").isalnum() else "",
-        words.event_title(body) if body.get("type") else "",
+        "" if event is None else f"/events/{alert.box_id}/{event_id}",
+        "Its event has not arrived yet" if event is None else words.event_title(words.object_of(event)),
+        stills[0] if stills else None,
         step,
         story,
         tuple(words.shown(note, 300) for note in notes[-5:]) if isinstance(notes, list) else (),

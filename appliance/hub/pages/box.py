@@ -15,7 +15,7 @@ from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Found, Steps
 from appliance.hub.store.uploads import Upload
 
-LATEST = 8
+LATEST = 6
 MOST_COMMANDS = 20
 
 

@@ -117,7 +117,7 @@ async def clip_page(asked: Asked) -> str:
     event = None
     if clip.event_id:
         event = await asked.hub.store.read(lambda: events.get(user_id, box_id, clip.event_id))
-    return asked.page("clip.html", "clips", "Clip", clip=clip, names=names, event=event)
+    return asked.page("clip.html", "clips", "Clip", clip=clip, names=names, event=event, event_title="" if event is None else words.event_title(words.object_of(event.body)))
 
 
 def best(found: tuple[Upload, ...]) -> Upload | None:

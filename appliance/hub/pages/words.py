@@ -20,7 +20,7 @@ STATES = {
     "critical": "Critical alert",
     "degraded": "Degraded",
     "alerts": "New alert",
-    "parked": "Rows parked",
+    "parked": "Behind",
     "never_heard": "Not heard yet",
     "ok": "In order",
     "revoked": "Revoked",
@@ -123,6 +123,8 @@ def ago(when_ns: int | None, now_ns: int) -> str:
 def offset(offset_ns: int) -> str:
     """How far a box's clock is off: ``+0.2 s``, ``−3 h``."""
     sign, seconds = ("−" if offset_ns < 0 else "+"), abs(offset_ns) / SECOND_NS
+    if seconds < 0.05:
+        return "0.0 s"
     if seconds < 10:
         return f"{sign}{seconds:.1f} s"
     return sign + pages_words.how_long(seconds)

@@ -51,6 +51,16 @@ def ack_orders(user_id: str, alerts: Sequence[tuple[str, str]]) -> Steps[dict[tu
     return found
 
 
+def event_bodies(user_id: str, events: Sequence[tuple[str, str]]) -> Steps[dict[tuple[str, str], str]]:
+    """(box, event) -> its body, JSON, of those that have arrived."""
+    rows = yield from every(
+        "SELECT r.box_id, r.id, r.body FROM rows r JOIN boxes b ON b.id = r.box_id"
+        f" WHERE {SEEN} AND r.box_id IN EACH($2) AND r.id IN EACH($3) AND r.kind = 'event'",
+        user_id, listed(sorted({box_id for box_id, _ in events})), listed([event_id for _, event_id in events]),
+    )  # fmt: skip
+    return {(row["box_id"], row["id"]): row["body"] for row in rows}
+
+
 class _Body(msgspec.Struct):
     alert_id: str = ""
 

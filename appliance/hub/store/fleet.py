@@ -8,12 +8,13 @@ from appliance.hub.store.paging import Terms, decode, encode
 from appliance.hub.store.steps import Found, Steps, every, listed
 from appliance.hub.store.users import SEEN
 
+BEHIND_ROWS: Final = 1_000  # more than a batch waits: the link is too thin, or was away for long
 # What a person must look at first. 8: revoked, and nothing is expected of it.
 _RANK: Final = (
     "CASE WHEN b.token_hash IS NULL THEN 8 WHEN b.presence = 'offline' THEN 0"
     " WHEN b.status = 'failing' THEN 1"
     " WHEN coalesce(a.critical, 0) > 0 THEN 2 WHEN b.status = 'degraded' THEN 3"
-    " WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 THEN 5 WHEN b.presence = 'never' THEN 6"
+    f" WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 5 WHEN b.presence = 'never' THEN 6"
     " ELSE 7 END"
 )
 _FLEET: Final = (

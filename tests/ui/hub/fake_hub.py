@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from appliance.hub.store.sites import Site
 from appliance.hub.store.users import Person
 from appliance.sync.protocol.enrolment import Enrolment
 
+FIGURES = ("acknowledged", "tombstoned", "waiting", "in_flight", "parked")
 PASSWORD = "correct horse battery"
 HOSTILE = '<img src=x onerror="document.title=1">"\'&'
 NAMES = ("Warehouse north", "Depot Ænes", HOSTILE, "W" * 90, "Filling station 7", "Yard \u05d0\u05d1\u05d2 12")
@@ -51,8 +53,9 @@ class PlayedBox:
         self.id = f"0199-box-{number}"
         self.key = Ed25519PrivateKey.generate()
         self.token = ""
-        self.counts = {"owed": 0, "acknowledged": 0, "tombstoned": 0, "waiting": 0, "in_flight": 0, "parked": 0}
+        self.counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(FIGURES, 0))
         self.uploads: dict[str, tuple[bytes, int]] = {}
+        self.kinds: dict[str, str] = {}
 
     async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
@@ -71,7 +74,7 @@ class PlayedBox:
         self.token = enrolled["token"]
 
     async def beat(self, *, status: str = "ok", detail: str = "", version: str = "1.4.0", cameras: int = 8) -> None:
-        events = self.counts | {"owed": sum(self.counts.values())}
+        delivery = {kind: {"owed": sum(count.values()), **count} for kind, count in self.counts.items()}
         await self.ask(
             "POST",
             "/heartbeat",
@@ -79,14 +82,15 @@ class PlayedBox:
                 "box_time": rfc3339(self.clock.now_ns() + (7200 * SECOND_NS if self.number == 4 else 0)),
                 "version": version, "status": status, "detail": detail, "uptime_s": 86_400.0 * 12,
                 "cameras_recording": cameras, "cameras_total": 8, "disk_free_bytes": 412_000_000_000,
-                "settings_version": 0xBEEF_1234_5678, "delivery": {"event": events},
+                "settings_version": 0xBEEF_1234_5678, "delivery": delivery,
             },
         )  # fmt: skip
 
     async def rows(self, *rows: dict[str, Any]) -> None:
         answer = await self.ask("POST", "/batch", {"device_id": self.id, "batch": list(rows), "schema": 2})
         assert not answer["refused"], answer
-        self.counts["acknowledged"] += len(rows)
+        for row in rows:
+            self.counts[row["kind"]]["acknowledged"] += 1
 
     def event(self, at_ns: int, type_: str, severity: str, camera: str, class_name: str) -> dict[str, Any]:
         id_, at = uuid7(at_ns), rfc3339(at_ns)
@@ -125,6 +129,8 @@ class PlayedBox:
         }  # fmt: skip
         await self.ask("PUT", f"/uploads/{id_}", manifest)
         self.uploads[id_] = (data, 0)
+        self.counts[kind]["in_flight"] += 1
+        self.kinds[id_] = kind
         return id_
 
     async def send_more(self, id_: str, until: float) -> None:
@@ -134,6 +140,9 @@ class PlayedBox:
         headers = {"X-Chunk-SHA256": hashlib.sha256(piece).hexdigest(), "Content-Type": "application/octet-stream"}
         await self.ask("PUT", f"/uploads/{id_}/chunks/{sent}", piece, headers=headers)
         self.uploads[id_] = (data, sent + len(piece))
+        if until >= 1:
+            self.counts[self.kinds[id_]]["in_flight"] -= 1
+            self.counts[self.kinds[id_]]["acknowledged"] += 1
 
     async def obey(self, state: str, message: str = "", result: dict[str, Any] | None = None) -> int:
         """Fetch what is ordered, and answer it; how many there were."""
@@ -191,8 +200,8 @@ class FakeHub:
         await store.write(lambda: boxes.change(box.id, name, site_id, tags))
         if box.number == 3:
             return  # enrolled, never heard
-        box.counts["waiting"] = 1200 if box.number == 4 else 0
-        box.counts["parked"] = 2 if box.number == 5 else 0
+        box.counts["clip"]["waiting"] = 1200 if box.number == 4 else 0
+        box.counts["event"]["parked"] = 2 if box.number == 5 else 0
 
     async def _story(self) -> None:
         now_ns, a, b = self.clock.now_ns(), self.boxes[0], self.boxes[1]

@@ -73,4 +73,9 @@ if (map) {
   const high = Math.max(2, 1.2 * (Math.max(...ys) - Math.min(...ys)), 0.6 * (Math.max(...xs) - Math.min(...xs)));
   map.setAttribute("viewBox", `${middle[0] - high} ${middle[1] - high / 2} ${2 * high} ${high}`);
   for (const point of map.querySelectorAll(".point")) point.setAttribute("r", high / 60);
+  for (const place of map.querySelectorAll(".place")) {
+    place.setAttribute("font-size", high / 32);
+    place.setAttribute("dx", high / 40);
+    place.setAttribute("dy", high / 90);
+  }
 }
