@@ -93,6 +93,7 @@ async def _serve(config: Config, places: Places, json: bool) -> None:
         await stack.enter_async_context(running(hub))
         stack.callback(asyncio.create_task(_follow_time(clock), name="clock").cancel)
         served = await serve(stack, make_app(hub), config, clock, auto_decompress=False)
+        hub.fingerprint = served.fingerprint or ""
         _announce(served.url, served.fingerprint, hub, places, code, json)
         await stop.wait()
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from appliance.hub import box_api, people
+from appliance.hub import box_api, pages, people
 from appliance.hub.figures import FIGURES, Figures, timed
 from appliance.hub.hub import HUB, Hub
 from appliance.hub.throttling import THROTTLE
@@ -21,6 +21,7 @@ def make_app(hub: Hub) -> web.Application:
     app[FIGURES] = Figures()
     box_api.mount(app)
     people.mount(app)
+    pages.mount(app)
     app.on_response_prepare.append(headers.secure)
     app.on_shutdown.append(_stop_waiting)
     return app

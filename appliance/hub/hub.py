@@ -30,6 +30,7 @@ class Hub:
     command_key: CommandKey
     passwords: Passwords = field(default_factory=Passwords)
     version: str = __version__
+    fingerprint: str = ""  # SHA-256 of the certificate of our own making that this instance shows
     finishing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     ordered: dict[str, int] = field(default_factory=dict)
     bell: asyncio.Event = field(default_factory=asyncio.Event)

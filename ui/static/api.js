@@ -1,9 +1,12 @@
 // Calls to /api/v1. Writes carry the CSRF token from the readable cookie; refusals arrive as Refusal
-// with the box's own words, which are shown verbatim.
+// with the server's own words, which are shown verbatim. The hub's pages use this too, and say in <html>
+// what they are and how their cookie is called.
+
+const { server = "box", csrf: cookie = "csrf" } = document.documentElement.dataset;
 
 export class Refusal extends Error {
   constructor(status, error, retryAfter) {
-    super(error.message || `the box answered ${status}`);
+    super(error.message || `the ${server} answered ${status}`);
     this.status = status;
     this.kind = error.kind || "internal";
     this.hint = error.hint || "";
@@ -13,8 +16,8 @@ export class Refusal extends Error {
 }
 
 function csrf() {
-  const found = document.cookie.split("; ").find((part) => part.startsWith("csrf="));
-  return found ? decodeURIComponent(found.slice(5)) : "";
+  const found = document.cookie.split("; ").find((part) => part.startsWith(`${cookie}=`));
+  return found ? decodeURIComponent(found.slice(cookie.length + 1)) : "";
 }
 
 /**
@@ -34,7 +37,7 @@ export async function call(method, path, body, { signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal(0, { message: "The box does not answer.", hint: "Check the network; this page keeps trying." });
+    throw new Refusal(0, { message: `The ${server} does not answer.`, hint: "Check the network; this page keeps trying." });
   }
   if (answer.status === 204) return null;
   const text = await answer.text();

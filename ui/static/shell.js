@@ -1,11 +1,14 @@
 // What every signed-in page has: the clock, theme, sound, number of open alerts, help, keys, the
 // connection's state, and announcements for those who listen instead of look.
 
-import { call, get, post, Refusal } from "./api.js";
+import { call, get, post } from "./api.js";
 import { quiet, ring, ringOn, sound, tryUnasked } from "./alarm.js";
 import { journal } from "./journal.js";
 import { boxNow, clock, day, fillTimes, syncClock } from "./time.js";
+import { complain, toast } from "./toasts.js";
 import { cameraName } from "./words.js";
+
+export { complain, toast };
 
 const $ = (selector) => document.querySelector(selector);
 const HINT_AFTER_MS = 1200;
@@ -15,26 +18,8 @@ const open = new Map(); // id -> alert, those with status "new"
 export const openAlerts = open;
 export const alertsChanged = new EventTarget();
 
-export function toast(text, kind = "info", hint = "") {
-  const box = document.createElement("div");
-  box.className = "toast";
-  box.dataset.kind = kind;
-  const strong = document.createElement("strong");
-  strong.textContent = text;
-  box.append(strong);
-  if (hint) box.append(Object.assign(document.createElement("span"), { textContent: hint }));
-  $("#toasts").append(box);
-  setTimeout(() => box.remove(), kind === "error" ? 9000 : 4500);
-}
-
 export function say(text) {
   $("#announce").textContent = text;
-}
-
-/** Shows a refusal where the person looks; returns nothing. */
-export function complain(error) {
-  if (error instanceof Refusal) toast(error.message, "error", error.hint);
-  else { console.error(error); toast("This did not work.", "error", String(error.message ?? error)); }
 }
 
 export async function acknowledge(id, note) {

@@ -11,7 +11,7 @@ Read next: ``door`` (who asks), ``routes``.
 from aiohttp import web
 
 from appliance.hub.control import routes as control
-from appliance.hub.people import admin, boxes, clips, events, health, routes, signin
+from appliance.hub.people import admin, boxes, clips, events, health, invitations, routes, signin
 
 ROUTES = (
     *signin.ROUTES,
@@ -20,6 +20,7 @@ ROUTES = (
     *events.ROUTES,
     *clips.ROUTES,
     *admin.ROUTES,
+    *invitations.ROUTES,
     *health.ROUTES,
 )
 

@@ -123,9 +123,10 @@ async def _found(call: Call) -> tuple[Upload, list[Chunk]]:
 
 
 async def _note_view(call: Call, upload: Upload) -> None:
-    """Who watched whom: once per reading from the start, not per piece that a player fetches."""
+    """Who watched whom: once per reading from the start, not per piece that a player fetches. Not stills:
+    a list of events shows dozens, and a row for each would bury the others."""
     asked = call.request.headers.get("Range", "").replace(" ", "")
-    if asked in ("", "bytes=0-") and call.request.method != "HEAD":
+    if upload.kind != "still" and asked in ("", "bytes=0-") and call.request.method != "HEAD":
         thing = f"upload/{upload.box_id}/{upload.id}"
         await call.hub.store.write(lambda: call.audit("viewed", thing))
 

@@ -38,6 +38,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     severities: tuple[str, ...] = ()
     start_ns: int | None = None
     end_ns: int | None = None
+    class_name: str = ""
 
 
 def page(
@@ -53,6 +54,9 @@ def page(
     ):
         if values:
             terms.add(column + " IN EACH({})", listed(values))
+    if wanted.class_name:  # not indexed: the body is looked through, newest first
+        named = msgspec.json.encode(wanted.class_name).decode()
+        terms.add("(r.body LIKE {} OR r.body LIKE {})", f'%"class_name":{named}%', f'%"class_name": {named}%')
     if wanted.start_ns is not None:
         terms.add("r.shown_ns >= {}", wanted.start_ns)
     if wanted.end_ns is not None:

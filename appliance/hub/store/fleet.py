@@ -8,12 +8,13 @@ from appliance.hub.store.paging import Terms, decode, encode
 from appliance.hub.store.steps import Found, Steps, every, listed
 from appliance.hub.store.users import SEEN
 
+BEHIND_ROWS: Final = 1_000  # more than a batch waits: the link is too thin, or was away for long
 # What a person must look at first. 8: revoked, and nothing is expected of it.
 _RANK: Final = (
     "CASE WHEN b.token_hash IS NULL THEN 8 WHEN b.presence = 'offline' THEN 0"
     " WHEN b.status = 'failing' THEN 1"
     " WHEN coalesce(a.critical, 0) > 0 THEN 2 WHEN b.status = 'degraded' THEN 3"
-    " WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 THEN 5 WHEN b.presence = 'never' THEN 6"
+    f" WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 5 WHEN b.presence = 'never' THEN 6"
     " ELSE 7 END"
 )
 _FLEET: Final = (
@@ -63,18 +64,16 @@ def page(
     *,
     site_ids: tuple[str, ...] = (),
     search: str = "",
+    tag: str = "",
+    version: str = "",
+    place: int | None = None,
 ) -> Steps[tuple[list[FleetBox], str | None]]:
     """Worst first, then by name; and the next page's cursor."""
-    terms = Terms(SEEN, user_id)
-    if site_ids:
-        terms.add("b.site_id IN EACH({})", listed(site_ids))
-    if search:
-        like = f"%{search.lower()}%"
-        terms.add("(lower(b.name) LIKE {} OR lower(b.tags) LIKE {} OR lower(b.id) LIKE {})", like, like, like)
-    after = ""
+    terms = _terms(user_id, site_ids, search, tag, version)
+    after = "" if place is None else f" WHERE place = {terms.bind(place)}"
     if cursor is not None:
         marks = ", ".join(terms.bind(part) for part in decode(cursor, (int, str, str)))
-        after = f" WHERE (place, name, id) > ({marks})"
+        after += f"{' AND' if after else ' WHERE'} (place, name, id) > ({marks})"
     rows = yield from every(
         f"SELECT * FROM ({_FLEET} WHERE {terms}) AS fleet{after}"
         f" ORDER BY place, name, id LIMIT {terms.bind(limit + 1)}",
@@ -90,12 +89,29 @@ def get(user_id: str, box_id: str) -> Steps[FleetBox | None]:
     return _box(rows[0]) if rows else None
 
 
-def tally(user_id: str) -> Steps[dict[int, int]]:
+def tally(
+    user_id: str, *, site_ids: tuple[str, ...] = (), search: str = "", tag: str = "", version: str = ""
+) -> Steps[dict[int, int]]:
     """How many boxes stand at each ``place``."""
+    terms = _terms(user_id, site_ids, search, tag, version)
     rows = yield from every(
-        f"SELECT place, count(*) AS boxes FROM ({_FLEET} WHERE {SEEN}) AS fleet GROUP BY place", user_id
+        f"SELECT place, count(*) AS boxes FROM ({_FLEET} WHERE {terms}) AS fleet GROUP BY place", *terms.args
     )
     return {int(row["place"]): int(row["boxes"]) for row in rows}
+
+
+def _terms(user_id: str, site_ids: tuple[str, ...], search: str, tag: str, version: str) -> Terms:
+    terms = Terms(SEEN, user_id)
+    if site_ids:
+        terms.add("b.site_id IN EACH({})", listed(site_ids))
+    if search:
+        like = f"%{search.lower()}%"
+        terms.add("(lower(b.name) LIKE {} OR lower(b.tags) LIKE {} OR lower(b.id) LIKE {})", like, like, like)
+    if tag:
+        terms.add("b.tags LIKE {}", f"%{listed([tag])[1:-1]}%")
+    if version:
+        terms.add("b.version = {}", version)
+    return terms
 
 
 def _box(row: Found) -> FleetBox:

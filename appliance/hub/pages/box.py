@@ -1,0 +1,103 @@
+"""One box: how it is, what it delivered, what it saw last, what it is ordered."""
+
+from typing import Any
+
+import msgspec
+
+from appliance.base.errors import not_found
+from appliance.hub.pages import words
+from appliance.hub.pages.asked import Asked
+from appliance.hub.pages.seen import box_view, deliveries, event_view, total
+from appliance.hub.store import clips, commands, events, fleet, received, sites
+from appliance.hub.store.events import EventFilter, SeenEvent
+from appliance.hub.store.fleet import FleetBox
+from appliance.hub.store.sites import Site
+from appliance.hub.store.steps import Found, Steps
+from appliance.hub.store.uploads import Upload
+
+LATEST = 6
+MOST_COMMANDS = 20
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    row: FleetBox
+    held: dict[str, int]
+    events: list[SeenEvent]
+    files: dict[tuple[str, str], list[Upload]]
+    clips: list[Upload]
+    commands: list[Found]
+    sites: list[Site]
+
+
+async def box_page(asked: Asked) -> str:
+    """Raises ``not_found``, also for a box that this person may not see."""
+    box_id, user_id = asked.request.match_info["id"], asked.user_id
+
+    def look() -> Steps[_Looked | None]:
+        row = yield from fleet.get(user_id, box_id)
+        if row is None:
+            return None
+        latest, _ = yield from events.page(user_id, EventFilter(box_ids=(box_id,)), LATEST)
+        files = yield from clips.of_events(user_id, [(event.box_id, event.id) for event in latest])
+        kinds = ("small_clip", "clip")
+        uploads, _ = yield from clips.page(user_id, LATEST, box_ids=(box_id,), kinds=kinds)
+        orders = (yield from commands.listed_of(box_id, MOST_COMMANDS)) if asked.may("operator") else []
+        held = yield from received.figures(box_id)
+        return _Looked(row, held, latest, files, uploads, orders, (yield from sites.seen_by(user_id)))
+
+    found = await asked.hub.store.read(look)
+    if found is None:
+        raise not_found("box", box_id)
+    box = box_view(found.row)
+    lines = deliveries(box.beat, found.held)
+    shown = [event_view(event, found.files.get((event.box_id, event.id), [])) for event in found.events]
+    return asked.page(
+        "box.html",
+        "fleet",
+        box.name,
+        box=box,
+        lines=lines,
+        total=total(lines),
+        events=shown,
+        cameras=sorted({event.camera for event in shown if event.camera} | {u.camera_id for u in found.clips}),
+        clips=found.clips,
+        commands=[order_view(row, asked.now_ns) for row in found.commands],
+        sites=found.sites,
+    )
+
+
+def order_view(row: Found, now_ns: int) -> dict[str, Any]:
+    """One command. A waiting one whose time is over has expired: the box is not told of it any more."""
+    state = row["state"]
+    if state == "waiting" and row["expires_ns"] <= now_ns:
+        state = "expired"
+    word, look = words.COMMAND_STATES.get(state, (words.code_words(state), "quiet"))
+    result = words.object_of(row["result"])
+    changes = result.get("changes")
+    return {
+        "id": row["id"],
+        "kind": words.COMMANDS.get(row["kind"], words.code_words(row["kind"])),
+        "code": row["kind"],
+        "state": state,
+        "word": word,
+        "look": look,
+        "by": words.shown(row["issued_by"], 60),
+        "issued_ns": row["issued_ns"],
+        "expires_ns": row["expires_ns"],
+        "answered_ns": row["answered_ns"],
+        "message": words.shown(row["message"], 300),
+        "changes": [_change(line) for line in changes[:50]] if isinstance(changes, list) else [],
+        "undone_at": words.shown(result.get("undone_at"), 40),
+    }
+
+
+def _change(line: object) -> dict[str, str]:
+    change = line if isinstance(line, dict) else {}
+    return {
+        "field": words.shown(change.get("field"), 100),
+        "before": words.value(change.get("before")),
+        "after": words.value(change.get("after")),
+    }
+
+
+PAGES = (("/boxes/{id:[A-Za-z0-9_-]{1,64}}", box_page),)

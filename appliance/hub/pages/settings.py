@@ -1,0 +1,87 @@
+"""What admins keep: people, sites, codes of enrolment, the audit; and everybody's own account."""
+
+import msgspec
+from aiohttp import web
+
+from appliance.hub.pages import words
+from appliance.hub.pages.asked import PER_PAGE, Asked
+from appliance.hub.people.admin import code_json
+from appliance.hub.store import audit, codes, sites, users
+from appliance.hub.store.audit import AuditRow
+from appliance.hub.store.users import ROLES
+
+MOST_CODES = 50
+
+
+async def home(asked: Asked) -> str:
+    raise web.HTTPSeeOther("/settings/people" if asked.may("admin") else "/settings/account")
+
+
+async def people(asked: Asked) -> str:
+    asked.need("admin")
+    asked.need_all_sites()
+    found = await asked.hub.store.read(users.listed_users)
+    all_sites = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
+    names = {site.id: words.shown(site.name, 80) for site in all_sites}
+    return asked.page("people.html", "settings", "People", people=found, roles=ROLES, sites=all_sites, names=names)
+
+
+async def all_sites(asked: Asked) -> str:
+    asked.need("admin")
+    asked.need_all_sites()
+    found = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
+    return asked.page("sites.html", "settings", "Sites", sites=found)
+
+
+async def enrolment(asked: Asked) -> str:
+    asked.need("admin")
+    asked.need_all_sites()
+    found = await asked.hub.store.read(lambda: codes.newest(MOST_CODES))
+    all_sites = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
+    return asked.page(
+        "codes.html",
+        "settings",
+        "Enrolment",
+        codes=[(code, code_json(code, asked.now_ns)["state"]) for code in found],
+        sites=all_sites,
+        names={site.id: words.shown(site.name, 80) for site in all_sites},
+        hub_url=asked.hub.settings.url or f"{asked.request.scheme}://{asked.request.host}",
+        # Behind a balancer it is not ours that boxes see.
+        fingerprint="" if asked.hub.settings.url else asked.hub.fingerprint,
+    )
+
+
+async def audit_page(asked: Asked) -> str:
+    asked.need("admin")
+    asked.need_all_sites()
+    found, more = await asked.hub.store.read(lambda: audit.page(PER_PAGE, asked.cursor()))
+    return asked.page(
+        "audit.html",
+        "settings",
+        "Audit",
+        rows=[(row, _detail(row)) for row in found],
+        older=None if more is None else asked.further(more),
+    )
+
+
+async def account(asked: Asked) -> str:
+    return asked.page("account.html", "settings", "Account")
+
+
+def _detail(row: AuditRow) -> str:
+    found = words.object_of(bytes(row.detail).decode())
+    return " · ".join(
+        f"{words.shown(key, 40).replace('_', ' ')}: {text if isinstance(text, str) else msgspec.json.encode(text).decode()}"
+        for key, text in found.items()
+        if text not in (None, "")
+    )
+
+
+PAGES = (
+    ("/settings", home),
+    ("/settings/people", people),
+    ("/settings/sites", all_sites),
+    ("/settings/codes", enrolment),
+    ("/settings/audit", audit_page),
+    ("/settings/account", account),
+)

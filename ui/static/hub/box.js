@@ -1,0 +1,100 @@
+// One box: its commands, and what an admin keeps of it.
+
+import { post, put } from "../api.js";
+import { onSend } from "../forms.js";
+import { element } from "../nodes.js";
+import { fromSite } from "../time.js";
+import { complain, toast } from "../toasts.js";
+import { refresh } from "./live.js";
+import { answered, order } from "./orders.js";
+
+const { boxId } = document.querySelector("#box").dataset;
+const $ = (selector) => document.querySelector(selector);
+const PATIENCE_MS = 60_000;
+
+async function ordered(what) {
+  toast("Ordered", "info", `${what}; the box's answer stands among its commands.`);
+  await refresh();
+}
+
+for (const button of document.querySelectorAll("[data-order]")) {
+  button.addEventListener("click", async () => {
+    button.setAttribute("aria-busy", "true");
+    try { await order(boxId, button.dataset.order); await ordered("A ping"); } catch (error) { complain(error); }
+    button.removeAttribute("aria-busy");
+  });
+}
+
+const clip = $("#clip-form");
+if (clip) {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000 - 120_000);
+  clip.elements.start.value = local.toISOString().slice(0, 19);
+  onSend(clip, async (fields) => {
+    const start = fromSite(fields.get("start"));
+    await order(boxId, "fetch_clip", {
+      camera_id: fields.get("camera_id").trim(),
+      start_time: new Date(start).toISOString(),
+      end_time: new Date(start + 1000 * Number(fields.get("seconds"))).toISOString(),
+      stream: fields.get("stream"),
+    });
+    clip.closest("dialog").close();
+    await ordered("A clip");
+  });
+}
+
+const patch = $("#patch-form");
+if (patch) {
+  const place = $("#preview-answer");
+  const apply = $("#apply");
+  let previewed = null; // { text, patch, version }
+  const say = (...content) => place.replaceChildren(...content);
+  const forget = () => { previewed = null; apply.disabled = true; };
+  patch.elements.patch.addEventListener("input", forget);
+
+  onSend(patch, async (fields) => {
+    forget();
+    const text = fields.get("patch");
+    let wanted;
+    try { wanted = JSON.parse(text); } catch (error) { throw Object.assign(new Error(`this is no JSON: ${error.message}`), { field: "patch" }); }
+    say(element("p", "fine", "Asked the box; it answers when it has fetched the order."));
+    const found = await answered(boxId, await order(boxId, "patch_settings", { patch: wanted, preview: true }), PATIENCE_MS);
+    if (!found) { say(element("p", "fine warn", "The box has not answered yet. Its answer will stand among its commands.")); return; }
+    const { settings, settings_version: version, changes = [] } = found.result;
+    if (found.state !== "done") { say(element("p", "bad", found.message || found.state)); return; }
+    const lines = changes.flatMap(({ field, before, after }) => [
+      element("dt", "", field), element("dd", "", element("del", "", JSON.stringify(before)), " ", element("ins", "", JSON.stringify(after)))]);
+    say(
+      element("p", "", changes.length ? `${changes.length} would change:` : "Nothing would change. The settings as they are:"),
+      changes.length ? element("dl", "changes", ...lines) : element("pre", "mono", JSON.stringify(settings, null, 2)),
+    );
+    if (changes.length) { previewed = { patch: wanted, version }; apply.disabled = false; apply.focus(); }
+  });
+
+  apply.addEventListener("click", async () => {
+    if (!previewed) return;
+    apply.disabled = true;
+    try {
+      await order(boxId, "patch_settings", { patch: previewed.patch, based_on: previewed.version });
+      patch.closest("dialog").close();
+      await ordered("A change of settings, on trial");
+    } catch (error) { complain(error); }
+  });
+}
+
+const form = $("#box-form");
+if (form) {
+  onSend(form, async (fields) => {
+    const tags = fields.get("tags").split(",").map((tag) => tag.trim()).filter(Boolean);
+    await put(`/boxes/${boxId}`, { name: fields.get("name").trim(), site_id: fields.get("site_id") || null, tags });
+    location.reload();
+  });
+  form.querySelector("[data-revoke]")?.addEventListener("click", async ({ currentTarget: button }) => {
+    if (!button.dataset.sure) {
+      button.dataset.sure = "1";
+      button.textContent = "Really revoke? It is heard no more";
+      return;
+    }
+    try { await post(`/boxes/${boxId}/revoke`); location.reload(); } catch (error) { complain(error); }
+  });
+}
