@@ -207,6 +207,14 @@ def figures(conn: sqlite3.Connection, target_id: str, kind: str | None = None) -
     )
 
 
+def kinds(conn: sqlite3.Connection, target_id: str) -> list[str]:
+    """Kinds of rows that the target was ever owed."""
+    rows = conn.execute(
+        "SELECT DISTINCT kind FROM outbox_counts WHERE target_id = ? ORDER BY kind", (target_id,)
+    )
+    return [row["kind"] for row in rows]
+
+
 def depth(conn: sqlite3.Connection) -> int:
     """Rows in the outbox, all targets together."""
     return int(conn.execute("SELECT count(*) FROM outbox").fetchone()[0])

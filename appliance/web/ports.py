@@ -214,6 +214,22 @@ class Probe(Protocol):
         """What ``camera test`` prints, as a struct; raises ``unavailable``, ``denied`` ..."""
 
 
+class SenderState(Protocol):
+    """``error`` None while the last delivery was good; ``next_attempt_ns`` None: not by itself."""
+
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def delivered_ns(self) -> int | None: ...
+    @property
+    def next_attempt_ns(self) -> int | None: ...
+
+
+class Senders(Protocol):
+    def states(self) -> Mapping[str, SenderState]:
+        """Of the enabled targets, by id."""
+
+
 Changed = Callable[[str], Awaitable[None]]
 """Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``."""
 

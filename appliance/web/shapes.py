@@ -16,6 +16,7 @@ from appliance.base.model import (
     Severity,
 )
 from appliance.base.settings import Settings
+from appliance.store.targets import Kind as TargetKind
 from appliance.web.params import Share
 
 Point = tuple[Share, Share]
@@ -163,9 +164,10 @@ class Target(msgspec.Struct, forbid_unknown_fields=True):
     """``has_token``: one is stored; it is never returned."""
 
     id: str
-    kind: Literal["https"]
+    kind: TargetKind
     url: str
     ca: str | None
+    options: dict[str, str]
     enabled: bool
     has_token: bool
     owed: int

@@ -1,8 +1,7 @@
 """/targets: where events and alerts are sent when there is a link."""
 
 import sqlite3
-import ssl
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,7 +12,8 @@ from appliance.base.wire import time_or_none
 from appliance.store import audit, outbox, targets
 from appliance.store.cameras import KEEP, Keep
 from appliance.store.outbox import TargetFigures
-from appliance.store.targets import Target
+from appliance.store.targets import Kind, Target
+from appliance.sync import address
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import TargetAnswer, TargetsAnswer
 
@@ -26,10 +26,11 @@ class TargetBody(msgspec.Struct, forbid_unknown_fields=True):
     that it is believed by."""
 
     url: Annotated[str, msgspec.Meta(max_length=2000)]
-    kind: Literal["https"] = "https"
+    kind: Kind = "https"
     token: Token | msgspec.UnsetType | None = msgspec.UNSET
     ca: Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
     enabled: bool = True
+    options: dict[str, Annotated[str, msgspec.Meta(max_length=2000)]] = {}
 
 
 def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict
         "kind": target.kind,
         "url": target.url,
         "ca": target.ca,
+        "options": target.options,
         "has_token": has_token,
         **sync_json(target, figures),
     }
@@ -81,29 +83,42 @@ async def show(call: Call) -> web.StreamResponse:
 async def put(call: Call) -> web.StreamResponse:
     """Makes the target, or replaces it."""
     body = await call.body(TargetBody)
-    id_ = call.name("id")
-    _check_url(body.url)
-    if body.ca is not None:
-        _check_ca(body.ca)
-    target = Target(id=id_, url=body.url, kind=body.kind, ca=body.ca, enabled=body.enabled)
-    sealed: bytes | Keep | None = KEEP
-    if body.token is None or body.token == "":
-        sealed = None
-    elif isinstance(body.token, str):
-        sealed = call.box.sealer.seal(body.token.encode(), f"target/{id_}")
+    target = target_of(call.name("id"), body)
+    secret, sealed = await secret_of(call, target, body)
+    address.validate(target, secret)
     now_ns = call.now_ns
 
     def work(conn: sqlite3.Connection) -> Row:
-        before = targets.get(conn, id_)
-        if isinstance(sealed, Keep) and before is not None and targets.secret(conn, id_) is not None:
-            _same_peer(before.url, target.url)
         targets.put(conn, target, sealed)
-        audit.add(conn, now_ns, call.user, "changed", f"target/{id_}", {"enabled": target.enabled})
+        audit.add(conn, now_ns, call.user, "changed", f"target/{target.id}", {"enabled": target.enabled})
         return _row(conn, target)
 
     row = await call.box.db.write(work)
     await call.changed("targets")
     return answer({"target": target_json(*row)})
+
+
+def target_of(id_: str, body: TargetBody) -> Target:
+    return Target(id_, body.url, body.kind, body.ca, body.enabled, body.options)
+
+
+async def secret_of(call: Call, target: Target, body: TargetBody) -> tuple[str | None, bytes | Keep | None]:
+    """The token in the clear, and what is to be stored. Raises ``invalid`` where the stored one would be
+    sent to another server than it was entered for."""
+    if body.token is None or body.token == "":
+        return None, None
+    name = f"target/{target.id}"
+    if isinstance(body.token, str):
+        return body.token, call.box.sealer.seal(body.token.encode(), name)
+
+    def look(conn: sqlite3.Connection) -> tuple[Target | None, bytes | None]:
+        return targets.get(conn, target.id), targets.secret(conn, target.id)
+
+    before, stored = await call.box.db.read(look)
+    if before is None or stored is None:
+        return None, KEEP
+    _same_peer(before.url, target.url)
+    return call.box.sealer.open(stored, name).decode(), KEEP
 
 
 async def remove(call: Call) -> web.StreamResponse:
@@ -124,43 +139,22 @@ def _row(conn: sqlite3.Connection, target: Target) -> Row:
     return target, has_token, outbox.figures(conn, target.id)
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        fine = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fine = False
-    if not fine or not url.isascii() or not url.isprintable() or " " in url:
-        raise invalid("this is not an address", "write it as https://cloud.example/ingest", field="url")
-    if parts.scheme != "https" and not _is_local_http(parts.scheme, parts.hostname or ""):
-        raise invalid("a target is reached by https only", "begin it with https://", field="url")
-    if "@" in parts.netloc:
-        raise invalid("the address holds credentials", "send them as token", field="url")
-
-
-def _is_local_http(scheme: str, host: str) -> bool:
-    # On the box itself nothing travels: an agent of the site's own may take over from there.
-    return scheme == "http" and host in ("127.0.0.1", "::1", "localhost")
-
-
-def _check_ca(ca: str) -> None:
-    try:
-        if not ca.strip():
-            raise ValueError
-        ssl.create_default_context(cadata=ca)
-    except (ssl.SSLError, ValueError, TypeError):  # TypeError: a letter that is not ASCII
-        raise invalid("this is not a certificate", "paste it as PEM text", field="ca") from None
-
-
 def _same_peer(before: str, after: str) -> None:
     """A stored token is only ever sent where it was entered for."""
-    one, two = urlsplit(before), urlsplit(after)
-    if (one.scheme, one.hostname, one.port) != (two.scheme, two.hostname, two.port):
+    if _peer(before) != _peer(after):
         raise invalid(
             "the address leads to another server",
             "enter the token again, so that the old one is not sent to a stranger",
             field="token",
         )
+
+
+def _peer(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme, parts.netloc
 
 
 _ONE = f"{API}/targets/{{id:[a-z0-9-]{{1,63}}}}"

@@ -14,7 +14,7 @@ export function problem(form, error) {
   box.textContent = sentence(error.message);
   const hint = error instanceof Refusal ? error.hint : "";
   if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
-  const field = error.field && form.elements.namedItem(error.field.split(".").pop());
+  const field = error.field && (form.elements.namedItem(error.field) ?? form.elements.namedItem(error.field.split(".").pop()));
   const label = field instanceof HTMLElement && field.closest("label");
   (label || homes.get(box)).after(box); // on a phone the end of the form is out of sight
   if (field instanceof HTMLElement) {

@@ -1,0 +1,162 @@
+"""/deliveries: how far each target is and what holds it up, in the words that the screen shows.
+
+Where it goes is with the target, for admins. What a peer said may name it, so it is for admins, too.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from appliance.base.clock import SECOND_NS
+from appliance.base.wire import time_or_none
+from appliance.store import outbox, parked, targets
+from appliance.store.outbox import TargetFigures
+from appliance.store.parked import Reason
+from appliance.store.targets import Target
+from appliance.web.box import Box
+from appliance.web.ports import SenderState
+from appliance.web.routes import API, Call, Route, answer
+
+Word = Literal["off", "starting", "broken", "waiting", "delivering", "delivered"]
+URGENT = ("alert", "alert_update", "event")
+URGENT_LATE_NS = 3_600 * SECOND_NS  # then an admin is told, calmly
+LATE_NS = 86_400 * SECOND_NS  # of the rest: a nightly window or a slow link is no news
+
+
+class Figures(msgspec.Struct, forbid_unknown_fields=True):
+    """owed = acknowledged + tombstoned + waiting + in_flight + parked. ``oldest``: of the undelivered."""
+
+    owed: int
+    acknowledged: int
+    tombstoned: int
+    waiting: int
+    in_flight: int
+    parked: int
+    oldest: str | None
+
+
+class KindFigures(Figures, forbid_unknown_fields=True):
+    kind: str
+
+
+class DeliveryState(msgspec.Struct, forbid_unknown_fields=True):
+    """``waiting``: it failed and is tried again at ``until``. ``broken``: a person has to mend it first.
+    ``error``: what the peer said; null also for those who may not know where it goes."""
+
+    word: Word
+    until: str | None
+    delivered_at: str | None
+    error: str | None
+
+
+class ParkedReason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str
+    count: int
+
+
+class Delivery(Figures, forbid_unknown_fields=True):
+    """``is_late``: worth an admin's look."""
+
+    id: str
+    kind: str
+    enabled: bool
+    state: DeliveryState
+    is_late: bool
+    kinds: list[KindFigures]
+    parked_reasons: list[ParkedReason]
+
+
+class DeliveriesAnswer(msgspec.Struct, forbid_unknown_fields=True):
+    deliveries: list[Delivery]
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Of one target, read in one look."""
+
+    target: Target
+    figures: TargetFigures
+    kinds: dict[str, TargetFigures]
+    reasons: tuple[Reason, ...] = ()
+
+
+def look(conn: sqlite3.Connection) -> list[Known]:
+    return [_known(conn, target) for target in targets.list_targets(conn)]
+
+
+def _known(conn: sqlite3.Connection, target: Target) -> Known:
+    kinds = {kind: outbox.figures(conn, target.id, kind) for kind in outbox.kinds(conn, target.id)}
+    figures = outbox.figures(conn, target.id)
+    reasons = tuple(parked.reasons(conn, target.id)) if figures.parked else ()
+    return Known(target, figures, kinds, reasons)
+
+
+def word_of(known: Known, state: SenderState | None) -> Word:
+    """``state`` None: nothing sends to it (yet)."""
+    if not known.target.enabled:
+        return "off"
+    if state is None:
+        return "starting"
+    if state.error is not None:
+        return "broken" if state.next_attempt_ns is None else "waiting"
+    return "delivering" if known.figures.waiting or known.figures.in_flight else "delivered"
+
+
+def is_late(known: Known, now_ns: int) -> bool:
+    """Something was refused, or has waited for longer than a poor link explains."""
+    if not known.target.enabled:
+        return False
+    urgent = [f.oldest_ns for kind, f in known.kinds.items() if kind in URGENT and f.oldest_ns is not None]
+    oldest_ns = known.figures.oldest_ns
+    return (
+        known.figures.parked > 0
+        or (bool(urgent) and now_ns - min(urgent) > URGENT_LATE_NS)
+        or (oldest_ns is not None and now_ns - oldest_ns > LATE_NS)
+    )
+
+
+def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_know: bool) -> Delivery:
+    target = known.target
+    return Delivery(
+        **_figures(known.figures),
+        id=target.id,
+        kind=target.kind,
+        enabled=target.enabled,
+        state=DeliveryState(
+            word=word_of(known, state),
+            until=time_or_none(state.next_attempt_ns) if state else None,
+            delivered_at=time_or_none(state.delivered_ns) if state else None,
+            error=state.error if state and may_know else None,
+        ),
+        is_late=is_late(known, now_ns),
+        kinds=[KindFigures(kind=kind, **_figures(figures)) for kind, figures in known.kinds.items()],
+        parked_reasons=[ParkedReason(r.reason, r.count) for r in known.reasons] if may_know else [],
+    )
+
+
+def _figures(figures: TargetFigures) -> dict[str, Any]:
+    return {
+        "owed": figures.owed,
+        "acknowledged": figures.acknowledged,
+        "tombstoned": figures.tombstoned,
+        "waiting": figures.waiting,
+        "in_flight": figures.in_flight,
+        "parked": figures.parked,
+        "oldest": time_or_none(figures.oldest_ns),
+    }
+
+
+def states_of(box: Box) -> Mapping[str, SenderState]:
+    return {} if box.senders is None else box.senders.states()
+
+
+async def show(call: Call) -> web.StreamResponse:
+    found, states, now_ns = await call.box.db.read(look), states_of(call.box), call.now_ns
+    may_know = call.user.role == "admin"
+    rows = [delivery_of(k, states.get(k.target.id), now_ns, may_know=may_know) for k in found]
+    return answer({"deliveries": rows})
+
+
+ROUTES = (Route("GET", f"{API}/deliveries", "installer", show, "How far each target is", DeliveriesAnswer),)

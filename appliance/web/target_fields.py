@@ -1,0 +1,208 @@
+"""What a person fills in for a target of each kind: data, from which the screen makes its form.
+
+The targets' own files judge what was filled in (``registry.check``); a test holds these fields against
+their options, so that neither has one that the other lacks.
+"""
+
+import importlib.util
+from typing import Literal
+
+import msgspec
+
+from appliance.store.targets import Kind
+
+FieldKind = Literal["text", "secret", "number", "choice", "pem"]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    value: str
+    label: str
+
+
+class Field(msgspec.Struct, frozen=True):
+    """``name``: ``url``, ``token``, ``ca`` or ``options.NAME``, as errors name it too. ``example``: what
+    stands in the empty field; for an option what holds where it is left empty. ``rare``: most people leave
+    it as it is."""
+
+    name: str
+    label: str
+    kind: FieldKind = "text"
+    hint: str = ""
+    example: str = ""
+    is_required: bool = False
+    choices: tuple[Choice, ...] = ()
+    rare: bool = False
+
+    @property
+    def short(self) -> str:
+        """``topic`` of ``options.topic``: the name of its input."""
+        return self.name.rpartition(".")[2]
+
+
+class TargetKind(msgspec.Struct, frozen=True):
+    """``package``: what has to be installed beside the box's own; empty: nothing. ``takes_files``: stills
+    and clips can go there at all."""
+
+    kind: Kind
+    name: str
+    about: str
+    fields: tuple[Field, ...]
+    package: str = ""
+    takes_files: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether this box can speak to such a target as it is now."""
+        own = importlib.util.find_spec(f"appliance.sync.targets.{self.kind}")
+        return own is not None and (not self.package or importlib.util.find_spec(self.package) is not None)
+
+
+def _url(label: str, example: str, hint: str = "") -> Field:
+    return Field("url", label, hint=hint, example=example, is_required=True)
+
+
+def _token(label: str, hint: str = "", *, is_required: bool = False) -> Field:
+    return Field("token", label, "secret", hint, is_required=is_required)
+
+
+CA = Field(
+    "ca",
+    "Certificate authority (PEM)",
+    "pem",
+    "Only for a server that no public authority vouches for: it alone is believed then",
+    rare=True,
+)
+USERNAME = Field("options.username", "User name", hint="Empty where the server asks for none")
+PASSWORD = _token("Password")
+MESSAGES = (
+    Field(
+        "options.schema",
+        "Format of the messages",
+        "choice",
+        choices=(Choice("2", "2, the newest"), Choice("1", "1, for older readers")),
+        rare=True,
+    ),
+    Field(
+        "options.stills",
+        "Pictures",
+        "choice",
+        choices=(Choice("none", "Not inside messages"), Choice("inline", "Inside messages, as base64")),
+        rare=True,
+    ),
+    Field(
+        "options.longest_bytes",
+        "Longest message (bytes)",
+        "number",
+        "What is longer is put aside, with its reason",
+        "1000000",
+        rare=True,
+    ),
+)
+
+KINDS: tuple[TargetKind, ...] = (
+    TargetKind(
+        "https",
+        "Web address",
+        "A program of yours that takes JSON over HTTPS: events and alerts, in batches.",
+        (
+            _url("Address", "https://cloud.example/ingest"),
+            _token("Token", "Sent as Authorization: Bearer; empty where the server asks for none"),
+            CA,
+        ),
+    ),
+    TargetKind(
+        "s3",
+        "S3 bucket",
+        "Any S3-compatible store: events as JSON lines, stills and clips as files.",
+        (
+            _url("Bucket", "s3://footage/site-7", "s3://, the bucket, and a folder in it if you like"),
+            Field(
+                "options.endpoint",
+                "Server",
+                hint="Empty for Amazon's own",
+                example="https://minio.example:9000",
+            ),
+            Field("options.region", "Region", example="us-east-1"),
+            Field("options.access_key_id", "Access key ID", is_required=True),
+            _token("Secret access key", is_required=True),
+            CA,
+            MESSAGES[0],
+            Field(
+                "options.part_bytes",
+                "Size of a part (bytes)",
+                "number",
+                "An upload that is cut goes on after its last whole part",
+                "5242880",
+                rare=True,
+            ),
+            MESSAGES[2],
+        ),
+        "obstore",
+        takes_files=True,
+    ),
+    TargetKind(
+        "mqtt",
+        "MQTT broker",
+        "A broker on site or elsewhere: each event is a message, delivered at least once (QoS 1).",
+        (
+            _url("Broker", "mqtts://broker.example:8883"),
+            Field(
+                "options.topic",
+                "Topic",
+                hint="{device_id}, {camera_id} and {kind} are replaced",
+                example="aries/{device_id}/{camera_id}/{kind}",
+            ),
+            USERNAME,
+            PASSWORD,
+            CA,
+            Field(
+                "options.subscribers",
+                "When nobody listens",
+                "choice",
+                "A broker throws away what nobody has subscribed to",
+                choices=(Choice("required", "Keep it and try again"), Choice("any", "Count it as delivered")),
+                rare=True,
+            ),
+            *MESSAGES,
+        ),
+        "aiomqtt",
+    ),
+    TargetKind(
+        "redis",
+        "Redis stream",
+        "Entries of a Redis stream, oldest first.",
+        (
+            _url("Server", "rediss://redis.example:6379/0"),
+            Field("options.stream", "Stream", example="aries"),
+            USERNAME,
+            PASSWORD,
+            CA,
+            Field(
+                "options.maxlen",
+                "Keep at most (entries)",
+                "number",
+                "Redis drops the oldest beyond that, read or not",
+                "1000000",
+                rare=True,
+            ),
+            *MESSAGES,
+        ),
+        "redis",
+    ),
+    TargetKind(
+        "sqs",
+        "Amazon SQS queue",
+        "A queue of Amazon's, or of what speaks like it.",
+        (
+            _url("Queue", "https://sqs.eu-central-1.amazonaws.com/123456789012/events.fifo"),
+            Field("options.access_key_id", "Access key ID", is_required=True),
+            _token("Secret access key", is_required=True),
+            Field("options.region", "Region", hint="Empty where the address names it"),
+            CA,
+            *MESSAGES[:2],
+            msgspec.structs.replace(MESSAGES[2], example="261944"),
+        ),
+        "aiobotocore",
+    ),
+)
+BY_KIND = {kind.kind: kind for kind in KINDS}

@@ -1,0 +1,76 @@
+// The tunnel: how it is, the operator's next step, up, down, new keys.
+
+import { get, post } from "../api.js";
+import { sentence } from "../forms.js";
+import { element, icon } from "../nodes.js";
+import { complain } from "../shell.js";
+import { boxNow, moment, span } from "../time.js";
+import { sure } from "./sure.js";
+
+const page = document.querySelector("#connections");
+const home = document.querySelector("#tunnel-now");
+const actions = document.querySelector("#tunnel-actions");
+const WORDS = {
+  up: ["ok", "check", "Up"],
+  "no handshake since": ["degraded", "warning", "No handshake"],
+  "probe fails": ["degraded", "warning", "The hub behind it is silent"],
+  "endpoint does not resolve": ["degraded", "warning", "The endpoint has no address"],
+  off: ["off", "info", "Off"],
+};
+const KEYS = { announced: "A new one waits until the hub has taken it", trying: "Changing over to the new one" };
+
+const load = async () => (await get("/tunnel")).tunnel;
+
+function show(found) {
+  const [status, sign, word] = WORDS[found.state] ?? WORDS.off;
+  const waits = found.wanted && !found.is_running;
+  const mark = element("span", "check-mark", icon(waits ? "warning" : sign), waits ? "Wanted, and not run" : word);
+  mark.dataset.status = waits ? "degraded" : status;
+  const nodes = [mark];
+  if (found.hint) nodes.push(element("p", "report", sentence(found.hint).replace(/[^.!?]$/, "$&.")));
+  const rows = facts(found);
+  if (rows.length) nodes.push(element("dl", "facts", ...rows));
+  home.replaceChildren(...nodes);
+  if (!actions) return;
+  actions.hidden = !found.is_configured;
+  actions.querySelector('[data-tunnel="up"]').hidden = found.wanted;
+  actions.querySelector('[data-tunnel="down"]').hidden = !found.wanted;
+}
+
+function facts(found) {
+  const at = found.handshake_at && Date.parse(found.handshake_at);
+  const values = [
+    ["Last handshake", at ? `${span(boxNow() - at)} ago, ${moment(at)}` : found.is_running ? "none yet" : ""],
+    ["Since", found.since ? moment(Date.parse(found.since)) : ""],
+    ["What happened", sentence(found.detail)],
+    ["Address of the box", found.address, "mono"],
+    ["Endpoint", found.endpoint, "mono"],
+    ["Public key", found.public_key, "mono"],
+    ["Keys", KEYS[found.rotation] ?? ""],
+    ["Made by", found.backend && [found.backend, found.because].filter(Boolean).join(": ")],
+  ];
+  return values.filter(([, value]) => value).flatMap(([name, value, look]) => [element("dt", "", name), element("dd", look ?? "", value)]);
+}
+
+const ASK = {
+  down: ["Take the tunnel down?", "The hub is not reached through it until somebody puts it up again, here on the box. What waits for the hub is kept.", "Take it down"],
+  rotate: ["Make new keys?", "The hub is told the new public key; the old one stays in use until the hub has taken the new one.", "Make new keys"],
+};
+
+for (const button of actions?.querySelectorAll("[data-tunnel]") ?? []) {
+  const what = button.dataset.tunnel;
+  button.addEventListener("click", async () => {
+    if (button.getAttribute("aria-busy")) return;
+    if (ASK[what] && !(await sure(...ASK[what]))) return;
+    button.setAttribute("aria-busy", "true");
+    try {
+      show((await post(`/tunnel/${what}`)).tunnel);
+      page.dispatchEvent(new Event("changed"));
+    } catch (error) { complain(error); }
+    button.removeAttribute("aria-busy");
+    const next = [...actions.querySelectorAll("button")].find((one) => !one.hidden);
+    if (button.hidden) next?.focus(); // its place is taken by its opposite
+  });
+}
+
+export const tunnel = { home, load, show };
