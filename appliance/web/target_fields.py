@@ -5,7 +5,8 @@ their options, so that neither has one that the other lacks.
 """
 
 import importlib.util
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,15 +34,10 @@ class Field(msgspec.Struct, frozen=True):
     choices: tuple[Choice, ...] = ()
     rare: bool = False
 
-    @property
-    def short(self) -> str:
-        """``topic`` of ``options.topic``: the name of its input."""
-        return self.name.rpartition(".")[2]
-
 
 class TargetKind(msgspec.Struct, frozen=True):
     """``package``: what has to be installed beside the box's own; empty: nothing. ``takes_files``: stills
-    and clips can go there at all."""
+    and clips can go there at all. ``by_enrolment``: made and readdressed by that alone."""
 
     kind: Kind
     name: str
@@ -49,6 +45,7 @@ class TargetKind(msgspec.Struct, frozen=True):
     fields: tuple[Field, ...]
     package: str = ""
     takes_files: bool = False
+    by_enrolment: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -100,6 +97,14 @@ MESSAGES = (
 )
 
 KINDS: tuple[TargetKind, ...] = (
+    TargetKind(
+        "hub",
+        "Hub",
+        "The hub that this box is enrolled at: events, alerts, stills and clips.",
+        (),
+        takes_files=True,
+        by_enrolment=True,
+    ),
     TargetKind(
         "https",
         "Web address",
@@ -205,4 +210,10 @@ KINDS: tuple[TargetKind, ...] = (
         "aiobotocore",
     ),
 )
-BY_KIND = {kind.kind: kind for kind in KINDS}
+BY_KIND: dict[str, TargetKind] = {kind.kind: kind for kind in KINDS}
+
+
+def target_values(target: Mapping[str, Any]) -> dict[str, str]:
+    """A target as the API shows it, by the names of its fields; its token is not among them."""
+    values = {"url": target["url"], "ca": target["ca"] or ""}
+    return values | {f"options.{name}": value for name, value in target["options"].items()}

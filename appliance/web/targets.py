@@ -14,6 +14,7 @@ from appliance.store.cameras import KEEP, Keep
 from appliance.store.outbox import TargetFigures
 from appliance.store.targets import Kind, Target
 from appliance.sync import address
+from appliance.web.box import Box
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import TargetAnswer, TargetsAnswer
 
@@ -68,16 +69,20 @@ async def list_targets(call: Call) -> web.StreamResponse:
 
 
 async def show(call: Call) -> web.StreamResponse:
-    id_ = call.name("id")
+    return answer({"target": await one(call.box, call.name("id"))})
+
+
+async def one(box: Box, id_: str) -> dict[str, Any]:
+    """Raises ``not_found``."""
 
     def look(conn: sqlite3.Connection) -> Row | None:
         target = targets.get(conn, id_)
         return None if target is None else _row(conn, target)
 
-    row = await call.box.db.read(look)
+    row = await box.db.read(look)
     if row is None:
         raise not_found("target", id_)
-    return answer({"target": target_json(*row)})
+    return target_json(*row)
 
 
 async def put(call: Call) -> web.StreamResponse:

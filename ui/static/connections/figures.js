@@ -29,8 +29,7 @@ export const age = (time) => span(boxNow() - Date.parse(time));
 export function inWords({ owed, acknowledged, tombstoned, waiting, in_flight: inFlight, oldest, parked }) {
   if (!owed) return "Nothing was owed to it yet.";
   const said = [`${count(acknowledged + tombstoned)} of ${count(owed)} acknowledged`];
-  if (waiting + inFlight) said.push(`${count(waiting + inFlight)} waiting`);
-  if (oldest && waiting + inFlight + parked) said.push(`the oldest for ${age(oldest)}`);
+  if (waiting + inFlight) said.push(`${count(waiting + inFlight)} waiting${oldest && !parked ? `, the oldest for ${age(oldest)}` : ""}`);
   return said.join(" · ");
 }
 

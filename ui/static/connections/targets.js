@@ -86,7 +86,7 @@ function actions(id, parts) {
     changed();
   });
   parts.edit = element("a", "button", "Edit", element("span", "hidden", ` ${id}`));
-  parts.edit.href = `/settings/connections/${id}`;
+  parts.edit.href = `/settings/connections/targets/${id}`;
   return element("div", "actions", parts.edit, parts.test, parts.toggle);
 }
 
@@ -96,7 +96,7 @@ export function body({ kind, url, ca, enabled, options, policy }) {
 }
 
 function fill({ parts, details }, one) {
-  const [status, sign, word] = WORDS[one.state.word] ?? WORDS.starting;
+  const [status, sign, word] = one.state.word === "delivered" && one.parked ? ["degraded", "warning", "Parked rows"] : WORDS[one.state.word] ?? WORDS.starting;
   parts.mark.dataset.status = status;
   parts.mark.replaceChildren(icon(sign), word);
   parts.address.textContent = one.target?.url ?? "";
@@ -114,8 +114,8 @@ function fill({ parts, details }, one) {
 }
 
 /** Why it does not go on, and when it does. */
-function holdUp({ state, enabled }) {
-  if (!enabled) return "It gets nothing while it is switched off; what it is owed waits.";
+function holdUp({ state, enabled, waiting }) {
+  if (!enabled) return waiting ? "What it is owed waits until it is switched on." : "";
   const error = state.error ? `${sentence(state.error).replace(/[.!?]?$/, ".")} ` : "";
   if (state.word === "broken") return `${error}A person has to mend it.`;
   if (!["waiting", "resting", "held"].includes(state.word) || !state.until) return error;
@@ -132,7 +132,7 @@ function fillParked(parts, { id, parked, parked_reasons: reasons }) {
   box.dataset.seen = seen;
   const text = `${parked.toLocaleString("en")} parked: the target refused ${parked === 1 ? "it" : "them"}, so ${parked === 1 ? "it waits" : "they wait"} for a person.`;
   const list = reasons.map(({ reason, count }) => element("li", "", `${count} × ${sentence(reason || "no reason was given")}`));
-  const said = element("ul", "reasons", element("li", "", text), ...list);
+  const said = element("ul", "reasons", element("li", "", element("strong", "", text)), ...list);
   box.replaceChildren(said);
   if (!isAdmin) return;
   const again = button("Send again what is parked", `of ${id}`, async () => {
@@ -140,7 +140,7 @@ function fillParked(parts, { id, parked, parked_reasons: reasons }) {
     toast(`${unparked.toLocaleString("en")} wait${unparked === 1 ? "s" : ""} again`);
     changed();
   });
-  box.append(element("div", "actions down", again));
+  box.append(element("div", "actions", again));
 }
 
 function legend() {
