@@ -119,7 +119,7 @@ def _change_in(
     if note and note.strip() and len(after.notes) < MOST_NOTES:
         after = msgspec.structs.replace(after, notes=(*after.notes, note.strip()))
     alerts.update(conn, after)
-    newest = publish_alert(conn, after, now_ns, targets.enabled_ids(conn), is_new=False)
+    newest = publish_alert(conn, after, now_ns, targets.enabled(conn), is_new=False)
     return Decided(before, after, newest)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 
 from appliance.alerts.bell import JournalBell
+from appliance.alerts.owing import owe_still
 from appliance.alerts.record import Recorded, record
 from appliance.alerts.stills import Stills
 from appliance.alerts.track_archive import TrackArchive
@@ -18,7 +19,7 @@ from appliance.base.supervision import BackOff
 from appliance.base.wire import event_json
 from appliance.rules.engine import Engine
 from appliance.rules.finding import Finding
-from appliance.store import events, journal
+from appliance.store import events, journal, targets
 from appliance.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -215,6 +216,8 @@ class Intake:
                 return 0
             event = msgspec.structs.replace(event, has_snapshot=True)
             events.update(conn, event)
+            if not event.has_clip:  # else it was owed with the event: the ring can make it again
+                owe_still(conn, event, now_ns, targets.enabled(conn))
             return journal.append(conn, "event", event.camera_id, now_ns, event_json(event))
 
         return await self._db.write(mark)

@@ -41,7 +41,7 @@ def _last_seen(conn: sqlite3.Connection, track_ids: Iterable[str]) -> dict[str, 
 
 
 def _close(conn: sqlite3.Connection, left: Iterable[Event], seen_ns: Mapping[str, int], now_ns: int) -> None:
-    owed_to = targets.enabled_ids(conn)
+    owed_to = targets.enabled(conn)
     for event in left:
         marked = msgspec.structs.replace(event, metadata=event.metadata | {"ended": WHY})
         end_event(conn, marked, seen_ns.get(event.track_id or "", 0), now_ns, owed_to)

@@ -5,18 +5,19 @@ rows that targets are owed (D1), the pin that keeps its footage (R6).
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from appliance.alerts.owing import AROUND_NS, owe, owe_clip, owe_small_clip, owe_still
 from appliance.base.clock import SECOND_NS
 from appliance.base.ids import uuid7
 from appliance.base.model import Alert, Event, Lock, Severity
 from appliance.base.wire import Json, alert_json, event_json
 from appliance.rules.finding import Finding
-from appliance.store import alerts, events, journal, locks, outbox, targets
+from appliance.store import alerts, events, journal, locks, targets
+from appliance.store.targets import Target
 
-AROUND_NS = 5 * SECOND_NS  # footage pinned before and after
 LONGEST_PIN_NS = 600 * SECOND_NS  # a visit of a whole day does not pin a whole day
 ALARMING = ("warning", "critical")
 AT_ONCE = ("line_cross", "zone_exit")  # over as they happen; the others last until an ``ended``
@@ -41,7 +42,7 @@ def record(
     """Write all that follows from ``findings``. ``records(camera_id)``: is its video being kept?
     ``found_late``: they come of a look back. They alert as any other, and rest as any other: the
     cooldown is measured by when they happened."""
-    owed_to = targets.enabled_ids(conn)
+    owed_to = targets.enabled(conn)
     began: list[tuple[Event, Finding]] = []
     newest = 0
     for finding in findings:
@@ -51,11 +52,16 @@ def record(
         has_clip = records(finding.camera_id)
         event = _event(finding, now_ns, device_id, has_clip=has_clip, found_late=found_late)
         events.insert(conn, event)
-        newest = publish_event(conn, event, now_ns, owed_to, is_new=True)
+        alarms = event.severity in ALARMING and not alerts_held_back(conn, event, finding.rule.cooldown_s)
+        newest = publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=alarms)
+        if alarms:
+            newest = _raise(conn, event, now_ns, owed_to)
         if event.has_clip:
             _pin(conn, event)
-        if event.severity in ALARMING and not alerts_held_back(conn, event, finding.rule.cooldown_s):
-            newest = _raise(conn, event, now_ns, owed_to)
+            owe_still(conn, event, now_ns, owed_to)
+            owe_small_clip(conn, event, now_ns, owed_to)
+            if event.end_ns is not None:
+                owe_clip(conn, event, now_ns, owed_to)
         began.append((event, finding))
     return Recorded(tuple(began), newest)
 
@@ -89,9 +95,9 @@ def record_of_box(
         created_ns=now_ns,
         metadata=metadata,
     )
-    owed_to = targets.enabled_ids(conn)
+    owed_to = targets.enabled(conn)
     events.insert(conn, event)
-    publish_event(conn, event, now_ns, owed_to, is_new=True)
+    publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=severity in ALARMING)
     return _raise(conn, event, now_ns, owed_to)
 
 
@@ -102,22 +108,29 @@ def alerts_held_back(conn: sqlite3.Connection, event: Event, cooldown_s: float) 
 
 
 def publish_event(
-    conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Iterable[str], *, is_new: bool
+    conn: sqlite3.Connection,
+    event: Event,
+    now_ns: int,
+    owed_to: Sequence[Target],
+    *,
+    is_new: bool,
+    alarms: bool = False,
 ) -> int:
-    """Into the journal and the outboxes; the journal position."""
+    """Into the journal and the outboxes; the journal position. ``alarms``: an alert follows, and the
+    event goes as urgently as that."""
     row_id, kind = (event.id, "event") if is_new else (uuid7(now_ns), "event_update")
     data = event_json(event)
-    outbox.enqueue(conn, owed_to, row_id, kind, _bytes(data), now_ns)
+    owe(conn, owed_to, row_id, kind, _bytes(data), now_ns, severity=event.severity, alarms=alarms)
     return journal.append(conn, "event", event.camera_id, now_ns, data)
 
 
 def publish_alert(
-    conn: sqlite3.Connection, alert: Alert, now_ns: int, owed_to: Iterable[str], *, is_new: bool
+    conn: sqlite3.Connection, alert: Alert, now_ns: int, owed_to: Sequence[Target], *, is_new: bool
 ) -> int:
     """Into the journal and the outboxes; the journal position."""
     row_id, kind = (alert.id, "alert") if is_new else (uuid7(now_ns), "alert_update")
     data = alert_json(alert)
-    outbox.enqueue(conn, owed_to, row_id, kind, _bytes(data), now_ns)
+    owe(conn, owed_to, row_id, kind, _bytes(data), now_ns, severity=alert.severity, alarms=is_new)
     return journal.append(conn, "alert", alert.camera_id, now_ns, data)
 
 
@@ -145,7 +158,7 @@ def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool, fou
     )
 
 
-def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Iterable[str]) -> int:
+def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequence[Target]) -> int:
     alert = Alert(
         id=uuid7(now_ns),
         event_id=event.id,
@@ -159,7 +172,7 @@ def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Iterabl
     return publish_alert(conn, alert, now_ns, owed_to, is_new=True)
 
 
-def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Iterable[str]) -> int:
+def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Sequence[Target]) -> int:
     """0 where the event is gone, or was never told of."""
     event = events.begun_at(
         conn, finding.camera_id, finding.began_ns, finding.rule.id, finding.track_id, finding.zone_id
@@ -170,13 +183,15 @@ def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Itera
 
 
 def end_event(
-    conn: sqlite3.Connection, event: Event, end_ns: int, now_ns: int, owed_to: Iterable[str]
+    conn: sqlite3.Connection, event: Event, end_ns: int, now_ns: int, owed_to: Sequence[Target]
 ) -> int:
     """It lasted until ``end_ns``, and its footage is kept as long; the journal position."""
     event = msgspec.structs.replace(event, end_ns=max(end_ns, event.start_ns))
     events.update(conn, event)
     pinned_ns = min(event.end_ns or 0, event.start_ns + LONGEST_PIN_NS)
     locks.extend_owned(conn, "event", event.id, pinned_ns + AROUND_NS)
+    if event.has_clip:
+        owe_clip(conn, event, now_ns, owed_to)
     return publish_event(conn, event, now_ns, owed_to, is_new=False)
 
 

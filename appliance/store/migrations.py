@@ -79,5 +79,73 @@ def hub_link(conn: sqlite3.Connection) -> None:
     )
 
 
-APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link)
+def lanes(conn: sqlite3.Connection) -> None:
+    """The outbox gets lanes, the journal of what was acknowledged, and counters instead of counting."""
+    columns = {row["name"] for row in conn.execute("PRAGMA table_info(outbox)")}
+    if "lane" in columns:
+        return
+    for statement in _LANES:
+        conn.execute(statement)
+
+
+_ALARM = (
+    "CASE WHEN kind IN ('event', 'alert') AND is_tombstone = 0 AND json_valid(body) THEN"
+    " CASE json_extract(body, '$.severity') WHEN 'critical' THEN 0 WHEN 'warning' THEN 1"
+    " ELSE {other} END ELSE {other} END"
+)
+_BY_KIND = "CASE kind WHEN 'alert' THEN 1 ELSE 2 END"
+_LANES: Final[tuple[str, ...]] = (
+    "ALTER TABLE outbox RENAME TO outbox_before",
+    "ALTER TABLE outbox_counts RENAME TO outbox_counts_before",
+    "DROP INDEX IF EXISTS outbox_due",
+    "DROP INDEX IF EXISTS outbox_order",
+    "DROP INDEX IF EXISTS outbox_age",
+    "CREATE TABLE outbox (position INTEGER PRIMARY KEY, id TEXT NOT NULL, target_id TEXT NOT NULL,"
+    " kind TEXT NOT NULL, lane INTEGER NOT NULL, is_file INTEGER NOT NULL,"
+    " is_tombstone INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),"
+    " created_ns INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+    " next_attempt_ns INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL, last_error TEXT,"
+    " body BLOB NOT NULL)",
+    "INSERT INTO outbox (id, target_id, kind, lane, is_file, is_tombstone, state, created_ns, attempts,"
+    " next_attempt_ns, size_bytes, last_error, body)"
+    f" SELECT id, target_id, kind, {_ALARM.format(other=_BY_KIND)}, 0, is_tombstone,"
+    " CASE WHEN state = 'parked' THEN 2 WHEN next_attempt_ns > 0 THEN 1 ELSE 0 END,"
+    " created_ns, attempts, next_attempt_ns, length(CAST(body AS BLOB)), last_error,"
+    " CAST(body AS BLOB) FROM outbox_before ORDER BY position, target_id",
+    "CREATE UNIQUE INDEX outbox_id ON outbox(id, target_id)",
+    "CREATE INDEX outbox_next ON outbox(target_id, is_file, lane, position) WHERE state = 0",
+    "CREATE INDEX outbox_due ON outbox(target_id, is_file, next_attempt_ns) WHERE state = 1",
+    "CREATE INDEX outbox_parked ON outbox(target_id) WHERE state = 2",
+    "CREATE INDEX outbox_age ON outbox(target_id, lane, kind, is_tombstone, created_ns)",
+    "CREATE TABLE outbox_flight (position INTEGER PRIMARY KEY, target_id TEXT NOT NULL)",
+    "CREATE TABLE outbox_counts (target_id TEXT NOT NULL, lane INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " owed INTEGER NOT NULL DEFAULT 0, acknowledged INTEGER NOT NULL DEFAULT 0,"
+    " tombstoned INTEGER NOT NULL DEFAULT 0, waiting INTEGER NOT NULL DEFAULT 0,"
+    " in_flight INTEGER NOT NULL DEFAULT 0, parked INTEGER NOT NULL DEFAULT 0,"
+    " bytes INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (target_id, lane, kind)) WITHOUT ROWID",
+    # What left before had no lane: it counts in the one that its kind has by itself.
+    "INSERT INTO outbox_counts (target_id, lane, kind, owed, acknowledged, tombstoned)"
+    f" SELECT target_id, {_BY_KIND}, kind, acknowledged + tombstoned, acknowledged, tombstoned"
+    " FROM outbox_counts_before",
+    "INSERT INTO outbox_counts (target_id, lane, kind, owed, waiting, parked, bytes)"
+    " SELECT target_id, lane, kind, count(*), sum(state < 2), sum(state = 2), sum(size_bytes)"
+    " FROM outbox WHERE true GROUP BY target_id, lane, kind"
+    " ON CONFLICT (target_id, lane, kind) DO UPDATE SET owed = owed + excluded.owed,"
+    " waiting = excluded.waiting, parked = excluded.parked, bytes = excluded.bytes",
+    "DROP TABLE outbox_before",
+    "DROP TABLE outbox_counts_before",
+    "CREATE TABLE delivered (position INTEGER PRIMARY KEY, target_id TEXT NOT NULL, id TEXT NOT NULL,"
+    " kind TEXT NOT NULL, day TEXT NOT NULL, was_kind TEXT NOT NULL, lane INTEGER NOT NULL,"
+    " is_file INTEGER NOT NULL, created_ns INTEGER NOT NULL, acknowledged_ns INTEGER NOT NULL,"
+    " size_bytes INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE UNIQUE INDEX delivered_day ON delivered(target_id, kind, day, id)",
+    "CREATE INDEX delivered_id ON delivered(id)",
+    "CREATE TABLE delivered_days (target_id TEXT NOT NULL, kind TEXT NOT NULL, day TEXT NOT NULL,"
+    " count INTEGER NOT NULL, digest INTEGER NOT NULL, kept INTEGER NOT NULL,"
+    " kept_bytes INTEGER NOT NULL, PRIMARY KEY (target_id, kind, day)) WITHOUT ROWID",
+    "CREATE TABLE spent (target_id TEXT NOT NULL, slot INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " PRIMARY KEY (target_id, slot)) WITHOUT ROWID",
+)
+
+APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link, lanes)
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

@@ -1,33 +1,40 @@
 """The outbox: what is owed to each target (D1-D6).
 
-A row is ``waiting`` until it is taken, ``in_flight`` while one batch of it is on its way, and gone
-once the target acknowledged its id (D3); what the target refuses is ``parked``. The id is the
-idempotency key and never changes (D2). A row whose body was dropped stays as a tombstone under
-the same id and takes the same way (D5). ``outbox_counts`` remembers what left, so that D6 can be
-summed up at any moment: owed = acknowledged + tombstoned + waiting + in_flight + parked.
+A row is ``waiting`` until it is taken, ``in_flight`` while it is on its way, and gone once the target
+acknowledged its id (D3); what the target refuses is ``parked``. The id is the idempotency key and never
+changes (D2). Footage that a row owes is pinned until it leaves (D4). A row whose body was dropped stays as
+a tombstone under the same id and takes the same way (D5). ``outbox_counts`` keeps D6 with each change:
+owed = acknowledged + tombstoned + waiting + in_flight + parked.
+
+Rows leave by lane, the most urgent first, and inside a lane in the order they were made. Rows that owe a
+file go one by one, the others in batches; a row that rests until its time is not in the way of the others.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
+from appliance.store import delivered, owed_files, spent
+from appliance.store.outbox_counts import Column, Tally, all_become_waiting
+from appliance.store.policy import FILE_KINDS, LANE_OF, LANES, LOWEST
+
 LONGEST_PAUSE_NS = 300_000_000_000
 ERROR_LENGTH = 500
+LARGEST_BATCH_BYTES = 64_000_000
+MOST_WOKEN = 1_000  # at once; a batch is not longer
+WAITING, RESTING, PARKED = range(3)  # RESTING waits, too: for its time
 
-Counter = Literal["owed", "acknowledged", "tombstoned"]
-
-_COUNT_UP: dict[Counter, str] = {
-    "owed": "UPDATE outbox_counts SET owed = owed + 1",
-    "acknowledged": "UPDATE outbox_counts SET acknowledged = acknowledged + 1",
-    "tombstoned": "UPDATE outbox_counts SET tombstoned = tombstoned + 1",
-}
+_COLUMNS: Final = "position, id, kind, body, created_ns, attempts, is_tombstone, lane"
+_FLYING: Final = "(SELECT position FROM outbox_flight)"
+# The + keeps SQLite from trying each flying position with each id: a thousand times a thousand.
+_FLOWN: Final = f"id IN (SELECT value FROM json_each(?)) AND target_id = ? AND +position IN {_FLYING}"
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
     """``body`` is JSON; of a tombstone it says why. ``attempts`` counts earlier deliveries. ``lane``:
-    0 most urgent."""
+    0 most urgent. ``is_file``: the body says which file is owed, and the row goes with it."""
 
     id: str
     kind: str
@@ -36,19 +43,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     attempts: int
     is_tombstone: bool
     lane: int = 2
-
-
-class TargetFigures(msgspec.Struct, frozen=True):
-    """Rows, by what became of them (D6). ``oldest_ns``: when the oldest undelivered one was made.
-    ``tombstoned`` counts tombstones that were delivered; others wait like any row."""
-
-    owed: int = 0
-    acknowledged: int = 0
-    tombstoned: int = 0
-    waiting: int = 0
-    in_flight: int = 0
-    parked: int = 0
-    oldest_ns: int | None = None
+    is_file: bool = False
 
 
 def enqueue(
@@ -58,174 +53,229 @@ def enqueue(
     kind: str,
     body: bytes,
     created_ns: int,
+    *,
+    lane: int | None = None,
+    due_ns: int = 0,
+    file_bytes: int = 0,
 ) -> None:
-    """Owe one row to each target. Call it in the transaction that causes the row (D1)."""
+    """Owe one row to each target. Call it in the transaction that causes the row (D1).
+
+    ``lane`` None: as the kind says. Not to be sent before ``due_ns``. Of a row that owes a file, ``body``
+    is an ``OwedFile`` that weighs about ``file_bytes``, and its footage is pinned.
+    """
+    lane = LANE_OF.get(kind, LOWEST) if lane is None else lane
+    is_file = kind in FILE_KINDS
+    size_bytes, state = len(body) + file_bytes, RESTING if due_ns else WAITING
     for target_id in target_ids:
         conn.execute(
-            "INSERT INTO outbox (id, target_id, kind, position, body, state, created_ns) VALUES (?,?,?,"
-            " (SELECT coalesce(max(position), 0) + 1 FROM outbox WHERE target_id = ?), ?, 'waiting', ?)",
-            (row_id, target_id, kind, target_id, body, created_ns),
+            "INSERT INTO outbox (id, target_id, kind, lane, is_file, state, created_ns, next_attempt_ns,"
+            " size_bytes, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (row_id, target_id, kind, lane, is_file, state, created_ns, due_ns, size_bytes, body),
         )
-        _count(conn, target_id, kind, "owed")
+        tally = Tally(target_id)
+        tally.add(lane, kind, "owed")
+        tally.add(lane, kind, "waiting")
+        tally.add(lane, kind, "bytes", size_bytes)
+        tally.write(conn)
+        if is_file:
+            owed_files.pin(conn, row_id, kind, body, created_ns)
 
 
-def take(conn: sqlite3.Connection, target_id: str, limit: int, now_ns: int) -> list[OutboxRow]:
-    """Put at most ``limit`` due rows in flight, in the order they were made.
+def take(
+    conn: sqlite3.Connection,
+    target_id: str,
+    limit: int,
+    now_ns: int,
+    *,
+    most_lane: int = LANES,
+    most_bytes: int | None = None,
+    files: bool = False,
+) -> list[OutboxRow]:
+    """Put at most ``limit`` due rows in flight, the most urgent lane first, and of each the oldest.
 
-    A row that seems due later than the longest pause allows is due now: the clock was set back.
+    ``files``: those that owe a file; else the others. The first row is taken however large it is, more of
+    them up to ``most_bytes`` of bodies and ``most_lane``.
     """
-    rows = conn.execute(
-        "SELECT id, kind, body, created_ns, attempts, is_tombstone FROM outbox"
-        " WHERE target_id = ? AND state = 'waiting' AND (next_attempt_ns <= ? OR next_attempt_ns > ?)"
-        " ORDER BY position LIMIT ?",
-        (target_id, now_ns, now_ns + LONGEST_PAUSE_NS, limit),
-    ).fetchall()
-    conn.executemany(
-        "UPDATE outbox SET state = 'in_flight', attempts = attempts + 1 WHERE target_id = ? AND id = ?",
-        [(target_id, row["id"]) for row in rows],
+    _wake_due(conn, target_id, files, now_ns)
+    cursor = conn.cursor()
+    cursor.row_factory = None  # a thousand rows: plain tuples are a third cheaper
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM outbox INDEXED BY outbox_next WHERE target_id = ? AND is_file = ?"
+        f" AND state = 0 AND lane <= ? AND position NOT IN {_FLYING} ORDER BY lane, position LIMIT ?",
+        (target_id, files, most_lane, limit),
     )
-    return [
-        OutboxRow(
-            row["id"],
-            row["kind"],
-            bytes(row["body"]),
-            row["created_ns"],
-            row["attempts"],
-            bool(row["is_tombstone"]),
+    positions: list[int] = []
+    rows: list[OutboxRow] = []
+    left_bytes = LARGEST_BATCH_BYTES if most_bytes is None else most_bytes
+    for position, id_, kind, body, created_ns, attempts, is_tombstone, lane in cursor:
+        left_bytes -= len(body)
+        if left_bytes < 0 and rows:
+            break
+        positions.append(position)
+        rows.append(OutboxRow(id_, kind, body, created_ns, attempts, is_tombstone == 1, lane, files))
+    cursor.close()
+    if rows:
+        conn.execute(
+            "INSERT INTO outbox_flight (position, target_id) SELECT value, ? FROM json_each(?)",
+            (target_id, _json(positions)),
         )
-        for row in rows
-    ]
+        tally = Tally(target_id)
+        tally.move_all([(row.lane, row.kind) for row in rows], "waiting", "in_flight")
+        tally.write(conn)
+    return rows
 
 
-def acknowledge(conn: sqlite3.Connection, target_id: str, row_ids: Iterable[str]) -> int:
-    """The target has these: they leave (D3). Ids that are not in flight are ignored; how many left."""
-    left = 0
-    for row_id in row_ids:
-        gone = conn.execute(
-            "DELETE FROM outbox WHERE target_id = ? AND id = ? AND state = 'in_flight'"
-            " RETURNING kind, is_tombstone",
-            (target_id, row_id),
-        ).fetchall()
-        for row in gone:
-            _count(conn, target_id, row["kind"], "tombstoned" if row["is_tombstone"] else "acknowledged")
-            left += 1
-    return left
+def acknowledge(
+    conn: sqlite3.Connection,
+    target_id: str,
+    row_ids: Iterable[str],
+    now_ns: int = 0,
+    *,
+    journal: bool = False,
+) -> int:
+    """The target has these: they leave (D3). Ids that are not in flight are ignored; how many left.
+    ``journal``: remember them, for a target that may lose them again."""
+    ids = _json(row_ids)
+    if journal:
+        delivered.remember(conn, target_id, ids, now_ns)
+    gone = conn.execute(
+        f"DELETE FROM outbox INDEXED BY outbox_id WHERE {_FLOWN}"
+        " RETURNING position, lane, kind, is_tombstone, size_bytes, is_file, id",
+        (ids, target_id),
+    ).fetchall()
+    _land(conn, [row[0] for row in gone])
+    tally = Tally(target_id)
+    tally.move_all([(row[1], row[2]) for row in gone if not row[3]], "in_flight", "acknowledged")
+    tally.move_all([(row[1], row[2]) for row in gone if row[3]], "in_flight", "tombstoned")
+    for row in gone:
+        tally.add(row[1], row[2], "bytes", -row[4])
+    tally.write(conn)
+    owed_files.release(conn, [row[6] for row in gone if row[5]])
+    return len(gone)
 
 
 def retry(
-    conn: sqlite3.Connection, target_id: str, row_ids: Sequence[str], next_attempt_ns: int, error: str
+    conn: sqlite3.Connection, target_id: str, row_ids: Iterable[str], next_attempt_ns: int, error: str
 ) -> None:
     """In flight -> waiting, not before ``next_attempt_ns``. ``error`` must hold no credential."""
-    conn.executemany(
-        "UPDATE outbox SET state = 'waiting', next_attempt_ns = ?, last_error = ?"
-        " WHERE target_id = ? AND id = ? AND state = 'in_flight'",
-        [(next_attempt_ns, error[:ERROR_LENGTH], target_id, row_id) for row_id in row_ids],
-    )
+    state = RESTING if next_attempt_ns else WAITING
+    _bring_back(conn, target_id, row_ids, state, next_attempt_ns, error)
 
 
-def park(conn: sqlite3.Connection, target_id: str, row_ids: Sequence[str], error: str) -> None:
+def park(conn: sqlite3.Connection, target_id: str, row_ids: Iterable[str], error: str) -> None:
     """In flight -> parked: the target refused them; they wait for a person."""
-    conn.executemany(
-        "UPDATE outbox SET state = 'parked', last_error = ?"
-        " WHERE target_id = ? AND id = ? AND state = 'in_flight'",
-        [(error[:ERROR_LENGTH], target_id, row_id) for row_id in row_ids],
-    )
+    _bring_back(conn, target_id, row_ids, PARKED, 0, error)
 
 
 def unpark(conn: sqlite3.Connection, target_id: str) -> int:
     """Parked -> waiting; how many."""
-    changed = conn.execute(
-        "UPDATE outbox SET state = 'waiting', next_attempt_ns = 0 WHERE target_id = ? AND state = 'parked'",
+    conn.execute(
+        "UPDATE outbox INDEXED BY outbox_parked SET state = 0, next_attempt_ns = 0"
+        " WHERE target_id = ? AND state = 2",
         (target_id,),
     )
-    return changed.rowcount
+    return all_become_waiting(conn, target_id, "parked")
 
 
 def recover(conn: sqlite3.Connection, target_id: str) -> int:
     """In flight -> waiting, at the start: nobody knows whether they arrived, so they go again."""
-    changed = conn.execute(
-        "UPDATE outbox SET state = 'waiting', next_attempt_ns = 0"
-        " WHERE target_id = ? AND state = 'in_flight'",
+    conn.execute(
+        "UPDATE outbox SET attempts = attempts + 1"
+        " WHERE position IN (SELECT position FROM outbox_flight WHERE target_id = ?)",
         (target_id,),
     )
-    return changed.rowcount
+    conn.execute("DELETE FROM outbox_flight WHERE target_id = ?", (target_id,))
+    return all_become_waiting(conn, target_id, "in_flight")
 
 
-def entomb(conn: sqlite3.Connection, before_ns: int, now_ns: int, reason: str, limit: int = 1_000) -> int:
-    """Drop the bodies of rows made before ``before_ns``, leaving tombstones (D5); how many.
-
-    Rows in flight are left alone: their bodies may have arrived already. Parked ones wait again,
-    since what is delivered now is another thing.
-    """
-    rows = conn.execute(
-        "SELECT target_id, id, kind FROM outbox WHERE created_ns < ? AND is_tombstone = 0"
-        " AND state <> 'in_flight' ORDER BY created_ns LIMIT ?",
-        (before_ns, limit),
-    ).fetchall()
-    for row in rows:
-        body = msgspec.json.encode({"kind": row["kind"], "reason": reason})
-        conn.execute(
-            "UPDATE outbox SET is_tombstone = 1, body = ?, state = 'waiting', next_attempt_ns = ?"
-            " WHERE target_id = ? AND id = ?",
-            (body, now_ns, row["target_id"], row["id"]),
-        )
-    return len(rows)
-
-
-def next_due_ns(conn: sqlite3.Connection, target_id: str) -> int | None:
-    """When the first waiting row is due; None: nothing waits."""
+def next_due_ns(
+    conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
+) -> int | None:
+    """When the first waiting row is due, 0: at once; None: nothing waits."""
+    if most_urgent(conn, target_id, most_lane=most_lane, files=files) is not None:
+        return 0
     row = conn.execute(
-        "SELECT min(next_attempt_ns) FROM outbox WHERE target_id = ? AND state = 'waiting'", (target_id,)
+        "SELECT min(next_attempt_ns) FROM outbox INDEXED BY outbox_due"
+        " WHERE target_id = ? AND is_file = ? AND state = 1",
+        (target_id, files),
     ).fetchone()
     return None if row[0] is None else int(row[0])
 
 
-def figures(conn: sqlite3.Connection, target_id: str, kind: str | None = None) -> TargetFigures:
-    """What became of all that was ever owed to the target, of one ``kind`` or of all."""
-    counts = conn.execute(
-        "SELECT coalesce(sum(owed), 0), coalesce(sum(acknowledged), 0), coalesce(sum(tombstoned), 0)"
-        " FROM outbox_counts WHERE target_id = ? AND (? IS NULL OR kind = ?)",
-        (target_id, kind, kind),
+def most_urgent(
+    conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
+) -> int | None:
+    """The lane of the row that would be taken next; None: nothing is due."""
+    row = conn.execute(
+        "SELECT lane FROM outbox INDEXED BY outbox_next"
+        " WHERE target_id = ? AND is_file = ? AND state = 0 AND lane <= ?"
+        f" AND position NOT IN {_FLYING} ORDER BY lane LIMIT 1",
+        (target_id, files, most_lane),
     ).fetchone()
-    states: dict[str, int] = {}
-    oldest_ns: int | None = None
-    for row in conn.execute(
-        "SELECT state, count(*) AS rows, min(created_ns) AS oldest_ns FROM outbox"
-        " WHERE target_id = ? AND (? IS NULL OR kind = ?) GROUP BY state",
-        (target_id, kind, kind),
-    ):
-        states[row["state"]] = row["rows"]
-        oldest_ns = row["oldest_ns"] if oldest_ns is None else min(oldest_ns, row["oldest_ns"])
-    return TargetFigures(
-        owed=counts[0],
-        acknowledged=counts[1],
-        tombstoned=counts[2],
-        waiting=states.get("waiting", 0),
-        in_flight=states.get("in_flight", 0),
-        parked=states.get("parked", 0),
-        oldest_ns=oldest_ns,
-    )
+    return None if row is None else int(row[0])
 
 
-def kinds(conn: sqlite3.Connection, target_id: str) -> list[str]:
-    """Kinds of rows that the target was ever owed."""
+def errors(conn: sqlite3.Connection, target_id: str, limit: int = 20) -> list[tuple[str, str, str]]:
+    """Rows that are parked, with why: (id, kind, error), for the screen."""
     rows = conn.execute(
-        "SELECT DISTINCT kind FROM outbox_counts WHERE target_id = ? ORDER BY kind", (target_id,)
+        "SELECT id, kind, coalesce(last_error, '') FROM outbox INDEXED BY outbox_parked"
+        " WHERE target_id = ? AND state = 2 LIMIT ?",
+        (target_id, limit),
     )
-    return [row["kind"] for row in rows]
-
-
-def depth(conn: sqlite3.Connection) -> int:
-    """Rows in the outbox, all targets together."""
-    return int(conn.execute("SELECT count(*) FROM outbox").fetchone()[0])
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def forget(conn: sqlite3.Connection, target_id: str) -> None:
     """The target is deleted: nothing is owed to it any more, and nothing was."""
+    files = conn.execute("SELECT id FROM outbox WHERE target_id = ? AND is_file = 1", (target_id,)).fetchall()
     conn.execute("DELETE FROM outbox WHERE target_id = ?", (target_id,))
+    conn.execute("DELETE FROM outbox_flight WHERE target_id = ?", (target_id,))
     conn.execute("DELETE FROM outbox_counts WHERE target_id = ?", (target_id,))
+    owed_files.release(conn, [row["id"] for row in files])
+    delivered.forget(conn, target_id)
+    spent.forget(conn, target_id)
 
 
-def _count(conn: sqlite3.Connection, target_id: str, kind: str, column: Counter) -> None:
-    conn.execute("INSERT OR IGNORE INTO outbox_counts (target_id, kind) VALUES (?,?)", (target_id, kind))
-    conn.execute(_COUNT_UP[column] + " WHERE target_id = ? AND kind = ?", (target_id, kind))
+def _bring_back(
+    conn: sqlite3.Connection,
+    target_id: str,
+    row_ids: Iterable[str],
+    state: int,
+    next_attempt_ns: int,
+    error: str,
+) -> None:
+    moved = conn.execute(
+        "UPDATE outbox INDEXED BY outbox_id SET state = ?, next_attempt_ns = ?, last_error = ?,"
+        f" attempts = attempts + 1 WHERE {_FLOWN} RETURNING position, lane, kind",
+        (state, next_attempt_ns, error[:ERROR_LENGTH], _json(row_ids), target_id),
+    ).fetchall()
+    _land(conn, [row[0] for row in moved])
+    tally = Tally(target_id)
+    to: Column = "parked" if state == PARKED else "waiting"
+    tally.move_all([(row[1], row[2]) for row in moved], "in_flight", to)
+    tally.write(conn)
+
+
+def _land(conn: sqlite3.Connection, positions: list[int]) -> None:
+    conn.execute(
+        "DELETE FROM outbox_flight WHERE position IN (SELECT value FROM json_each(?))", (_json(positions),)
+    )
+
+
+def _wake_due(conn: sqlite3.Connection, target_id: str, files: bool, now_ns: int) -> None:
+    """Rows whose time has come. One that seems due later than the longest pause allows is due now: the
+    clock was set back."""
+    conn.execute(
+        "UPDATE outbox SET state = 0 WHERE position IN (SELECT position FROM outbox INDEXED BY outbox_due"
+        " WHERE target_id = ? AND is_file = ? AND state = 1 AND next_attempt_ns <= ? LIMIT ?)",
+        (target_id, files, now_ns, MOST_WOKEN),
+    )
+    conn.execute(
+        "UPDATE outbox SET state = 0 WHERE position IN (SELECT position FROM outbox INDEXED BY outbox_due"
+        " WHERE target_id = ? AND is_file = ? AND state = 1 AND next_attempt_ns > ? LIMIT ?)",
+        (target_id, files, now_ns + LONGEST_PAUSE_NS, MOST_WOKEN),
+    )
+
+
+def _json(values: Iterable[str] | Iterable[int]) -> str:
+    return msgspec.json.encode(list(values)).decode()

@@ -5,15 +5,18 @@ from typing import Literal
 
 import msgspec
 
+from appliance.base.model import Severity
 from appliance.store import outbox
 from appliance.store.cameras import Keep
+from appliance.store.policy import FILE_KINDS, TAKE_FILES, Policy
 
 Kind = Literal["https", "hub", "s3", "directory", "mqtt", "redis", "kafka", "sqs", "pulsar", "zmq"]
 
 
 class Target(msgspec.Struct, frozen=True):
     """``ca`` is PEM text of the only authorities this target is believed by; None: the system's.
-    ``options``: what its kind knows beside its address, such as a topic or a bucket."""
+    ``options``: what its kind knows beside its address, such as a topic or a bucket. ``policy``: what it
+    gets, in which order and for how much."""
 
     id: str
     url: str
@@ -21,14 +24,26 @@ class Target(msgspec.Struct, frozen=True):
     ca: str | None = None
     enabled: bool = True
     options: dict[str, str] = {}
+    policy: Policy = Policy()
+
+    def lane_of(self, kind: str, severity: Severity = "info", *, alarms: bool = False) -> int | None:
+        """Where a row goes; None: this target does not get it."""
+        if kind in FILE_KINDS and self.kind not in TAKE_FILES:
+            return None
+        return self.policy.lane_of(kind, severity, alarms=alarms)
 
 
 def list_targets(conn: sqlite3.Connection) -> list[Target]:
     return [_target(row) for row in conn.execute("SELECT body FROM targets ORDER BY id")]
 
 
+def enabled(conn: sqlite3.Connection) -> list[Target]:
+    """Whom a new outbox row is owed to, as far as their policies want it."""
+    return [_target(row) for row in conn.execute("SELECT body FROM targets WHERE enabled ORDER BY id")]
+
+
 def enabled_ids(conn: sqlite3.Connection) -> list[str]:
-    """Whom a new outbox row is owed to."""
+    """The same, of rows that no policy speaks about."""
     return [row["id"] for row in conn.execute("SELECT id FROM targets WHERE enabled ORDER BY id")]
 
 

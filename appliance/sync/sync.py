@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.supervision import supervise
-from appliance.store import outbox, targets
+from appliance.store import outbox, outbox_counts, targets
 from appliance.store.database import Database
-from appliance.store.outbox import TargetFigures
+from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.address import tls_of
@@ -66,7 +66,7 @@ class Sync:
 
     async def figures(self, target_id: str) -> TargetFigures:
         """D6, at this moment."""
-        return await self._db.read(lambda conn: outbox.figures(conn, target_id))
+        return await self._db.read(lambda conn: outbox_counts.figures(conn, target_id))
 
     def states(self) -> dict[str, SenderState]:
         """Of the enabled targets, by id."""

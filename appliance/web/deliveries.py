@@ -4,6 +4,7 @@ Where it goes is with the target, for admins. What a peer said may name it, so i
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,9 +13,8 @@ from aiohttp import web
 
 from appliance.base.clock import SECOND_NS
 from appliance.base.wire import time_or_none
-from appliance.store import outbox, parked, targets
-from appliance.store.outbox import TargetFigures
-from appliance.store.parked import Reason
+from appliance.store import outbox, outbox_counts, targets
+from appliance.store.outbox_counts import TargetFigures
 from appliance.store.targets import Target
 from appliance.web.box import Box
 from appliance.web.ports import SenderState
@@ -23,6 +23,7 @@ from appliance.web.routes import API, Call, Route, answer
 Word = Literal["off", "starting", "broken", "waiting", "delivering", "delivered"]
 URGENT = ("alert", "alert_update", "event")
 URGENT_LATE_NS = 3_600 * SECOND_NS  # then an admin is told, calmly
+PARKED_LOOKED_AT, MOST_REASONS = 1_000, 5  # a few reasons stand behind a million rows
 LATE_NS = 86_400 * SECOND_NS  # of the rest: a nightly window or a slow link is no news
 
 
@@ -53,6 +54,8 @@ class DeliveryState(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ParkedReason(msgspec.Struct, forbid_unknown_fields=True):
+    """``count``: among the rows that were looked at."""
+
     reason: str
     count: int
 
@@ -79,7 +82,7 @@ class Known(msgspec.Struct, frozen=True):
     target: Target
     figures: TargetFigures
     kinds: dict[str, TargetFigures]
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()
 
 
 def look(conn: sqlite3.Connection) -> list[Known]:
@@ -87,10 +90,10 @@ def look(conn: sqlite3.Connection) -> list[Known]:
 
 
 def _known(conn: sqlite3.Connection, target: Target) -> Known:
-    kinds = {kind: outbox.figures(conn, target.id, kind) for kind in outbox.kinds(conn, target.id)}
-    figures = outbox.figures(conn, target.id)
-    reasons = tuple(parked.reasons(conn, target.id)) if figures.parked else ()
-    return Known(target, figures, kinds, reasons)
+    kinds = outbox_counts.by_kind(conn, target.id)
+    figures = sum(kinds.values(), TargetFigures())
+    reasons = Counter(why for _, _, why in outbox.errors(conn, target.id, PARKED_LOOKED_AT))
+    return Known(target, figures, kinds, tuple(reasons.most_common(MOST_REASONS)))
 
 
 def word_of(known: Known, state: SenderState | None) -> Word:
@@ -132,7 +135,7 @@ def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_kno
         ),
         is_late=is_late(known, now_ns),
         kinds=[KindFigures(kind=kind, **_figures(figures)) for kind, figures in known.kinds.items()],
-        parked_reasons=[ParkedReason(r.reason, r.count) for r in known.reasons] if may_know else [],
+        parked_reasons=[ParkedReason(why, count) for why, count in known.reasons] if may_know else [],
     )
 
 

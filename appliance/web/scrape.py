@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
-from appliance.store import alerts, gaps, outbox, targets
+from appliance.store import alerts, gaps, outbox_counts, targets
 from appliance.system.figures import Gauges
 from appliance.web import auth
 from appliance.web.box import Box
@@ -70,7 +70,7 @@ async def _stored(box: Box) -> list[Metric]:
         missing = [(*key, seconds) for key, seconds in sorted(gaps.seconds_by_cause(conn, now_ns).items())]
         depth = []
         for target in targets.list_targets(conn):
-            f = outbox.figures(conn, target.id)
+            f = outbox_counts.figures(conn, target.id)
             depth.append((target.id, f.waiting + f.in_flight + f.parked))
         return [
             counter("recording_gap_seconds", "Time without video", (*_STREAM, "cause"), missing),

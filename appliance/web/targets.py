@@ -9,9 +9,9 @@ from aiohttp import web
 
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
-from appliance.store import audit, outbox, targets
+from appliance.store import audit, outbox_counts, targets
 from appliance.store.cameras import KEEP, Keep
-from appliance.store.outbox import TargetFigures
+from appliance.store.outbox_counts import TargetFigures
 from appliance.store.targets import Kind, Target
 from appliance.sync import address
 from appliance.web.box import Box
@@ -141,7 +141,7 @@ async def remove(call: Call) -> web.StreamResponse:
 
 def _row(conn: sqlite3.Connection, target: Target) -> Row:
     has_token = targets.secret(conn, target.id) is not None
-    return target, has_token, outbox.figures(conn, target.id)
+    return target, has_token, outbox_counts.figures(conn, target.id)
 
 
 def _same_peer(before: str, after: str) -> None:

@@ -3,7 +3,7 @@ import pytest
 from appliance.alerts.desk import Desk
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
-from appliance.store import outbox
+from appliance.store import outbox_counts
 
 BOB = User("u1", "bob", "operator")
 
@@ -29,7 +29,7 @@ def desk(yard, waits):
 
 async def test_acknowledging_says_who_and_when_to_everybody(yard, alert, desk, waits):
     yard.clock.tick(7)
-    owed = yard.db.read_now(lambda c: outbox.figures(c, "cloud")).owed
+    owed = yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud")).owed
     got = await desk.acknowledge(alert.id, BOB, " on my way ")
     assert (got.status, got.acknowledged_by, got.acknowledged_ns) == (
         "acknowledged",
@@ -40,8 +40,8 @@ async def test_acknowledging_says_who_and_when_to_everybody(yard, alert, desk, w
     assert yard.alerts() == [got]
     row = yard.journal()[-1]
     assert (row.type, row.data["status"], row.id) == ("alert", "acknowledged", yard.bell.newest)
-    assert yard.db.read_now(lambda c: outbox.figures(c, "cloud")).owed == owed + 1
-    assert yard.db.read_now(lambda c: outbox.figures(c, "cloud", "alert_update")).waiting == 1
+    assert yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud")).owed == owed + 1
+    assert yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud", "alert_update")).waiting == 1
 
 
 async def test_resolving_a_new_one_acknowledges_it_too(yard, alert, desk, waits):

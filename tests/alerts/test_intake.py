@@ -9,7 +9,7 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Zone
-from appliance.store import locks, outbox, tracks
+from appliance.store import locks, outbox, outbox_counts, tracks
 
 
 async def test_everything_is_written_together(yard):
@@ -33,7 +33,7 @@ async def test_everything_is_written_together(yard):
     rows = yard.db.write_now(lambda c: outbox.take(c, "cloud", 9, yard.clock.now_ns()))
     assert [(row.kind, row.id) for row in rows] == [("event", event.id), ("alert", alert.id)]
     assert msgspec.json.decode(rows[0].body)["id"] == event.id
-    assert yard.db.read_now(lambda c: outbox.figures(c, "off")).owed == 0
+    assert yard.db.read_now(lambda c: outbox_counts.figures(c, "off")).owed == 0
     assert yard.bell.newest == yard.journal()[-1].id and yard.owed == 1
 
 
@@ -66,7 +66,7 @@ async def test_a_failure_in_the_middle_leaves_nothing_behind(yard, monkeypatch):
     with pytest.raises(ApplianceError):
         await intake.accept(findings)
     assert yard.events() == [] and yard.journal() == [] and yard.owed == 0
-    assert yard.db.read_now(lambda c: outbox.figures(c, "cloud")).owed == 0
+    assert yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud")).owed == 0
     assert yard.db.read_now(lambda c: locks.overlapping(c, "gate", 0, 2**62)) == []
 
 

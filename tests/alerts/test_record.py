@@ -1,7 +1,7 @@
 """What the box says about itself goes the same way as what it sees."""
 
 from appliance.alerts.record import record_of_box
-from appliance.store import alerts, events, journal, outbox
+from appliance.store import alerts, events, journal, outbox_counts
 from appliance.store.alerts import AlertFilter
 from appliance.store.events import EventFilter
 
@@ -17,4 +17,4 @@ async def test_the_box_alarms_about_itself(yard) -> None:
     rows = await yard.db.read(lambda conn: journal.since(conn, 0, 10))
     assert [row.type for row in rows] == ["event", "alert"]
     assert newest == rows[-1].id
-    assert await yard.db.read(outbox.depth) == 0  # no target is enabled here
+    assert await yard.db.read(outbox_counts.depth) == 0  # no target is enabled here

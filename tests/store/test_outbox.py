@@ -1,15 +1,11 @@
 """D1-D6 against real SQLite: whatever is done in whatever order, the sum holds and nothing is lost."""
 
 import sqlite3
-import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from appliance.store import outbox
+from appliance.store import outbox, outbox_counts, tombstones
 from appliance.store.database import Database
 
 SECOND_NS = 1_000_000_000
@@ -47,8 +43,8 @@ def test_a_row_leaves_only_when_its_own_target_acknowledged_it(db):
     assert db.write_now(lambda c: outbox.acknowledge(c, "cloud", ["a"])) == 0, "not in flight yet"
     take(db)
     assert db.write_now(lambda c: outbox.acknowledge(c, "cloud", ["a", "a", "never sent"])) == 1
-    assert db.read_now(lambda c: outbox.figures(c, "cloud")).acknowledged == 1
-    assert db.read_now(lambda c: outbox.figures(c, "lan")).waiting == 1
+    assert db.read_now(lambda c: outbox_counts.figures(c, "cloud")).acknowledged == 1
+    assert db.read_now(lambda c: outbox_counts.figures(c, "lan")).waiting == 1
 
 
 def test_a_row_is_not_due_before_its_pause_is_over_unless_the_clock_was_set_back(db):
@@ -72,13 +68,13 @@ def test_a_dropped_body_is_delivered_as_a_tombstone_under_the_same_id(db):
     owe(db, "young", created_ns=100)
     db.write_now(lambda c: outbox.park(c, TARGET, take_one(c), "400"))
     assert db.write_now(lambda c: [row.id for row in outbox.take(c, TARGET, 1, 0)]) == ["flying"]
-    assert db.write_now(lambda c: outbox.entomb(c, 50, 0, "expired")) == 1
-    assert db.write_now(lambda c: outbox.entomb(c, 50, 0, "expired")) == 0
+    assert db.write_now(lambda c: tombstones.entomb(c, 50, "expired")) == 1
+    assert db.write_now(lambda c: tombstones.entomb(c, 50, "expired")) == 0
     rows = {row.id: row for row in db.write_now(lambda c: outbox.take(c, TARGET, 9, 0))}
     assert rows["old"].is_tombstone and b"expired" in rows["old"].body
     assert not rows["young"].is_tombstone
     db.write_now(lambda c: outbox.acknowledge(c, TARGET, ["old", "flying", "young"]))
-    figures = db.read_now(lambda c: outbox.figures(c, TARGET))
+    figures = db.read_now(lambda c: outbox_counts.figures(c, TARGET))
     assert (figures.owed, figures.acknowledged, figures.tombstoned) == (3, 2, 1)
 
 
@@ -90,104 +86,11 @@ def test_the_same_id_cannot_be_owed_twice_to_one_target(db):
     owe(db, "a")
     with pytest.raises(Exception, match="UNIQUE"):
         owe(db, "a")
-    assert db.read_now(lambda c: outbox.figures(c, TARGET)).owed == 1
+    assert db.read_now(lambda c: outbox_counts.figures(c, TARGET)).owed == 1
 
 
 def test_a_forgotten_target_owes_nothing(db):
     owe(db, "a", target_ids=("cloud", "lan"))
     db.write_now(lambda c: outbox.forget(c, "lan"))
-    assert db.read_now(lambda c: outbox.figures(c, "lan")) == outbox.TargetFigures()
-    assert db.read_now(outbox.depth) == 1
-
-
-class Outbox(RuleBasedStateMachine):
-    """A model of one target beside the real tables."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        path = Path(self.folder.name) / "appliance.db"
-        self.db = Database.open(path, "appliance", synchronous="NORMAL")
-        self.now_ns = 0
-        self.state: dict[str, str] = {}
-        self.kinds: dict[str, str] = {}
-        self.dropped: set[str] = set()
-        self.order: list[str] = []
-
-    def teardown(self) -> None:
-        self.db.close()
-        self.folder.cleanup()
-
-    def flying(self) -> list[str]:
-        return [row for row in self.order if self.state[row] == "in_flight"]
-
-    @rule(count=st.integers(1, 5), kind=st.sampled_from(["event", "alert"]))
-    def owe(self, count: int, kind: str) -> None:
-        for _ in range(count):
-            row_id = f"{len(self.order) * 7919 % 1000:03}-{len(self.order)}"
-            owe(self.db, row_id, kind=kind, created_ns=self.now_ns)
-            self.order.append(row_id)
-            self.kinds[row_id], self.state[row_id] = kind, "waiting"
-
-    @rule(limit=st.integers(1, 4))
-    def take(self, limit: int) -> None:
-        got = take(self.db, limit, self.now_ns)
-        assert got == [row for row in self.order if self.state[row] == "waiting"][:limit]
-        self.state.update(dict.fromkeys(got, "in_flight"))
-
-    @rule(data=st.data())
-    def acknowledge_some(self, data: st.DataObject) -> None:
-        ids = data.draw(st.lists(st.sampled_from(self.order), max_size=6) if self.order else st.just([]))
-        self.db.write_now(lambda c: outbox.acknowledge(c, TARGET, ids))
-        for row in ids:
-            if self.state[row] == "in_flight":
-                self.state[row] = "tombstoned" if row in self.dropped else "acknowledged"
-
-    @rule()
-    def silence(self) -> None:
-        ids = self.flying()
-        self.db.write_now(lambda c: outbox.retry(c, TARGET, ids, self.now_ns, "silence"))
-        self.state.update(dict.fromkeys(ids, "waiting"))
-
-    @rule()
-    def refuse(self) -> None:
-        ids = self.flying()
-        self.db.write_now(lambda c: outbox.park(c, TARGET, ids, "400"))
-        self.state.update(dict.fromkeys(ids, "parked"))
-
-    @rule()
-    def mend(self) -> None:
-        self.db.write_now(lambda c: outbox.unpark(c, TARGET))
-        self.state.update({row: "waiting" for row, state in self.state.items() if state == "parked"})
-
-    @rule()
-    def restart(self) -> None:
-        self.db.write_now(lambda c: outbox.recover(c, TARGET))
-        self.state.update(dict.fromkeys(self.flying(), "waiting"))
-
-    @rule()
-    def quota(self) -> None:
-        self.now_ns += 1
-        self.db.write_now(lambda c: outbox.entomb(c, self.now_ns, self.now_ns, "expired"))
-        for row, state in self.state.items():
-            if state in ("waiting", "parked") and row not in self.dropped:
-                self.dropped.add(row)
-                self.state[row] = "waiting"
-
-    @invariant()
-    def everything_owed_is_somewhere(self) -> None:
-        for kind in ("event", "alert", None):
-            figures = self.db.read_now(lambda c, kind=kind: outbox.figures(c, TARGET, kind))
-            mine = [state for row, state in self.state.items() if kind in (None, self.kinds[row])]
-            assert figures.owed == len(mine)
-            for state in ("acknowledged", "tombstoned", "waiting", "in_flight", "parked"):
-                assert getattr(figures, state) == mine.count(state), (kind, state)
-            assert figures.owed == sum(
-                (figures.acknowledged, figures.tombstoned, figures.waiting, figures.in_flight, figures.parked)
-            )
-
-
-TestOutbox = Outbox.TestCase
-TestOutbox.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+    assert db.read_now(lambda c: outbox_counts.figures(c, "lan")) == outbox_counts.TargetFigures()
+    assert db.read_now(outbox_counts.depth) == 1

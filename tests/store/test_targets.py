@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.store import outbox, targets
+from appliance.store import outbox, outbox_counts, targets
 from appliance.store.cameras import KEEP
 from appliance.store.database import Database
 from appliance.store.targets import Target
@@ -42,9 +42,9 @@ def test_mending_a_target_lets_parked_rows_go_again(db):
         outbox.park(conn, "a", ["row"], "401")
 
     db.write_now(refused)
-    assert db.read_now(lambda c: outbox.figures(c, "a")).parked == 1
+    assert db.read_now(lambda c: outbox_counts.figures(c, "a")).parked == 1
     db.write_now(lambda c: targets.put(c, target, b"new token"))
-    assert db.read_now(lambda c: outbox.figures(c, "a")).waiting == 1
+    assert db.read_now(lambda c: outbox_counts.figures(c, "a")).waiting == 1
 
 
 def test_deleting_a_target_takes_its_outbox_along(db):
@@ -52,4 +52,4 @@ def test_deleting_a_target_takes_its_outbox_along(db):
     db.write_now(lambda c: outbox.enqueue(c, ["a"], "row", "event", b"{}", 0))
     assert db.write_now(lambda c: targets.delete(c, "a"))
     assert not db.write_now(lambda c: targets.delete(c, "a"))
-    assert db.read_now(outbox.depth) == 0
+    assert db.read_now(outbox_counts.depth) == 0

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from appliance.base.clock import ManualClock
-from appliance.store import outbox, targets
+from appliance.store import outbox, outbox_counts, targets
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
@@ -136,7 +136,7 @@ class Bench:
         self.sync.wake()
 
     def figures(self):
-        return self.db.read_now(lambda c: outbox.figures(c, "cloud"))
+        return self.db.read_now(lambda c: outbox_counts.figures(c, "cloud"))
 
     async def until(self, holds: Callable[[], bool], tick_s: float = 0.0) -> None:
         """Turns of the loop, letting ``tick_s`` of simulated time pass in each, until ``holds``."""

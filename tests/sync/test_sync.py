@@ -6,7 +6,7 @@ import random
 import pytest
 
 from appliance.base.clock import rfc3339
-from appliance.store import outbox, targets
+from appliance.store import targets, tombstones
 
 
 async def test_a_batch_looks_as_the_contract_says(bench, cloud):
@@ -229,7 +229,7 @@ async def test_a_target_switched_off_is_left_alone_and_goes_on_when_switched_on(
 async def test_a_tombstone_is_delivered_as_such(bench, cloud):
     (id_,) = bench.owe(1)
     now_ns = bench.clock.now_ns()
-    bench.db.write_now(lambda c: outbox.entomb(c, now_ns + 1, now_ns, "expired"))
+    bench.db.write_now(lambda c: tombstones.entomb(c, now_ns + 1, "expired"))
     bench.start()
     await bench.until(lambda: bench.figures().tombstoned == 1)
     row = cloud.bodies[id_]

@@ -91,37 +91,87 @@ CREATE TABLE journal (
 
 CREATE TABLE targets (
     id       TEXT PRIMARY KEY,
-    kind     TEXT NOT NULL,             -- https
+    kind     TEXT NOT NULL,             -- https | hub | s3 | ...
     enabled  INTEGER NOT NULL,
-    body     TEXT NOT NULL,             -- JSON: url, ca
+    body     TEXT NOT NULL,             -- JSON: url, ca, options, policy
     secret   BLOB                       -- token, encrypted
 ) WITHOUT ROWID;
 
 CREATE TABLE outbox (
+    position         INTEGER PRIMARY KEY, -- order of entry: kept inside a lane by first deliveries
     id               TEXT NOT NULL,     -- idempotency key, never changes (D2)
     target_id        TEXT NOT NULL,
-    kind             TEXT NOT NULL,     -- event | alert | ...
-    position         INTEGER NOT NULL,  -- order of entry inside the target: first deliveries keep it
-    body             BLOB NOT NULL,     -- JSON in the contract's shape; of a tombstone: why
+    kind             TEXT NOT NULL,     -- event | alert | still | ... (store.policy)
+    lane             INTEGER NOT NULL,  -- 0 most urgent
+    is_file          INTEGER NOT NULL,  -- 1: a file is owed; body says which. A tombstone owes none
     is_tombstone     INTEGER NOT NULL DEFAULT 0, -- 1: the body was dropped (D5); still to be delivered as such
-    state            TEXT NOT NULL CHECK (state IN ('waiting','in_flight','parked')),
+    state            INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2), -- 0 waiting or in flight,
+                                        -- 1 waiting, not before next_attempt_ns, 2 parked
     created_ns       INTEGER NOT NULL,
     attempts         INTEGER NOT NULL DEFAULT 0,
     next_attempt_ns  INTEGER NOT NULL DEFAULT 0,
+    size_bytes       INTEGER NOT NULL,  -- of body; with the estimated file, where one is owed
     last_error       TEXT,
-    PRIMARY KEY (target_id, id)
-) WITHOUT ROWID;
-CREATE INDEX outbox_due ON outbox(target_id, state, position);
-CREATE UNIQUE INDEX outbox_order ON outbox(target_id, position);
-CREATE INDEX outbox_age ON outbox(created_ns) WHERE is_tombstone = 0;
+    body             BLOB NOT NULL      -- JSON in the contract's shape; of a tombstone: why
+);
+CREATE UNIQUE INDEX outbox_id ON outbox(id, target_id);
+CREATE INDEX outbox_next ON outbox(target_id, is_file, lane, position) WHERE state = 0;
+CREATE INDEX outbox_due ON outbox(target_id, is_file, next_attempt_ns) WHERE state = 1;
+CREATE INDEX outbox_parked ON outbox(target_id) WHERE state = 2;
+CREATE INDEX outbox_age ON outbox(target_id, lane, kind, is_tombstone, created_ns);
 
-CREATE TABLE outbox_counts (            -- what left the outbox, for D6
+CREATE TABLE outbox_flight (            -- what is on its way: a batch and a file per target, beside the rows
+    position     INTEGER PRIMARY KEY,   -- so that taking a batch does not write every row of it anew
+    target_id    TEXT NOT NULL
+);
+
+CREATE TABLE outbox_counts (            -- D6, kept with each change
     target_id    TEXT NOT NULL,
+    lane         INTEGER NOT NULL,
     kind         TEXT NOT NULL,
     owed         INTEGER NOT NULL DEFAULT 0, -- rows ever entered
     acknowledged INTEGER NOT NULL DEFAULT 0,
     tombstoned   INTEGER NOT NULL DEFAULT 0, -- tombstones that the target acknowledged
-    PRIMARY KEY (target_id, kind)
+    waiting      INTEGER NOT NULL DEFAULT 0,
+    in_flight    INTEGER NOT NULL DEFAULT 0,
+    parked       INTEGER NOT NULL DEFAULT 0,
+    bytes        INTEGER NOT NULL DEFAULT 0, -- size_bytes of all in the outbox
+    PRIMARY KEY (target_id, lane, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE delivered (                -- what a target acknowledged, as long as it can be owed again
+    position         INTEGER PRIMARY KEY, -- order of acknowledgement
+    target_id        TEXT NOT NULL,
+    id               TEXT NOT NULL,
+    kind             TEXT NOT NULL,     -- as the target has it: of a tombstone, tombstone
+    day              TEXT NOT NULL,     -- YYYY-MM-DD, UTC, of created_ns
+    was_kind         TEXT NOT NULL,     -- as it was owed
+    lane             INTEGER NOT NULL,
+    is_file          INTEGER NOT NULL,
+    created_ns       INTEGER NOT NULL,
+    acknowledged_ns  INTEGER NOT NULL,
+    size_bytes       INTEGER NOT NULL,
+    body             BLOB NOT NULL
+);
+CREATE UNIQUE INDEX delivered_day ON delivered(target_id, kind, day, id);
+CREATE INDEX delivered_id ON delivered(id);
+
+CREATE TABLE delivered_days (           -- sums of what was acknowledged; a row that is forgotten still counts
+    target_id  TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    day        TEXT NOT NULL,
+    count      INTEGER NOT NULL,
+    digest     INTEGER NOT NULL,        -- sum of the ids' digests (sync.protocol.counts)
+    kept       INTEGER NOT NULL,        -- rows in delivered
+    kept_bytes INTEGER NOT NULL,        -- of their bodies
+    PRIMARY KEY (target_id, kind, day)
+) WITHOUT ROWID;
+
+CREATE TABLE spent (                    -- what went out to a target, for its budget
+    target_id  TEXT NOT NULL,
+    slot       INTEGER NOT NULL,        -- quarter of an hour since 1970, UTC: every zone's hours end on one
+    bytes      INTEGER NOT NULL,
+    PRIMARY KEY (target_id, slot)
 ) WITHOUT ROWID;
 
 CREATE TABLE audit (
