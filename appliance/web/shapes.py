@@ -16,6 +16,7 @@ from appliance.base.model import (
     Severity,
 )
 from appliance.base.settings import Settings
+from appliance.store.policy import Policy
 from appliance.store.targets import Kind as TargetKind
 from appliance.web.params import Share
 
@@ -168,6 +169,7 @@ class Target(msgspec.Struct, forbid_unknown_fields=True):
     url: str
     ca: str | None
     options: dict[str, str]
+    policy: Policy
     enabled: bool
     has_token: bool
     owed: int

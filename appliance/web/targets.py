@@ -10,8 +10,10 @@ from aiohttp import web
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
 from appliance.store import audit, outbox_counts, targets
+from appliance.store import policy as policies
 from appliance.store.cameras import KEEP, Keep
 from appliance.store.outbox_counts import TargetFigures
+from appliance.store.policy import Policy
 from appliance.store.targets import Kind, Target
 from appliance.sync import address
 from appliance.web.box import Box
@@ -32,6 +34,7 @@ class TargetBody(msgspec.Struct, forbid_unknown_fields=True):
     ca: Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
     enabled: bool = True
     options: dict[str, Annotated[str, msgspec.Meta(max_length=2000)]] = {}
+    policy: Policy = Policy()
 
 
 def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def target_json(target: Target, has_token: bool, figures: TargetFigures) -> dict
         "url": target.url,
         "ca": target.ca,
         "options": target.options,
+        "policy": msgspec.to_builtins(target.policy),
         "has_token": has_token,
         **sync_json(target, figures),
     }
@@ -89,6 +93,7 @@ async def put(call: Call) -> web.StreamResponse:
     """Makes the target, or replaces it."""
     body = await call.body(TargetBody)
     target = target_of(call.name("id"), body)
+    policies.check(target.policy)
     secret, sealed = await secret_of(call, target, body)
     address.validate(target, secret)
     now_ns = call.now_ns
@@ -104,7 +109,7 @@ async def put(call: Call) -> web.StreamResponse:
 
 
 def target_of(id_: str, body: TargetBody) -> Target:
-    return Target(id_, body.url, body.kind, body.ca, body.enabled, body.options)
+    return Target(id_, body.url, body.kind, body.ca, body.enabled, body.options, body.policy)
 
 
 async def secret_of(call: Call, target: Target, body: TargetBody) -> tuple[str | None, bytes | Keep | None]:

@@ -57,7 +57,7 @@ def fill_targets(conn: Any, sealer: Sealer, now_ns: int) -> None:
     off = Target("archive", "s3://footage/site-7", "s3", enabled=False, options=keys)
     targets.put(conn, off, sealer.seal(b"s3cret-word-of-the-bucket", "target/archive"))
     for n in range(40):
-        kind = ("event", "event", "alert", "still", "small_clip")[n % 5]
+        kind = ("event", "event", "alert", "alert_update", "ledger")[n % 5]
         at_ns = now_ns - (50 - n) * 60 * SECOND_NS
         outbox.enqueue(conn, ["cloud"], uuid7(at_ns), kind, b"{}", at_ns)
     ids = [uuid7(now_ns - n * SECOND_NS) for n in range(1234)]

@@ -30,7 +30,7 @@ function body(fields) {
   };
   if (text(fields, "token")) wanted.token = text(fields, "token");
   else if (fields.has("forget")) wanted.token = null; // left out: the stored one is kept
-  if (form.querySelector("#policy")) wanted.policy = readPolicy(form, before.policy ?? {});
+  if (form.querySelector("#policy")) wanted.policy = readPolicy(before.policy ?? {});
   return wanted;
 }
 
