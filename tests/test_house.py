@@ -42,6 +42,7 @@ TIED = {
     "redis": {"sync"},
     "aiokafka": {"sync"},
     "aiobotocore": {"sync"},
+    "botocore": {"sync"},
     "pulsar": {"sync"},
     "zmq": {"sync"},
 }

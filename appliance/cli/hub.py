@@ -17,7 +17,7 @@ from appliance.daemon.first_boot import ADMIN, claim_code
 from appliance.daemon.serving import serve
 from appliance.hub import tunnel
 from appliance.hub.app import make_app
-from appliance.hub.box_api.enrol import code_hash
+from appliance.hub.box_api.enrol import code_hash, new_code
 from appliance.hub.hub import Hub
 from appliance.hub.running import Places, open_hub, running
 from appliance.hub.store import audit, boxes, codes, users
@@ -143,7 +143,7 @@ async def _code(places: Places, args: argparse.Namespace) -> None:
         raise invalid("a code counts for some hours, at most a year", "write --hours 24", field="hours")
     async with open_hub(places, BoxClock()) as hub:
         now_ns = hub.clock.now_ns()
-        text = claim_code()
+        text = new_code()
         made = Code(
             uuid7(now_ns), args.name, args.site, "", "the command line", now_ns,
             now_ns + round(args.hours * 3600 * SECOND_NS),

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import logging
 import signal
@@ -13,17 +14,20 @@ from pathlib import Path
 import msgspec
 
 from appliance.base import log as logs
-from appliance.base.clock import BoxClock, rfc3339
+from appliance.base.clock import BoxClock, boot_id, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.cli.box import add_command, config_of, must_be_box, open_box, print_json
-from appliance.daemon.stores import open_appliance
-from appliance.store import audit
+from appliance.daemon.stores import open_appliance, open_sealer
+from appliance.store import audit, identity
 from appliance.store import settings as settings_rows
-from appliance.store.sealing import Sealer
+from appliance.system.firewall.trial import Trials, mind
+from appliance.system.programs import Programs
 from appliance.system.tunnel import kept, qr, render, state
 from appliance.system.tunnel.kept import Wanted
 from appliance.system.tunnel.runner import Runner
 from appliance.system.tunnel.state import STEPS, TunnelState
+
+log = logging.getLogger(__name__)
 
 EXAMPLE = "appliance tunnel status --data /var/lib/aries"
 FORMS = ("wg-quick", "networkd")
@@ -123,9 +127,11 @@ def _qr(args: argparse.Namespace) -> int:
     with open_box(args) as (_, stores):
         now_ns = BoxClock().now_ns()
 
-        def facts(conn: sqlite3.Connection) -> tuple[str, str]:
-            keys = kept.ensure_keys(conn, stores.sealer)
-            return settings_rows.ensure_device_id(conn, now_ns), keys.public
+        def facts(conn: sqlite3.Connection) -> tuple[str, str, str]:
+            tunnel_key = kept.ensure_keys(conn, stores.sealer).public
+            own = identity.ensure(conn, stores.sealer, now_ns)
+            identity_key = base64.b64encode(own.public_key).decode()
+            return settings_rows.ensure_device_id(conn, now_ns), tunnel_key, identity_key
 
         content = qr.text(*stores.appliance.write_now(facts))
     print(qr.for_terminal(content))
@@ -174,21 +180,24 @@ def _run(args: argparse.Namespace) -> int:
     config = config_of(args)
     must_be_box(config.data_dir)
     handler = logs.set_up(config.log_level)
-    sealer = Sealer.from_dir(config.secrets_dir)
+    sealer, clock = open_sealer(config), BoxClock()
     db = open_appliance(config.data_dir)
+    trials = Trials(config.data_dir, Programs(), clock, boot_id())
     try:
-        asyncio.run(_until_told(Runner(db, sealer, BoxClock(), config.data_dir)))
+        asyncio.run(_until_told(Runner(db, sealer, clock, config.data_dir), trials, clock))
     finally:
         db.close()
         handler.close()
     return 0
 
 
-async def _until_told(runner: Runner) -> None:
+async def _until_told(runner: Runner, trials: Trials, clock: BoxClock) -> None:
     work = asyncio.ensure_future(runner.run())
+    minding = asyncio.ensure_future(mind(trials, clock))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await work
-    logging.getLogger(__name__).info("tunnel: taken down")
+    minding.cancel()
+    log.info("tunnel: taken down")

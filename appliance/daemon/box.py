@@ -32,6 +32,7 @@ from appliance.daemon.serving import Served, serve
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
+from appliance.daemon.tunnel import TunnelPart
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -187,7 +188,10 @@ class Box:
         tending = Tending(
             self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.notifier, self.reload
         )
+        self.tunnel = TunnelPart(self.db, self.stores.sealer, self.clock, self.config.data_dir, self._boot_id)
+        self.health.add(self.tunnel.findings)
         self._spawn("tending", tending.run())
+        self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
         self._spawn("control", supervise("control", self.control.run, self.clock))
         self._spawn("ballast", self._mind_ballast())

@@ -33,8 +33,7 @@ class Stores:
 
         Raises ``data_loss`` where one is damaged, ``exhausted`` where the disk is full.
         """
-        elsewhere = config.secret_path
-        sealer = Sealer.from_dir(config.secrets_dir) if elsewhere is None else Sealer.from_file(elsewhere)
+        sealer = open_sealer(config)
         config.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(config.secrets_dir)
         opened: list[Database] = []
@@ -60,6 +59,11 @@ class Stores:
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_sealer(config: Config) -> Sealer:
+    elsewhere = config.secret_path
+    return Sealer.from_dir(config.secrets_dir) if elsewhere is None else Sealer.from_file(elsewhere)
 
 
 def open_appliance(data_dir: Path) -> Database:

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from appliance.hub import box_api, people
+from appliance.hub.figures import FIGURES, Figures, timed
 from appliance.hub.hub import HUB, Hub
-from appliance.hub.people.figures import FIGURES, Figures, timed
 from appliance.hub.throttling import THROTTLE
 from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES
 from appliance.web import headers

@@ -19,7 +19,8 @@ from appliance.web.passwords import Passwords
 class Hub:
     """``finishing``: uploads that this instance is putting together just now, so that a box that asks
     again does not begin it again; another instance may do the same, with the same result. ``ordered``:
-    boxes that have commands to pull, as of a second ago, and ``bell`` for who waits for that."""
+    boxes that have commands to pull, each with its newest ``seq``, as of a second ago, and ``bell`` for
+    who waits for that."""
 
     store: Store
     files: Files
@@ -30,7 +31,7 @@ class Hub:
     passwords: Passwords = field(default_factory=Passwords)
     version: str = __version__
     finishing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    ordered: set[str] = field(default_factory=set)
+    ordered: dict[str, int] = field(default_factory=dict)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

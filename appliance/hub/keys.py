@@ -5,14 +5,14 @@ order nothing. Several instances need the same file there.
 """
 
 import base64
-import hashlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.base.errors import ApplianceError
 from appliance.hub.store import Store, kept
 from appliance.store.sealing import Sealer
-from appliance.sync.protocol.command import CONTEXT
+from appliance.sync.protocol import signing
+from appliance.sync.protocol.command import Command, Signed
 
 _NAME = "command key"
 
@@ -24,11 +24,11 @@ class CommandKey:
         self._private = private
         public = private.public_key().public_bytes_raw()
         self.public = base64.b64encode(public).decode()
-        self.key_id = hashlib.sha256(public).hexdigest()[:16]
+        self.key_id = signing.key_id(public)
 
-    def sign(self, payload: str) -> str:
-        """Base64, over the protocol's context and these very bytes."""
-        return base64.b64encode(self._private.sign(CONTEXT + payload.encode())).decode()
+    def sign(self, command: Command) -> Signed:
+        """As the box checks it."""
+        return signing.sign_command(self._private, command)
 
 
 async def command_key(store: Store, sealer: Sealer) -> CommandKey:

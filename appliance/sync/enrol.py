@@ -63,8 +63,9 @@ class Applicant:
         """``ca``: PEM of the only authorities that the hub is believed by; None: the system's, or the
         certificate that the invitation names.
 
-        ``user``: who did it, for the audit log; None: somebody at the box's command line. Raises ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an
-        identity that cannot be opened), ``invalid``, ``unavailable``; nothing is stored then.
+        ``user``: who did it, for the audit log; None: somebody at the box's command line. Raises
+        ``conflict`` (belongs to a hub already, and not ``again``), ``denied`` (wrong code, or an identity
+        that cannot be opened), ``invalid``, ``unavailable``; nothing is stored then.
         """
         forbid(invitation.code)
         address.validate(Target(TARGET_ID, invitation.url, "hub", ca))
@@ -218,7 +219,7 @@ def _checked(enrolled: Enrolled, target: Target) -> bytes:
 
 
 def _config(offer: TunnelOffer, url: str) -> TunnelConfig:
-    """What is offered, as it is kept. The hub's own address answers the tunnel's probe, where it is inside."""
+    """What is offered, as it is kept. Where the hub is inside, it answers the tunnel's probe."""
     probe = ""
     if _inside(url, offer):
         parts = urlsplit(url)

@@ -159,6 +159,9 @@ ROUTES = (
         "POST", f"{_PATH}/enrol", "installer", enrol, "Make this box one of a hub's", HubAnswer, EnrolBody,
         status=201, also=(409, 503),
     ),
-    Route("DELETE", _PATH, "admin", forget, "Leave the hub; what is owed to it is forgotten", status=204, also=(404,)),
+    Route(
+        "DELETE", _PATH, "admin", forget, "Leave the hub; what it is owed is forgotten", status=204,
+        also=(404,),
+    ),
     Route("PUT", f"{_PATH}/allowed", "admin", allow, "What the hub may order", HubAnswer, AllowedBody),
 )  # fmt: skip

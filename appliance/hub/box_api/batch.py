@@ -5,6 +5,7 @@ from aiohttp import web
 from appliance.hub.box_api import body
 from appliance.hub.box_api.door import Caller
 from appliance.hub.box_api.reading import read_row
+from appliance.hub.figures import FIGURES
 from appliance.hub.store import rows
 from appliance.hub.store.rows import NewRow
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Answer, Batch, Refusal
@@ -27,4 +28,5 @@ async def take(caller: Caller) -> web.StreamResponse:
             good.setdefault(found.id, found)
     if good:
         await hub.store.write(lambda: rows.take(box.id, list(good.values()), box.clock_offset_ns, now_ns))
+    caller.request.app[FIGURES].rows(len(good), len(refused))
     return body.answer(Answer(acknowledged=list(good), refused=refused))

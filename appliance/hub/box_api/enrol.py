@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import secrets
 from typing import Literal
 
 import msgspec
@@ -26,6 +27,7 @@ from appliance.web.errors import HttpError
 from appliance.web.params import Name
 
 LONGEST_BYTES = 16_000
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # 31 signs that nobody mixes up on paper
 
 Refused = Literal["code", "key"]
 
@@ -53,6 +55,14 @@ def code_hash(code: str) -> bytes:
     """Of what a person typed: case, spaces and dashes do not matter. 99 random bits need no slow hash."""
     plain = "".join(char for char in code.lower() if char.isalnum())
     return hashlib.sha256(plain.encode()).digest()
+
+
+def new_code() -> str:
+    """To be read from a screen or a QR code; kept out of every log."""
+    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
+    code = "-".join(groups)
+    forbid(code)
+    return code
 
 
 def fingerprint(key: str) -> str:

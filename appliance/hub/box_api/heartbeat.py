@@ -22,14 +22,23 @@ async def heard(caller: Caller) -> web.StreamResponse:
     offset_ns = time_from(beat.box_time, "box_time") - now_ns
     text = msgspec.json.encode(beat).decode()  # only what we know, and all of it text
 
+    parked = _bounded(sum(figures.parked for figures in beat.delivery.values()))
+    waiting = _bounded(sum(figures.waiting + figures.in_flight for figures in beat.delivery.values()))
+
     def work() -> Steps[tuple[int, int]]:
-        yield from presence.heard(box_id, text, _word(beat.status), _word(beat.version), offset_ns, now_ns)
+        yield from presence.heard(
+            box_id, text, _word(beat.status), _word(beat.version), offset_ns, parked, waiting, now_ns
+        )
         held = yield from received.count(box_id)
         return held, (yield from commands.count_waiting(box_id, now_ns))
 
-    held, waiting = await hub.store.write(work)
-    return body.answer(HeartbeatAnswer(rfc3339(now_ns), held, waiting))
+    held, ordered = await hub.store.write(work)
+    return body.answer(HeartbeatAnswer(rfc3339(now_ns), held, ordered))
 
 
 def _word(text: str) -> str:
     return "".join(char for char in text[:LONGEST_WORD] if char.isprintable())
+
+
+def _bounded(count: int) -> int:
+    return max(0, min(count, 1 << 62))  # what a column takes, whatever a box says

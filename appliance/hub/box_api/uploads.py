@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.hub.box_api import body
 from appliance.hub.box_api.door import Caller
+from appliance.hub.figures import FIGURES
 from appliance.hub.hub import Hub
 from appliance.hub.store import uploads
 from appliance.hub.store.uploads import Chunk, Times, Upload
@@ -76,6 +77,7 @@ async def _chunk(caller: Caller) -> web.StreamResponse:
     )
     if fresh is None:  # another instance was faster, with this chunk or another
         return _known_or_wrong(offset, len(data), await _upload(caller))
+    caller.request.app[FIGURES].file_bytes(len(data))
     return body.answer(await _finished(hub, fresh))
 
 

@@ -10,6 +10,20 @@ Read next: ``door`` (who asks), ``routes``.
 
 from aiohttp import web
 
+from appliance.hub.control import routes as control
+from appliance.hub.people import admin, boxes, clips, events, health, routes, signin
+
+ROUTES = (
+    *signin.ROUTES,
+    *boxes.ROUTES,
+    *control.ROUTES,
+    *events.ROUTES,
+    *clips.ROUTES,
+    *admin.ROUTES,
+    *health.ROUTES,
+)
+
 
 def mount(app: web.Application) -> None:
-    pass
+    for route in ROUTES:
+        routes.mount(app, route)

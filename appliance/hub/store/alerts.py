@@ -2,7 +2,9 @@
 
 import msgspec
 
-from appliance.hub.store.steps import Steps, run
+from appliance.hub.store.paging import Terms, decode, encode
+from appliance.hub.store.steps import Steps, every, listed, run
+from appliance.hub.store.users import SEEN
 
 
 class AlertFacts(msgspec.Struct, frozen=True):
@@ -29,3 +31,85 @@ def follow(box_id: str, row_id: str, said_ns: int, body: str, facts: AlertFacts,
         box_id, facts.id, facts.event_id, facts.camera_id, facts.severity, facts.status, facts.created_ns,
         said_ns, row_id, now_ns, body,
     )  # fmt: skip
+
+
+class SeenAlert(msgspec.Struct, frozen=True):
+    """``body``: JSON in the contract's shape, newest. ``wish_*``: acknowledged here by a person; counts
+    once the box says so."""
+
+    box_id: str
+    id: str
+    status: str
+    severity: str
+    created_ns: int
+    arrived_ns: int
+    body: str
+    wish_ns: int | None
+    wish_by: str | None
+    wish_note: str | None
+    box_name: str
+    site_id: str | None
+
+
+class AlertFilter(msgspec.Struct, frozen=True):
+    """Empty: all."""
+
+    site_ids: tuple[str, ...] = ()
+    box_ids: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+
+
+_SEEN_COLUMNS = (
+    "a.box_id, a.id, a.status, a.severity, a.created_ns, a.arrived_ns, a.body, a.wish_ns, a.wish_by,"
+    " a.wish_note, b.name AS box_name, b.site_id"
+)
+
+
+def page(
+    user_id: str, wanted: AlertFilter, limit: int, cursor: str | None = None
+) -> Steps[tuple[list[SeenAlert], str | None]]:
+    """Newest first."""
+    terms = Terms(SEEN, user_id)
+    for column, values in (
+        ("b.site_id", wanted.site_ids),
+        ("a.box_id", wanted.box_ids),
+        ("a.status", wanted.statuses),
+        ("a.severity", wanted.severities),
+    ):
+        if values:
+            terms.add(column + " IN EACH({})", listed(values))
+    if cursor is not None:
+        terms.add("(a.created_ns, a.id, a.box_id) < ({}, {}, {})", *decode(cursor, (int, str, str)))
+    rows = yield from every(
+        f"SELECT {_SEEN_COLUMNS} FROM alerts a JOIN boxes b ON b.id = a.box_id WHERE {terms}"
+        f" ORDER BY a.created_ns DESC, a.id DESC, a.box_id DESC LIMIT {terms.bind(limit + 1)}",
+        *terms.args,
+    )
+    found = [SeenAlert(**row) for row in rows[:limit]]
+    more = encode(found[-1].created_ns, found[-1].id, found[-1].box_id) if len(rows) > limit else None
+    return found, more
+
+
+def get(user_id: str, box_id: str, alert_id: str) -> Steps[SeenAlert | None]:
+    """None where there is none for this person."""
+    rows = yield from every(
+        f"SELECT {_SEEN_COLUMNS} FROM alerts a JOIN boxes b ON b.id = a.box_id"
+        f" WHERE {SEEN} AND a.box_id = $2 AND a.id = $3",
+        user_id, box_id, alert_id,
+    )  # fmt: skip
+    return SeenAlert(**rows[0]) if rows else None
+
+
+def wish(user_id: str, box_id: str, alert_id: str, username: str, note: str, now_ns: int) -> Steps[bool]:
+    """A person here acknowledges: written down, and the box is to be told. The statement itself asks for
+    the role and the site. False where it is not new any more, was wished before, or is not theirs."""
+    rows = yield from every(
+        "UPDATE alerts SET wish_ns = $4, wish_by = $5, wish_note = $6"
+        " WHERE box_id = $2 AND id = $3 AND status = 'new' AND wish_ns IS NULL"
+        f" AND EXISTS (SELECT 1 FROM boxes b WHERE b.id = $2 AND {SEEN})"
+        " AND EXISTS (SELECT 1 FROM users o WHERE o.id = $1 AND o.role IN ('operator', 'admin'))"
+        " RETURNING id",
+        user_id, box_id, alert_id, now_ns, username, note,
+    )  # fmt: skip
+    return bool(rows)

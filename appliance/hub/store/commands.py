@@ -25,13 +25,15 @@ class OutgoingCommand(msgspec.Struct, frozen=True):
     issued_by: str
 
 
-def next_seq(box_id: str) -> Steps[int]:
-    """To be asked in the transaction that ``add``s: nobody else is given this number meanwhile."""
+def next_seq(box_id: str, now_s: int) -> Steps[int]:
+    """To be asked in the transaction that ``add``s: nobody else is given this number meanwhile. Never below
+    the seconds of the clock: a hub restored from yesterday's backup must not count again what the box has
+    seen, and would ignore."""
     yield from lock(f"commands {box_id}")
     row = yield from one(
         "SELECT CAST(coalesce(max(seq), 0) AS BIGINT) AS last FROM commands WHERE box_id = $1", box_id
     )
-    return 1 if row is None else int(row["last"]) + 1
+    return max(now_s, 1 if row is None else int(row["last"]) + 1)
 
 
 def add(command: OutgoingCommand) -> Steps[None]:
@@ -43,12 +45,14 @@ def add(command: OutgoingCommand) -> Steps[None]:
     )
 
 
-def waiting(box_id: str, now_ns: int) -> Steps[list[Signed]]:
-    """Oldest first, at most ``MOST_WAITING``; expired ones are not told any more."""
+def waiting(box_id: str, now_ns: int, after: int = 0) -> Steps[list[Signed]]:
+    """Those whose ``seq`` is higher than ``after``, oldest first, at most ``MOST_WAITING``; expired ones are
+    not told any more."""
     rows = yield from every(
         "SELECT payload, signature, key_id FROM commands"
-        f" WHERE box_id = $1 AND state = 'waiting' AND expires_ns > $2 ORDER BY seq LIMIT {MOST_WAITING}",
-        box_id, now_ns,
+        " WHERE box_id = $1 AND state = 'waiting' AND expires_ns > $2 AND seq > $3"
+        f" ORDER BY seq LIMIT {MOST_WAITING}",
+        box_id, now_ns, after,
     )  # fmt: skip
     return [Signed(**row) for row in rows]
 
@@ -62,12 +66,15 @@ def count_waiting(box_id: str, now_ns: int) -> Steps[int]:
     return 0 if row is None else int(row["waiting"])
 
 
-def boxes_waited_for(now_ns: int) -> Steps[set[str]]:
-    """All boxes that have something to pull: one question per instance and second serves all long polls."""
+def boxes_waited_for(now_ns: int) -> Steps[dict[str, int]]:
+    """All boxes that have something to pull, and the newest ``seq`` of each: one question per instance and
+    second serves all long polls."""
     rows = yield from every(
-        "SELECT DISTINCT box_id FROM commands WHERE state = 'waiting' AND expires_ns > $1", now_ns
+        "SELECT box_id, CAST(max(seq) AS BIGINT) AS newest FROM commands"
+        " WHERE state = 'waiting' AND expires_ns > $1 GROUP BY box_id",
+        now_ns,
     )
-    return {row["box_id"] for row in rows}
+    return {row["box_id"]: int(row["newest"]) for row in rows}
 
 
 def answer(box_id: str, result: CommandResult, now_ns: int) -> Steps[None]:

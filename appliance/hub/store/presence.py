@@ -13,6 +13,8 @@ def heard(
     status: str,
     version: str,
     clock_offset_ns: int,
+    parked: int,
+    waiting: int,
     now_ns: int,
 ) -> Steps[bool]:
     """Write a heartbeat down; True where the box was offline, which makes an event."""
@@ -23,8 +25,8 @@ def heard(
     )  # fmt: skip
     yield from run(
         "UPDATE boxes SET heartbeat_ns = $2, seen_ns = $2, heartbeat = $3, status = $4, version = $5,"
-        " clock_offset_ns = $6 WHERE id = $1",
-        box_id, now_ns, body, status, version, clock_offset_ns,
+        " clock_offset_ns = $6, parked = $7, waiting = $8 WHERE id = $1",
+        box_id, now_ns, body, status, version, clock_offset_ns, parked, waiting,
     )  # fmt: skip
     back = was is not None and was["heartbeat_ns"] is not None
     if back and was is not None:
@@ -74,8 +76,8 @@ def _tell(box_id: str, type_: str, severity: str, detail: str, now_ns: int) -> S
         "metadata": {"detail": detail},
     }
     yield from run(
-        "INSERT INTO rows (box_id, id, kind, created_ns, arrived_ns, clock_offset_ns, clock_off, by_hub,"
-        " body, camera_id, type, severity, start_ns)"
-        " VALUES ($1, $2, 'event', $3, $3, 0, 0, 1, $4, '', $5, $6, $3)",
+        "INSERT INTO rows (box_id, id, kind, created_ns, arrived_ns, clock_offset_ns, clock_off, shown_ns,"
+        " by_hub, body, camera_id, type, severity, start_ns)"
+        " VALUES ($1, $2, 'event', $3, $3, 0, 0, $3, 1, $4, '', $5, $6, $3)",
         box_id, id_, now_ns, msgspec.json.encode(body).decode(), type_, severity,
     )  # fmt: skip

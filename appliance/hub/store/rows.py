@@ -17,6 +17,7 @@ _COLUMNS = {
     "arrived_ns": "bigint",
     "clock_offset_ns": "bigint",
     "clock_off": "bigint",
+    "shown_ns": "bigint",
     "by_hub": "bigint",
     "body": "text",
     "camera_id": "text",
@@ -71,9 +72,10 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
 
 def _values(box_id: str, row: NewRow, clock_offset_ns: int, now_ns: int) -> tuple[str | int, ...]:
     facts = row.event if row.kind == "event" and row.event is not None else EventFacts("", "", "", "", 0)
+    shown_ns = now_ns if row.clock_off else row.created_ns
     return (
-        box_id, row.id, row.kind, row.created_ns, now_ns, clock_offset_ns, int(row.clock_off), 0, row.body,
-        facts.camera_id, facts.type, facts.severity, facts.start_ns,
+        box_id, row.id, row.kind, row.created_ns, now_ns, clock_offset_ns, int(row.clock_off), shown_ns, 0,
+        row.body, facts.camera_id, facts.type, facts.severity, facts.start_ns,
     )  # fmt: skip
 
 

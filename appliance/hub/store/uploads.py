@@ -12,7 +12,7 @@ from appliance.hub.store.received import Receipt
 from appliance.hub.store.steps import Steps, every, lock, one, run
 from appliance.sync.protocol.upload import Manifest, UploadState
 
-_COLUMNS = (
+COLUMNS = (
     "box_id, id, generation, kind, created_ns, begun_ns, changed_ns, state, received_bytes, size_bytes,"
     " sha256, mime, event_id, camera_id, stream, start_ns, end_ns"
 )
@@ -80,7 +80,7 @@ class Times(msgspec.Struct, frozen=True):
 
 
 def get(box_id: str, upload_id: str) -> Steps[Upload | None]:
-    row = yield from one(f"SELECT {_COLUMNS} FROM uploads WHERE box_id = $1 AND id = $2", box_id, upload_id)
+    row = yield from one(f"SELECT {COLUMNS} FROM uploads WHERE box_id = $1 AND id = $2", box_id, upload_id)
     return None if row is None else Upload(**row)
 
 
@@ -103,7 +103,7 @@ def begin(
         manifest.file.stream, times.start_ns, times.end_ns,
     )  # fmt: skip
     yield from run(
-        f"INSERT INTO uploads ({_COLUMNS})"
+        f"INSERT INTO uploads ({COLUMNS})"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         *msgspec.structs.astuple(fresh),
     )
@@ -116,7 +116,7 @@ def advance(upload: Upload, chunk: Chunk, now_ns: int) -> Steps[Upload | None]:
     row = yield from one(
         "UPDATE uploads SET received_bytes = $4 + $5, state = 'partial', changed_ns = $6"
         " WHERE box_id = $1 AND id = $2 AND generation = $3 AND received_bytes = $4 AND state <> 'complete'"
-        f" RETURNING {_COLUMNS}",
+        f" RETURNING {COLUMNS}",
         upload.box_id, upload.id, upload.generation, chunk.offset_bytes, chunk.length_bytes, now_ns,
     )  # fmt: skip
     if row is None:
@@ -145,7 +145,7 @@ def complete(upload: Upload, now_ns: int) -> Steps[Upload | None]:
     row = yield from one(
         "UPDATE uploads SET state = 'complete', changed_ns = $4"
         " WHERE box_id = $1 AND id = $2 AND generation = $3 AND state = 'partial'"
-        f" AND received_bytes = size_bytes RETURNING {_COLUMNS}",
+        f" AND received_bytes = size_bytes RETURNING {COLUMNS}",
         upload.box_id, upload.id, upload.generation, now_ns,
     )  # fmt: skip
     if row is None:
@@ -160,7 +160,7 @@ def broke(upload: Upload, now_ns: int) -> Steps[Upload | None]:
     row = yield from one(
         "UPDATE uploads SET state = 'broken', received_bytes = 0, generation = $4, changed_ns = $5"
         " WHERE box_id = $1 AND id = $2 AND generation = $3 AND state = 'partial'"
-        f" AND received_bytes = size_bytes RETURNING {_COLUMNS}",
+        f" AND received_bytes = size_bytes RETURNING {COLUMNS}",
         upload.box_id, upload.id, upload.generation, uuid7(now_ns), now_ns,
     )  # fmt: skip
     if row is None:

@@ -24,7 +24,7 @@ from appliance.media.play.packets import Packets
 from appliance.media.ring import days
 from appliance.media.ring.index import Index
 from appliance.media.ring.volumes import Volumes
-from appliance.media.span import Recordings, Span
+from appliance.media.span import Clip, Recordings, Span
 from appliance.store import cameras, locks, segments
 from appliance.store.database import Database
 
@@ -102,6 +102,11 @@ class Archive:
         while len(self._clips) > CACHED_CLIPS:
             self._clips.popitem(last=False)
         return made
+
+    def drop(self, clip: Clip) -> None:
+        """It could not be read: whoever asks again gets what is there now."""
+        for key in [key for key, made in self._clips.items() if made is clip]:
+            del self._clips[key]
 
     def _lay_out(self, camera_id: str, known: Known, end_ns: int) -> ClipFile:
         builder = Builder(known.start_ns, end_ns)

@@ -34,6 +34,15 @@ AUDIO_LATE_90K = TIMESCALE  # sound lies in the file behind the picture it belon
 _FTYP = boxes.box(b"ftyp", b"isom", struct.pack(">I", 0x200), b"isom", b"iso6", b"mp41")
 
 
+class Split(ApplianceError):
+    """The parameters change inside, at ``at_ns``: no clip of one track can be made of it."""
+
+    def __init__(self, at_ns: list[int], points: str) -> None:
+        hint = f"ask for one clip per part, split at {points}"
+        super().__init__("conflict", f"the video's parameters change at {points}", hint)
+        self.at_ns = tuple(at_ns)
+
+
 class ClipFile:
     """``media.span.Clip``. ``read`` may be called again, also by several at once."""
 
@@ -220,11 +229,10 @@ class Builder:
             self.out.append(total)
 
     def check(self) -> None:
-        """Raises ``conflict`` where the parameters change inside."""
+        """Raises ``Split`` where the parameters change inside."""
         if self._splits:
             points = ", ".join(rfc3339(split) for split in self._splits)
-            hint = f"ask for one clip per part, split at {points}"
-            raise ApplianceError("conflict", f"the video's parameters change at {points}", hint)
+            raise Split(self._splits, points)
 
     def front(self) -> bytes:
         """ftyp, moov and the header of the mdat."""

@@ -40,7 +40,8 @@ def read(conn: sqlite3.Connection) -> Json:
     own = None if link is None else link.target_id
     found: Json = msgspec.to_builtins(settings.load(conn))
     found["targets"] = {target.id: _of_target(target, own) for target in targets.list_targets(conn)}
-    return found
+    whole: Json = msgspec.json.decode(msgspec.json.encode(found))  # a tuple is a list, as in a patch
+    return whole
 
 
 def version(document: Json) -> int:

@@ -8,8 +8,7 @@ import msgspec
 from appliance.base.clock import SECOND_NS, Clock, parse_rfc3339, rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
-from appliance.base.model import Lock
-from appliance.store import cameras, locks, outbox
+from appliance.store import cameras, outbox
 from appliance.store.database import Database
 from appliance.sync.control.applier import Outcome, Work, body_of
 from appliance.sync.control.order import Order
@@ -63,9 +62,8 @@ def _owing(order: Order, body: _Body, start_ns: int, end_ns: int) -> Work:
         row_id = uuid7(now_ns)
         kind = "clip" if body.stream == "main" else "small_clip"
         file = FileBody(order.command.id, body.camera_id, rfc3339(start_ns), rfc3339(end_ns), body.stream)
+        # Its footage is pinned with it (D4).
         outbox.enqueue(conn, [order.link.target_id], row_id, kind, msgspec.json.encode(file), now_ns)
-        pin = Lock(row_id, body.camera_id, start_ns, end_ns, kind, "outbox", row_id, now_ns)
-        locks.insert(conn, pin)
         wanted: dict[str, object] = {
             "camera": body.camera_id,
             "from": file.start_time,

@@ -1,7 +1,7 @@
 """What a tunnel is made from, checked before anything is stored or made.
 
 The shape is that of ``sync.protocol.enrolment.TunnelOffer``; floor 3 has its own, so that what travels
-may change without what is kept, and the daemon converts (``daemon.tunnel.config_of``).
+may change without what is kept, and the enrolment converts (``sync.enrol``).
 """
 
 import ipaddress
@@ -47,7 +47,9 @@ class TunnelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def own(self) -> IpInterface:
-        return ipaddress.ip_interface(self.address)
+        """Our address alone: with the prefix length that came, Linux would route the other boxes'
+        addresses into the tunnel, too."""
+        return ipaddress.ip_interface(ipaddress.ip_interface(self.address).ip)
 
     @property
     def routes(self) -> tuple[IpNetwork, ...]:

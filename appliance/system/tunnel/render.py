@@ -31,7 +31,7 @@ def wg_quick(config: TunnelConfig, keys: Keys | None) -> str:
         _MADE,
         "[Interface]",
         f"PrivateKey = {keys.current if keys else HIDDEN}",
-        f"Address = {config.address}",
+        f"Address = {config.own}",
         f"MTU = {config.mtu_bytes}",
         *([f"ListenPort = {config.listen_port}"] if config.listen_port else []),
         *([f"DNS = {config.dns}"] if config.dns else []),
@@ -79,7 +79,7 @@ def network(config: TunnelConfig) -> str:
         "RequiredForOnline=no",  # the box starts without it
         "",
         "[Network]",
-        f"Address={config.address}",
+        f"Address={config.own}",
         "LinkLocalAddressing=no",
         "IPv6AcceptRA=no",
         *([f"DNS={config.dns}", "DNSDefaultRoute=no"] if config.dns else []),

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from appliance.base.errors import ApplianceError
+from appliance.system.owner import give_to_owner_of
 
 FILE, LOCK = "tunnel.json", ".tunnel.lock"
 
@@ -52,6 +53,7 @@ def write(data_dir: Path, state: TunnelState) -> None:
     partial = data_dir / f".{FILE}.new"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        give_to_owner_of(data_dir, descriptor)
         file.write(msgspec.json.encode(state))
     partial.rename(data_dir / FILE)
 
@@ -76,6 +78,7 @@ class Turn:
     def take(cls, data_dir: Path) -> "Turn":
         """Raises ``conflict`` where another program has it."""
         descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(data_dir, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S, WORRIED_LOOK_S = 5.0, 1.0
 PROBE_S = 30.0
+KEEPALIVES_BYTES = 100  # sent between two looks, these ask for no answer
 STALE_S = 180.0  # WireGuard refuses a session that is older (REJECT_AFTER_TIME)
 
 
@@ -86,10 +87,10 @@ class Watchdog:
         now_ns = self._clock.monotonic_ns()
         stirred, self._stirred = self._stirred, False
         try:
-            came = self._note(await self._line.figures(), now_ns)
+            news = self._note(await self._line.figures(), now_ns)
             if stirred:
                 await self._act(now_ns)
-            elif self._probe_due(now_ns, came):
+            elif self._probe_due(now_ns, news):
                 await self._look_through(now_ns)
             if not self._well(now_ns) and now_ns >= self._act_ns and not stirred:
                 await self._act(now_ns)
@@ -102,15 +103,18 @@ class Watchdog:
         return WORRIED_LOOK_S
 
     def _note(self, seen: PeerFigures, now_ns: int) -> bool:
-        """True where a handshake came since the last look."""
+        """True where a probe is worth it: a handshake came since the last look, or much was sent into
+        silence."""
         first = self._figures.public_key_hex == ""
         came = seen.handshake_s > 0 and seen.handshake_s != self._figures.handshake_s
         if came:
             # the first one was made before we looked: by the wall clock, then, if that makes sense
             age_ns = self._clock.now_ns() - round(seen.handshake_s * SECOND_NS) if first else 0
             self._handshake_at_ns = now_ns - min(max(0, age_ns), round(STALE_S * SECOND_NS))
+        sent_bytes = seen.tx_bytes - self._figures.tx_bytes
+        silence = sent_bytes > KEEPALIVES_BYTES and seen.rx_bytes == self._figures.rx_bytes and not first
         self._figures = seen
-        return came
+        return came or (silence and self.state == "up")
 
     def _probe_due(self, now_ns: int, news: bool) -> bool:
         if self._probe is None:

@@ -78,7 +78,7 @@ async def test_a_signature_has_one_spelling(bench, hub, changes_nothing):
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    payload=st.text(max_size=200) | st.from_type(dict).map(lambda value: str(value)),
+    payload=st.text(max_size=200) | st.from_type(dict).map(str),
     signature=st.text(max_size=100)
     | st.binary(min_size=64, max_size=64).map(lambda raw: base64.b64encode(raw).decode()),
 )
@@ -91,7 +91,8 @@ async def test_no_signature_but_the_hub_s_is_believed(bench, hub, payload, signa
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"7", b"null", b"[]", b'{"payload": 7}', b"[" * 100_000, b'{"payload":"","signature":"","key_id":""',
+    [b"", b"{", b"7", b"null", b"[]", b'{"payload": 7}', b"[" * 100_000,
+     b'{"payload":"","signature":"","key_id":""',
      b'{"payload":"' + b"x" * (LONGEST_PAYLOAD_BYTES + 1) + b'","signature":"","key_id":""}', b"\xff\xfe{}"],
 )  # fmt: skip
 async def test_what_is_no_signed_order_at_all(raw, changes_nothing):

@@ -28,9 +28,16 @@ LINES = {
 def look(path: Path) -> dict[str, list]:
     conn = sqlite3.connect(path)
     try:
-        return {name: [row for row in conn.execute(sql)] for name, sql in LINES.items()}
+        return {name: list(conn.execute(sql)) for name, sql in LINES.items()}
     finally:
         conn.close()
+
+
+def left(folder: Path) -> dict[str, list]:
+    effects, rows = folder / "effects", look(folder / "appliance.db")
+    rows["effects"] = effects.read_text().split() if effects.exists() else []
+    rows["states"] = [json.loads(body)["state"] for (body,) in rows["results"]]
+    return rows
 
 
 @pytest.fixture
@@ -49,12 +56,7 @@ def every_death(bench, hub, tmp_path):
         assert done.returncode == 0, done.stderr
         runs = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(runs) > 8 and [run["died"] for run in runs] == [True] * (len(runs) - 1) + [False]
-        for run in runs:
-            effects = Path(run["run"]) / "effects"
-            run["effects"] = effects.read_text().split() if effects.exists() else []
-            run |= look(Path(run["run"]) / "appliance.db")
-            run["states"] = [json.loads(body)["state"] for (body,) in run["results"]]
-        return runs
+        return [found | left(Path(found["run"])) for found in runs]
 
     return run
 

@@ -133,7 +133,8 @@ def test_what_is_required_is_required(name):
 @pytest.mark.parametrize(
     "change",
     [{"id": "../../etc"}, {"id": ""}, {"id": "e-1\n"}, {"kind": "A B"}, {"created_at": "yesterday"},
-     {"schema": 0}, {"schema": "2"}, {"device_id": "box-2"}, {"device_id": 7}, {"source": {"device_id": "box-2"}},
+     {"schema": 0}, {"schema": "2"}, {"device_id": "box-2"}, {"device_id": 7},
+     {"source": {"device_id": "box-2"}},
      {"detections": [{"track_id": "t"}]}, {"frame": {"width": -1}},
      {"detections": [{"track_id": "t", "class_name": "p", "confidence": 2, "box": {"x": 0, "y": 0, "width": 1,
                       "height": 1}, "centre": [0, 0]}]}],

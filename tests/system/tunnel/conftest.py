@@ -151,6 +151,17 @@ class TwoHosts:
         self.children.append(child)
         return child
 
+    def run_beside(self) -> "subprocess.CompletedProcess[str]":
+        words = ["ip", "netns", "exec", self.box, sys.executable, "-m", "appliance", "tunnel", "run"]
+        return subprocess.run([*words, "--data", str(self.data)], capture_output=True, text=True, timeout=20)
+
+    def ip(self, *words: str) -> str:
+        """In the box's namespace."""
+        return sh("ip", "-n", self.box, *words)
+
+    def has_interface(self) -> bool:
+        return self.box_dev in self.ip("-o", "link")
+
     # -- packets -----------------------------------------------------------------------------------
 
     def passes(self, within_s: float = 1.0) -> bool:

@@ -26,6 +26,8 @@ CREATE TABLE boxes (
     heartbeat_ns     BIGINT,                -- arrival of the last one
     heartbeat        TEXT,                  -- its body
     clock_offset_ns  BIGINT NOT NULL,       -- box_time minus ours at the last heartbeat
+    parked           BIGINT NOT NULL,       -- rows that the box cannot deliver, by its last heartbeat
+    waiting          BIGINT NOT NULL,       -- rows on their way, by the same
     status           TEXT NOT NULL,         -- ok | degraded | failing, by the box; empty: never heard
     presence         TEXT NOT NULL CHECK (presence IN ('never', 'online', 'offline')),
     presence_ns      BIGINT NOT NULL        -- since when
@@ -64,6 +66,7 @@ CREATE TABLE rows (
     arrived_ns       BIGINT NOT NULL,       -- when it arrived, by us
     clock_offset_ns  BIGINT NOT NULL,       -- how far the box's clock was off, as far as known
     clock_off        BIGINT NOT NULL,       -- 1: created_ns is not to be believed
+    shown_ns         BIGINT NOT NULL,       -- where it stands in lists: created_ns, or arrived_ns then
     by_hub           BIGINT NOT NULL,       -- 1: an event of our own, such as box_offline
     body             TEXT NOT NULL,         -- JSON; of an event the newest form it was told in
     camera_id        TEXT NOT NULL,         -- of events; else empty
@@ -74,8 +77,8 @@ CREATE TABLE rows (
 ) -- sqlite
 ) PARTITION BY RANGE (created_ns) -- postgres
 ;
-CREATE INDEX rows_events ON rows(created_ns DESC, id DESC) WHERE kind = 'event';
-CREATE INDEX rows_box_events ON rows(box_id, created_ns DESC, id DESC) WHERE kind = 'event';
+CREATE INDEX rows_events ON rows(shown_ns DESC, id DESC, box_id DESC) WHERE kind = 'event';
+CREATE INDEX rows_box_events ON rows(box_id, shown_ns DESC, id DESC) WHERE kind = 'event';
 CREATE TABLE rows_rest PARTITION OF rows DEFAULT; -- postgres
 
 -- Changes of events that we have not heard of yet: applied when these come.

@@ -47,7 +47,7 @@ def idempotency_key(ids: Sequence[str]) -> str:
 def encode(row: OutboxRow) -> bytes:
     """A tombstone's kind says so; what it was stands in its body (D5)."""
     kind = "tombstone" if row.is_tombstone else row.kind
-    return msgspec.json.encode(Row(row.id, kind, rfc3339(row.created_ns), msgspec.Raw(row.body)))
+    return msgspec.json.encode(Row(row.id, kind, rfc3339(row.created_ns), msgspec.Raw(row.body), row.lane))
 
 
 def read_answer(rows: Sequence[OutboxRow], body: bytes | None) -> Verdict:

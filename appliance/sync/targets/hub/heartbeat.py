@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(HeartbeatAnswer)
 class Heart:
     """``condition`` is what the box says of itself, without ``delivery``. ``on_lost`` is called where the
     hub holds fewer rows than it acknowledged (its disk was restored from yesterday); ``on_commands``
-    with how many orders wait."""
+    where orders wait."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Heart:
         journal: Journal,
         condition: Callable[[], Awaitable[Heartbeat]] | None,
         on_lost: Callable[[], None],
-        on_commands: Callable[[int], None],
+        on_commands: Callable[[], None],
     ) -> None:
         self._link, self._clock, self._journal = link, clock, journal
         self._condition = condition
@@ -62,7 +62,7 @@ class Heart:
         self.heard_ns, self._was_heard = self._clock.now_ns(), True
         self._compare(answer.rows, acknowledged)
         if answer.commands_waiting > 0:
-            self._on_commands(answer.commands_waiting)
+            self._on_commands()
         return answer
 
     def _compare(self, rows: int, acknowledged: int) -> None:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from appliance.base.clock import Clock
-from appliance.store import delivered
+from appliance.store import delivered, outbox_counts
 from appliance.store.database import Database
 from appliance.sync.protocol.counts import Bucket
 from appliance.sync.protocol.heartbeat import KindFigures
@@ -48,4 +48,10 @@ class StoredJournal:
         return await self._db.write(lambda conn: delivered.owe_again(conn, self._id, ids, now_ns))
 
     async def figures(self) -> dict[str, KindFigures]:
-        return {}
+        found = await self._db.read(lambda conn: outbox_counts.by_kind(conn, self._id))
+        return {
+            kind: KindFigures(
+                each.owed, each.acknowledged, each.tombstoned, each.waiting, each.in_flight, each.parked
+            )
+            for kind, each in found.items()
+        }

@@ -29,9 +29,7 @@ class HubTarget:
         self._chunk = ChunkSize()
         own = journal or StoredJournal(given.db, given.target.id, given.clock)
         self.reconciler = Reconciler(self.link, own, given.clock, given.wake)
-        self.heart = Heart(
-            self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commands_waiting
-        )
+        self.heart = Heart(self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commanded)
 
     async def put(self, rows: Sequence[OutboxRow]) -> Verdict:
         return await batch.put(self.link, self._given.device_id, rows)

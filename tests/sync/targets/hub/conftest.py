@@ -17,8 +17,8 @@ from appliance.base.clock import ManualClock
 from appliance.store.outbox import OutboxRow
 from appliance.store.targets import Target
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Batch, Row
-from appliance.sync.protocol.counts import MOST_ASKED, Missing, digest
-from appliance.sync.protocol.heartbeat import Heartbeat
+from appliance.sync.protocol.counts import MOST_ASKED, Bucket, Missing, digest
+from appliance.sync.protocol.heartbeat import Heartbeat, KindFigures
 from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES, Manifest
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.hub.target import HubTarget
@@ -305,12 +305,32 @@ class Memory:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, str]] = {}  # id -> kind, day
         self.owed: list[str] = []
+        self.page = 1_000
+
+    def put(self, id_: str, kind: str, day: str) -> None:
+        self.rows[id_] = (kind, day)
 
     async def acknowledged(self) -> int:
         return len(self.rows)
 
+    async def buckets(self) -> list[Bucket]:
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for id_, where in self.rows.items():
+            found[where].append(id_)
+        return [Bucket(kind, day, len(ids), sum(map(digest, ids))) for (kind, day), ids in found.items()]
+
+    async def ids(self, kind: str, day: str, after: str, limit: int) -> list[str]:
+        found = sorted(id_ for id_, where in self.rows.items() if where == (kind, day) and id_ > after)
+        return found[: min(limit, self.page)]
+
+    async def owe_again(self, ids: list[str]) -> int:
+        for id_ in ids:
+            del self.rows[id_]
+        self.owed += ids
+        return len(ids)
+
     async def figures(self):
-        return {}
+        return {"event": KindFigures(9, 2, 1, 3, 2, 1)}
 
 
 def given(url: str, **fields) -> Given:
@@ -322,7 +342,7 @@ def given(url: str, **fields) -> Given:
 
 def make_row(id_: str, kind: str = "event", body: bytes = b'{"n":1}', **fields) -> OutboxRow:
     created_ns = fields.pop("created_ns", ManualClock().now_ns())
-    return OutboxRow(id_, kind, body, created_ns, 0, fields.pop("is_tombstone", False))
+    return OutboxRow(id_, kind, body, created_ns, 0, fields.pop("is_tombstone", False), fields.pop("lane", 2))
 
 
 def make_file_row(id_: str = "clip-1", kind: str = "clip") -> OutboxRow:

@@ -14,13 +14,13 @@ def test_this_is_a_sync_target(target) -> None:
 
 
 async def test_rows_arrive_and_only_what_is_acknowledged_leaves(hub, target, row) -> None:
-    rows = [row("a"), row("b", "alert", b'{"x":"y"}'), row("c", is_tombstone=True)]
+    rows = [row("a"), row("b", "alert", b'{"x":"y"}', lane=0), row("c", is_tombstone=True)]
     hub.script["batch"] = ["half"]
     verdict = await target.put(rows)
     assert (verdict.kind, verdict.acknowledged, verdict.rejected) == ("delivered", ("a", "c"), ())
     verdict = await target.put(rows)
     assert verdict.acknowledged == ("a", "b", "c")
-    assert hub.rows["b"].kind == "alert"
+    assert (hub.rows["b"].kind, hub.rows["b"].lane, hub.rows["a"].lane) == ("alert", 0, 2)
     assert bytes(hub.rows["b"].body) == b'{"x":"y"}'
     assert hub.rows["c"].kind == "tombstone"
     assert hub.rows["a"].created_at == "2026-01-20T14:30:00.000Z"

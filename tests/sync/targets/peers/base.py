@@ -61,6 +61,6 @@ class Peer:
     async def close(self) -> None:
         await self.stop()
         if self.link is not None:
-            await self.link.cut()
+            await self.link.close()
         if self.db is not None:
             self.db.close()

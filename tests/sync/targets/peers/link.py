@@ -25,6 +25,7 @@ class Link:
         self._left: int | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task] = set()
 
     async def mend(self) -> None:
         self._left = None
@@ -47,7 +48,12 @@ class Link:
             writer.transport.abort()
         await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        await self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.add(asyncio.current_task())
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.far_port)
         except OSError:

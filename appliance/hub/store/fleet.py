@@ -1,0 +1,102 @@
+"""The fleet as a person sees it: worst first, and only of the sites that the person may see."""
+
+from typing import Final
+
+import msgspec
+
+from appliance.hub.store.paging import Terms, decode, encode
+from appliance.hub.store.steps import Found, Steps, every, listed
+from appliance.hub.store.users import SEEN
+
+# What a person must look at first. 8: revoked, and nothing is expected of it.
+_RANK: Final = (
+    "CASE WHEN b.token_hash IS NULL THEN 8 WHEN b.presence = 'offline' THEN 0"
+    " WHEN b.status = 'failing' THEN 1"
+    " WHEN coalesce(a.critical, 0) > 0 THEN 2 WHEN b.status = 'degraded' THEN 3"
+    " WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 THEN 5 WHEN b.presence = 'never' THEN 6"
+    " ELSE 7 END"
+)
+_FLEET: Final = (
+    "SELECT b.id, b.name, b.site_id, s.name AS site_name, b.tags, b.version, b.enrolled_ns, b.seen_ns,"
+    " b.heartbeat_ns, b.heartbeat, b.clock_offset_ns, b.status, b.presence, b.presence_ns, b.parked,"
+    " b.waiting, b.tunnel_address, CASE WHEN b.token_hash IS NULL THEN 1 ELSE 0 END AS revoked,"
+    " coalesce(a.opened, 0) AS alerts_open, coalesce(a.critical, 0) AS alerts_critical,"
+    f" {_RANK} AS place"
+    " FROM boxes b LEFT JOIN sites s ON s.id = b.site_id"
+    " LEFT JOIN (SELECT box_id, count(*) AS opened,"
+    " sum(CASE WHEN severity = 'critical' THEN 1 ELSE 0 END) AS critical"
+    " FROM alerts WHERE status = 'new' GROUP BY box_id) a ON a.box_id = b.id"
+)
+
+
+class FleetBox(msgspec.Struct, frozen=True):
+    """``place``: 0 worst ... 8. ``tags`` and ``heartbeat``: JSON as it is stored; ``heartbeat`` None:
+    never heard."""
+
+    id: str
+    name: str
+    site_id: str | None
+    site_name: str | None
+    tags: str
+    version: str
+    enrolled_ns: int
+    seen_ns: int | None
+    heartbeat_ns: int | None
+    heartbeat: str | None
+    clock_offset_ns: int
+    status: str
+    presence: str
+    presence_ns: int
+    parked: int
+    waiting: int
+    tunnel_address: str | None
+    revoked: int
+    alerts_open: int
+    alerts_critical: int
+    place: int
+
+
+def page(
+    user_id: str,
+    limit: int,
+    cursor: str | None = None,
+    *,
+    site_ids: tuple[str, ...] = (),
+    search: str = "",
+) -> Steps[tuple[list[FleetBox], str | None]]:
+    """Worst first, then by name; and the next page's cursor."""
+    terms = Terms(SEEN, user_id)
+    if site_ids:
+        terms.add("b.site_id IN EACH({})", listed(site_ids))
+    if search:
+        like = f"%{search.lower()}%"
+        terms.add("(lower(b.name) LIKE {} OR lower(b.tags) LIKE {} OR lower(b.id) LIKE {})", like, like, like)
+    after = ""
+    if cursor is not None:
+        marks = ", ".join(terms.bind(part) for part in decode(cursor, (int, str, str)))
+        after = f" WHERE (place, name, id) > ({marks})"
+    rows = yield from every(
+        f"SELECT * FROM ({_FLEET} WHERE {terms}) AS fleet{after}"
+        f" ORDER BY place, name, id LIMIT {terms.bind(limit + 1)}",
+        *terms.args,
+    )
+    found = [_box(row) for row in rows[:limit]]
+    return found, encode(found[-1].place, found[-1].name, found[-1].id) if len(rows) > limit else None
+
+
+def get(user_id: str, box_id: str) -> Steps[FleetBox | None]:
+    """None where there is no such box for this person."""
+    rows = yield from every(f"{_FLEET} WHERE {SEEN} AND b.id = $2", user_id, box_id)
+    return _box(rows[0]) if rows else None
+
+
+def tally(user_id: str) -> Steps[dict[int, int]]:
+    """How many boxes stand at each ``place``."""
+    rows = yield from every(
+        f"SELECT place, count(*) AS boxes FROM ({_FLEET} WHERE {SEEN}) AS fleet GROUP BY place", user_id
+    )
+    return {int(row["place"]): int(row["boxes"]) for row in rows}
+
+
+def _box(row: Found) -> FleetBox:
+    return FleetBox(**{**row, "alerts_critical": int(row["alerts_critical"])})
