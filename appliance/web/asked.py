@@ -54,6 +54,7 @@ class Asked:
             may=self.may,
             theme=theme_of(self.request),
             now_ms=now_ns // 1_000_000,
+            request_path=self.request.path,
             version=self.box.version,
             frame=self.frame,
             user=self.user,

@@ -107,16 +107,23 @@ def word_of(known: Known, state: SenderState | None) -> Word:
     return "delivering" if known.figures.waiting or known.figures.in_flight else "delivered"
 
 
-def is_late(known: Known, now_ns: int) -> bool:
+def is_late(target: Target, kinds: Mapping[str, TargetFigures], now_ns: int) -> bool:
     """Something was refused, or has waited for longer than a poor link explains."""
-    if not known.target.enabled:
+    if not target.enabled:
         return False
-    urgent = [f.oldest_ns for kind, f in known.kinds.items() if kind in URGENT and f.oldest_ns is not None]
-    oldest_ns = known.figures.oldest_ns
-    return (
-        known.figures.parked > 0
-        or (bool(urgent) and now_ns - min(urgent) > URGENT_LATE_NS)
-        or (oldest_ns is not None and now_ns - oldest_ns > LATE_NS)
+    for kind, figures in kinds.items():
+        most_ns = URGENT_LATE_NS if kind in URGENT else LATE_NS
+        if figures.parked or (figures.oldest_ns is not None and now_ns - figures.oldest_ns > most_ns):
+            return True
+    return False
+
+
+def late(conn: sqlite3.Connection, now_ns: int) -> tuple[str, ...]:
+    """The targets that an admin is told of, calmly, on every page."""
+    return tuple(
+        target.id
+        for target in targets.enabled(conn)
+        if is_late(target, outbox_counts.by_kind(conn, target.id), now_ns)
     )
 
 
@@ -133,7 +140,7 @@ def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_kno
             delivered_at=time_or_none(state.delivered_ns) if state else None,
             error=state.error if state and may_know else None,
         ),
-        is_late=is_late(known, now_ns),
+        is_late=is_late(target, known.kinds, now_ns),
         kinds=[KindFigures(kind=kind, **_figures(figures)) for kind, figures in known.kinds.items()],
         parked_reasons=[ParkedReason(why, count) for why, count in known.reasons] if may_know else [],
     )

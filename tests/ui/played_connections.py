@@ -111,7 +111,7 @@ class PlayedTunnel:
         self._turn = self._turn or state.Turn.take(self._folder)
         keys = kept.ensure_keys(conn, sealer)
         found = TunnelState(
-            word, now_ns - 7_300 * SECOND_NS, "", STEPS[word], now_ns - 31 * SECOND_NS, "203.0.113.7:51820",
+            word, now_ns - 7_300 * SECOND_NS, "", STEPS[word], now_ns - 451 * SECOND_NS, "203.0.113.7:51820",
             "kernel", "this kernel has WireGuard", keys.public, keys.phase, 1, 0,
         )  # fmt: skip
         state.write(self._folder, found)
