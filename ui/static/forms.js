@@ -45,3 +45,6 @@ export function onSend(form, work) {
 export function sentence(text) {
   return text ? text.charAt(0).toUpperCase() + text.slice(1) : "";
 }
+
+/** A sentence with its end. */
+export const full = (text) => sentence(text).replace(/[^.!?…]$/, "$&.");

@@ -1,11 +1,12 @@
 // The hub: enrolment, what it may order, what it ordered, leaving it.
 
 import { get, post, put, remove } from "../api.js";
-import { onSend, sentence } from "../forms.js";
-import { element, icon } from "../nodes.js";
+import { full, onSend, sentence } from "../forms.js";
+import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
 import { boxNow, moment, span } from "../time.js";
 import { scan, scans } from "./scan.js";
+import { children, facts, mark, words } from "./shown.js";
 import { sure } from "./sure.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -15,16 +16,25 @@ const enrol = $("#enrol-form");
 const allowed = $("#allowed-form");
 const STATES = { done: "Done", failed: "Failed", refused: "Refused", pending: "On trial", taken: "Under way", confirmed: "Confirmed", undone: "Undone" };
 const GOOD = ["done", "confirmed"];
+const OPEN = ["taken", "pending"];
 const LONGEST_FILE_BYTES = 4000;
 const changed = () => page.dispatchEvent(new Event("changed"));
 let touched = false; // ticks that were not saved are not overwritten by what is asked again
 
 const load = async () => (await get("/hub")).hub;
 
+const state = element("span", "check-mark");
+const said = element("p", "said");
+const list = element("dl", "facts");
+const trial = element("p", "report");
+
 function show(found) {
   const isOurs = Boolean(found.box_id);
+  if (!home.contains(said)) home.replaceChildren(state, said, list, trial);
   enrol.hidden = isOurs;
-  home.replaceChildren(...(isOurs ? enrolled(found) : [element("p", "", "This box belongs to no hub.")]));
+  state.hidden = list.hidden = trial.hidden = !isOurs;
+  if (isOurs) showOurs(found);
+  else words(said, "This box belongs to no hub.");
   if (allowed) {
     allowed.hidden = !isOurs;
     if (!touched) for (const tick of allowed.elements.kinds) tick.checked = found.allowed.includes(tick.value);
@@ -33,32 +43,32 @@ function show(found) {
   showCommands(found, isOurs);
 }
 
-function enrolled({ url, box_id: boxId, enrolled_at: since, heard_at: heard, error, trial, command_key: key }) {
-  const mark = element("span", "check-mark", icon(error ? "info" : heard ? "check" : "info"), error ? "Not heard" : heard ? "In touch" : "Not heard yet");
-  mark.dataset.status = error ? "calm" : heard ? "ok" : "off";
-  const facts = [
+function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, error, trial: onTrial, command_key: key }) {
+  mark(state, error ? ["calm", "info", "Not heard"] : heard ? ["ok", "check", "In touch"] : ["off", "info", "Not heard yet"]);
+  words(said, error ? `${full(error)} What is owed to it waits; it is tried again by itself.` : "");
+  facts(list, [
     ["Address", url ?? "its target was deleted", "mono"],
     ["Since", moment(Date.parse(since))],
     ["Last heard", heard ? `${span(boxNow() - Date.parse(heard))} ago, ${moment(Date.parse(heard))}` : "not since the box started"],
     ["Called there", boxId, "mono"],
     ["Its command key", key, "mono"],
-  ];
-  const nodes = [mark, element("dl", "facts", ...facts.flatMap(([name, value, look]) => [element("dt", "", name), element("dd", look ?? "", value)]))];
-  if (error) nodes.splice(1, 0, element("p", "said", `${sentence(error)}. What is owed to it waits; it is tried again by itself.`));
-  if (trial) nodes.push(element("p", "report", `Settings that the hub changed are on trial: they go back at ${moment(Date.parse(trial.undone_at))} unless the hub is heard.`));
-  return nodes;
+  ]);
+  const back = onTrial && moment(Date.parse(onTrial.undone_at));
+  words(trial, back ? `Settings that the hub changed are on trial: they go back at ${back} unless the hub is heard.` : "");
 }
 
 function showCommands({ commands }, isOurs) {
   $("#commands").hidden = !isOurs && !commands.length;
-  const rows = commands.map((one) => {
-    const good = GOOD.includes(one.state);
-    const mark = element("span", "check-mark", icon(good ? "check" : one.state === "pending" || one.state === "taken" ? "info" : "warning"), STATES[one.state] ?? one.state);
-    mark.dataset.status = good ? "ok" : one.state === "pending" || one.state === "taken" ? "calm" : "degraded";
-    const what = element("span", "grow", element("strong", "", name(one.kind)), element("span", "fine", [`by ${one.by || "nobody named"}`, moment(Date.parse(one.received_at)), sentence(one.message)].filter(Boolean).join(" · ")));
-    return element("li", "", what, mark);
-  });
-  $("#commands-list").replaceChildren(...(rows.length ? rows : [element("li", "", element("span", "fine", "It has ordered nothing yet."))]));
+  const nothing = () => [element("li", "", element("span", "fine", "It has ordered nothing yet."))];
+  children($("#commands-list"), commands, () => (commands.length ? commands.map(order) : nothing()));
+}
+
+function order({ state: became, kind, by, received_at: received, message }) {
+  const [status, sign] = GOOD.includes(became) ? ["ok", "check"] : OPEN.includes(became) ? ["calm", "info"] : ["degraded", "warning"];
+  const result = element("span", "check-mark");
+  mark(result, [status, sign, STATES[became] ?? became]);
+  const about = [`by ${by || "nobody named"}`, moment(Date.parse(received)), sentence(message)].filter(Boolean).join(" · ");
+  return element("li", "", element("span", "grow", element("strong", "", name(kind)), element("span", "fine", about)), result);
 }
 
 function name(kind) {

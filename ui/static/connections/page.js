@@ -1,7 +1,7 @@
 // Connections: what is sent where, the hub, the tunnel; asked again while one looks.
 
 import { Refusal } from "../api.js";
-import { sentence } from "../forms.js";
+import { full } from "../forms.js";
 import { element } from "../nodes.js";
 import { boxNow, moment } from "../time.js";
 import { hub } from "./hub.js";
@@ -14,7 +14,6 @@ const stale = document.querySelector("#stale");
 const parts = [targets, hub, tunnel].map((part) => ({ ...part, seenMs: 0 }));
 let timer = 0;
 
-const full = (text) => sentence(text).replace(/[^.!?]$/, "$&.");
 const words = (error) => [error.message, error instanceof Refusal ? error.hint : ""].filter(Boolean).map(full).join(" ");
 
 async function lookAt(part) {

@@ -1,11 +1,12 @@
 // Targets: how far each is, what holds it up, and what an admin can do about it.
 
 import { get, post, put } from "../api.js";
-import { sentence } from "../forms.js";
-import { element, icon } from "../nodes.js";
+import { full, sentence } from "../forms.js";
+import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
-import { boxNow, moment, span } from "../time.js";
-import { inWords, kindName, table } from "./figures.js";
+import { boxNow, clock, moment, span } from "../time.js";
+import { inWords, table } from "./figures.js";
+import { children, mark, words } from "./shown.js";
 
 const page = document.querySelector("#connections");
 const home = document.querySelector("#targets");
@@ -20,6 +21,7 @@ const WORDS = {
   delivering: ["ok", "check", "Delivering"],
   delivered: ["ok", "check", "Up to date"],
 };
+const PARKED = ["degraded", "warning", "Parked rows"];
 const rows = new Map(); // id -> {row, parts, seen}
 
 async function load() {
@@ -50,19 +52,22 @@ function made({ id, kind }) {
   const parts = {
     mark: element("span", "check-mark"), address: element("span", "mono"), said: element("p", "said fine"),
     parked: element("div", "wide"), figures: element("div", ""), hold: element("p", "said"),
+    tested: element("p", "report wide"),
   };
+  parts.tested.setAttribute("role", "status");
+  parts.tested.hidden = true;
   const title = element("span", "target-name", element("strong", "", id), element("span", "tag", kind), parts.mark);
   const head = element("div", "target-head", title, parts.address, parts.said, parts.hold);
   const details = element("details", "more wide", element("summary", "", "Figures by kind", element("span", "hidden", ` of ${id}`)), parts.figures);
   const row = element("li", "", head);
   row.dataset.target = id;
   if (isAdmin) row.append(actions(id, parts));
-  row.append(parts.parked, details);
+  row.append(parts.tested, parts.parked, details);
   return { row, parts, details };
 }
 
 function button(text, id, work) {
-  const found = element("button", "button", text, element("span", "hidden", ` ${id}`));
+  const found = element("button", "button", element("span", "", text), element("span", "hidden", ` ${id}`));
   found.type = "button";
   found.addEventListener("click", async () => {
     if (found.getAttribute("aria-busy")) return;
@@ -77,8 +82,15 @@ const changed = () => page.dispatchEvent(new Event("changed"));
 
 function actions(id, parts) {
   parts.test = button("Test", id, async () => {
-    const { probe } = await post(`/targets/${id}/probe`);
-    toast(probe.ok ? `${id} answers` : `${id} does not work`, probe.ok ? "info" : "error", sentence(probe.detail));
+    words(parts.tested, "Asking it…");
+    try {
+      const { probe } = await post(`/targets/${id}/probe`);
+      words(parts.tested, `Tested at ${clock(boxNow())}: ${probe.ok ? "it answers" : "it does not work"}: ${probe.detail}`);
+      parts.tested.dataset.kind = probe.ok ? "good" : "bad";
+    } catch (error) {
+      words(parts.tested, "");
+      throw error;
+    }
   });
   parts.toggle = button("", id, async () => {
     const { target } = await get(`/targets/${id}`);
@@ -96,27 +108,20 @@ export function body({ kind, url, ca, enabled, options, policy }) {
 }
 
 function fill({ parts, details }, one) {
-  const [status, sign, word] = one.state.word === "delivered" && one.parked ? ["degraded", "warning", "Parked rows"] : WORDS[one.state.word] ?? WORDS.starting;
-  parts.mark.dataset.status = status;
-  parts.mark.replaceChildren(icon(sign), word);
-  parts.address.textContent = one.target?.url ?? "";
-  parts.address.hidden = !one.target;
-  parts.said.textContent = inWords(one);
-  parts.hold.textContent = holdUp(one);
-  parts.hold.hidden = !parts.hold.textContent;
+  mark(parts.mark, one.state.word === "delivered" && one.parked ? PARKED : WORDS[one.state.word] ?? WORDS.starting);
+  words(parts.address, one.target?.url ?? "");
+  words(parts.said, inWords(one));
+  words(parts.hold, holdUp(one));
   details.hidden = !one.kinds.length;
-  parts.figures.replaceChildren(table(one), legend());
-  if (parts.toggle) {
-    parts.toggle.firstChild.textContent = one.enabled ? "Switch off" : "Switch on";
-    parts.test.hidden = one.kind === "hub" && !one.enabled;
-  }
-  fillParked(parts, one);
+  children(parts.figures, one.kinds, () => [table(one), legend()]);
+  if (parts.toggle) words(parts.toggle.firstChild, one.enabled ? "Switch off" : "Switch on");
+  fillParked(parts.parked, one);
 }
 
 /** Why it does not go on, and when it does. */
 function holdUp({ state, enabled, waiting }) {
   if (!enabled) return waiting ? "What it is owed waits until it is switched on." : "";
-  const error = state.error ? `${sentence(state.error).replace(/[.!?]?$/, ".")} ` : "";
+  const error = state.error ? `${full(state.error)} ` : "";
   if (state.word === "broken") return `${error}A person has to mend it.`;
   if (!["waiting", "resting", "held"].includes(state.word) || !state.until) return error;
   const ms = Date.parse(state.until) - boxNow();
@@ -124,28 +129,25 @@ function holdUp({ state, enabled, waiting }) {
   return `${error}${when}`;
 }
 
-function fillParked(parts, { id, parked, parked_reasons: reasons }) {
-  const box = parts.parked;
+function fillParked(box, { id, parked, parked_reasons: reasons }) {
   box.hidden = !parked;
-  const seen = JSON.stringify([parked, reasons]);
-  if (!parked || box.dataset.seen === seen) return; // built again, a button would lose its focus
-  box.dataset.seen = seen;
-  const text = `${parked.toLocaleString("en")} parked: the target refused ${parked === 1 ? "it" : "them"}, so ${parked === 1 ? "it waits" : "they wait"} for a person.`;
-  const list = reasons.map(({ reason, count }) => element("li", "", `${count} × ${sentence(reason || "no reason was given")}`));
-  const said = element("ul", "reasons", element("li", "", element("strong", "", text)), ...list);
-  box.replaceChildren(said);
-  if (!isAdmin) return;
-  const again = button("Send again what is parked", `of ${id}`, async () => {
-    const { unparked } = await post(`/targets/${id}/unpark`);
-    toast(`${unparked.toLocaleString("en")} wait${unparked === 1 ? "s" : ""} again`);
-    changed();
+  children(box, [parked, reasons], () => { // made again without need, the button would lose its focus
+    const [one, they] = parked === 1 ? ["it", "it waits"] : ["them", "they wait"];
+    const text = `${parked.toLocaleString("en")} parked: the target refused ${one}, so ${they} for a person.`;
+    const why = reasons.map(({ reason, count }) => element("li", "", `${count} × ${sentence(reason || "no reason was given")}`));
+    const said = element("ul", "reasons", element("li", "", element("strong", "", text)), ...why);
+    return isAdmin ? [said, element("div", "actions", again(id))] : [said];
   });
-  box.append(element("div", "actions", again));
 }
+
+const again = (id) => button("Send again what is parked", `of ${id}`, async () => {
+  const { unparked } = await post(`/targets/${id}/unpark`);
+  toast(`${unparked.toLocaleString("en")} wait${unparked === 1 ? "s" : ""} again`);
+  changed();
+});
 
 function legend() {
   return element("p", "fine legend", "Tombstoned: dropped by age or quota, and the target was told so. Parked: refused by the target.");
 }
 
-export { kindName };
 export const targets = { home, load, show };

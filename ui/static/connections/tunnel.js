@@ -1,10 +1,11 @@
 // The tunnel: how it is, the operator's next step, up, down, new keys.
 
 import { get, post } from "../api.js";
-import { sentence } from "../forms.js";
-import { element, icon } from "../nodes.js";
+import { full, sentence } from "../forms.js";
+import { element } from "../nodes.js";
 import { complain } from "../shell.js";
 import { boxNow, moment, span } from "../time.js";
+import { facts, mark, words } from "./shown.js";
 import { sure } from "./sure.js";
 
 const page = document.querySelector("#connections");
@@ -19,27 +20,26 @@ const WORDS = {
 };
 const KEYS = { announced: "A new one waits until the hub has taken it", trying: "Changing over to the new one" };
 
+const state = element("span", "check-mark");
+const step = element("p", "report");
+const list = element("dl", "facts");
 const load = async () => (await get("/tunnel")).tunnel;
 
 function show(found) {
-  const [status, sign, word] = WORDS[found.state] ?? WORDS.off;
-  const waits = found.wanted && !found.is_running;
-  const mark = element("span", "check-mark", icon(waits ? "warning" : sign), waits ? "Wanted, and not run" : word);
-  mark.dataset.status = waits ? "degraded" : status;
-  const nodes = [mark];
-  if (found.hint) nodes.push(element("p", "report", sentence(found.hint).replace(/[^.!?]$/, "$&.")));
-  const rows = facts(found);
-  if (rows.length) nodes.push(element("dl", "facts", ...rows));
-  home.replaceChildren(...nodes);
+  if (!home.contains(state)) home.replaceChildren(state, step, list);
+  mark(state, found.wanted && !found.is_running ? ["degraded", "warning", "Wanted, and not run"] : WORDS[found.state] ?? WORDS.off);
+  words(step, full(found.hint));
+  facts(list, factsOf(found));
+  list.hidden = !list.children.length;
   if (!actions) return;
   actions.hidden = !found.is_configured;
   actions.querySelector('[data-tunnel="up"]').hidden = found.wanted;
   actions.querySelector('[data-tunnel="down"]').hidden = !found.wanted;
 }
 
-function facts(found) {
+function factsOf(found) {
   const at = found.handshake_at && Date.parse(found.handshake_at);
-  const values = [
+  return [
     ["Last handshake", at ? `${span(boxNow() - at)} ago, ${moment(at)}` : found.is_running ? "none yet" : ""],
     ["Since", found.since ? moment(Date.parse(found.since)) : ""],
     ["What happened", sentence(found.detail)],
@@ -49,7 +49,6 @@ function facts(found) {
     ["Keys", KEYS[found.rotation] ?? ""],
     ["Made by", found.backend && [found.backend, found.because].filter(Boolean).join(": ")],
   ];
-  return values.filter(([, value]) => value).flatMap(([name, value, look]) => [element("dt", "", name), element("dd", look ?? "", value)]);
 }
 
 const ASK = {
