@@ -32,15 +32,12 @@ def owe(
     severity: Severity = "info",
     alarms: bool = False,
     due_ns: int = 0,
-    file_bytes: int = 0,
 ) -> None:
     """One row to each target that wants it, in the lane that it gives it."""
     for target in owed_to:
         lane = target.lane_of(kind, severity, alarms=alarms)
         if lane is not None:
-            outbox.enqueue(
-                conn, [target.id], row_id, kind, body, now_ns, lane=lane, due_ns=due_ns, file_bytes=file_bytes
-            )
+            outbox.enqueue(conn, [target.id], row_id, kind, body, now_ns, lane=lane, due_ns=due_ns)
 
 
 def owe_still(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequence[Target]) -> None:
@@ -74,5 +71,5 @@ def _owe_file(
 ) -> None:
     owe(
         conn, owed_to, uuid7(now_ns), kind, msgspec.json.encode(file), now_ns,
-        severity=event.severity, due_ns=due_ns if due_ns > now_ns else 0, file_bytes=file.guess_bytes,
+        severity=event.severity, due_ns=due_ns if due_ns > now_ns else 0,
     )  # fmt: skip

@@ -226,7 +226,7 @@ class Box:
             await self._apply_analysis()
         if noun in ("zones", "rules", "settings", "cameras"):
             await self.analysis.reload_rules()
-        if noun == "targets":
+        if noun in ("targets", "settings"):  # budgets speak of the site's day
             await self.analysis.reload_targets()
         if noun in ("targets", "hub"):
             self.control.reload()

@@ -56,16 +56,18 @@ def enqueue(
     *,
     lane: int | None = None,
     due_ns: int = 0,
-    file_bytes: int = 0,
+    file_bytes: int | None = None,
 ) -> None:
     """Owe one row to each target. Call it in the transaction that causes the row (D1).
 
     ``lane`` None: as the kind says. Not to be sent before ``due_ns``. Of a row that owes a file, ``body``
-    is an ``OwedFile`` that weighs about ``file_bytes``, and its footage is pinned.
+    is an ``OwedFile`` that weighs about ``file_bytes`` (None: guessed), and its footage is pinned.
     """
     lane = LANE_OF.get(kind, LOWEST) if lane is None else lane
     is_file = kind in FILE_KINDS
-    size_bytes, state = len(body) + file_bytes, RESTING if due_ns else WAITING
+    if is_file and file_bytes is None:
+        file_bytes = owed_files.read(body).guess_bytes
+    size_bytes, state = len(body) + (file_bytes or 0), RESTING if due_ns else WAITING
     for target_id in target_ids:
         conn.execute(
             "INSERT INTO outbox (id, target_id, kind, lane, is_file, state, created_ns, next_attempt_ns,"
@@ -188,34 +190,37 @@ def recover(conn: sqlite3.Connection, target_id: str) -> int:
     return all_become_waiting(conn, target_id, "in_flight")
 
 
-def next_due_ns(
-    conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
-) -> int | None:
-    """When the first waiting row is due, 0: at once; None: nothing waits."""
-    if most_urgent(conn, target_id, most_lane=most_lane, files=files) is not None:
-        return 0
-    row = conn.execute(
-        "SELECT min(next_attempt_ns) FROM outbox INDEXED BY outbox_due"
-        " WHERE target_id = ? AND is_file = ? AND state = 1",
-        (target_id, files),
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
-
-
-def most_urgent(
-    conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
+def due_lane(
+    conn: sqlite3.Connection, target_id: str, now_ns: int, *, most_lane: int = LANES, files: bool = False
 ) -> int | None:
     """The lane of the row that would be taken next; None: nothing is due."""
-    row = conn.execute(
+    waits = conn.execute(
         "SELECT lane FROM outbox INDEXED BY outbox_next"
         " WHERE target_id = ? AND is_file = ? AND state = 0 AND lane <= ?"
         f" AND position NOT IN {_FLYING} ORDER BY lane LIMIT 1",
         (target_id, files, most_lane),
     ).fetchone()
-    return None if row is None else int(row[0])
+    rests = conn.execute(
+        "SELECT min(lane) FROM outbox INDEXED BY outbox_due WHERE target_id = ? AND is_file = ? AND state = 1"
+        " AND lane <= ? AND (next_attempt_ns <= ? OR next_attempt_ns > ?)",
+        (target_id, files, most_lane, now_ns, now_ns + LONGEST_PAUSE_NS),
+    ).fetchone()
+    return min((row[0] for row in (waits, rests) if row is not None and row[0] is not None), default=None)
 
 
-def errors(conn: sqlite3.Connection, target_id: str, limit: int = 20) -> list[tuple[str, str, str]]:
+def next_due_ns(
+    conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
+) -> int | None:
+    """When the first of the rows that rest is due; None: none rests."""
+    row = conn.execute(
+        "SELECT min(next_attempt_ns) FROM outbox INDEXED BY outbox_due"
+        " WHERE target_id = ? AND is_file = ? AND state = 1 AND lane <= ?",
+        (target_id, files, most_lane),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def refused(conn: sqlite3.Connection, target_id: str, limit: int = 20) -> list[tuple[str, str, str]]:
     """Rows that are parked, with why: (id, kind, error), for the screen."""
     rows = conn.execute(
         "SELECT id, kind, coalesce(last_error, '') FROM outbox INDEXED BY outbox_parked"

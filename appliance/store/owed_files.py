@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from appliance.base.clock import SECOND_NS, parse_rfc3339, rfc3339
+from appliance.base.errors import invalid
 from appliance.base.ids import uuid7
 from appliance.base.model import Lock
 from appliance.store import locks
@@ -44,12 +45,22 @@ def owed_file(event_id: str, camera_id: str, start_ns: int, end_ns: int, stream:
     return OwedFile(event_id, camera_id, rfc3339(start_ns), rfc3339(end_ns), stream)
 
 
+def read(body: bytes) -> OwedFile:
+    """Raises ``invalid`` where it does not say what is owed."""
+    try:
+        return msgspec.json.decode(body, type=OwedFile)
+    except msgspec.MsgspecError as error:
+        raise invalid(
+            f"this is no file that could be owed: {error}", "name the event and the footage"
+        ) from error
+
+
 def pin(conn: sqlite3.Connection, row_id: str, kind: str, body: bytes, now_ns: int) -> None:
     """Keep what the row owes; once, to however many targets it is owed."""
     found = conn.execute("SELECT 1 FROM locks WHERE owner_id = ? AND owner = ?", (row_id, OWNER)).fetchone()
     if found is not None:
         return
-    file = msgspec.json.decode(body, type=OwedFile)
+    file = read(body)
     lock = Lock(
         id=uuid7(now_ns),
         camera_id=file.camera_id,

@@ -1,25 +1,27 @@
 """What went out to a target, by the quarter of an hour, so that a reboot does not forget a budget."""
 
 import sqlite3
+from collections.abc import Iterable
 
 SLOT_NS = 900 * 1_000_000_000
 KEPT_SLOTS = 3 * 96  # longer than any day of any zone
 
 
-def add(conn: sqlite3.Connection, target_id: str, slot: int, size_bytes: int) -> None:
-    conn.execute(
+def add(conn: sqlite3.Connection, target_id: str, spent: Iterable[tuple[int, int]]) -> None:
+    """``spent``: slots and bytes; negative: less than was thought."""
+    conn.executemany(
         "INSERT INTO spent (target_id, slot, bytes) VALUES (?,?,?)"
         " ON CONFLICT (target_id, slot) DO UPDATE SET bytes = bytes + excluded.bytes",
-        (target_id, slot, size_bytes),
+        [(target_id, slot, size_bytes) for slot, size_bytes in spent],
     )
 
 
-def since(conn: sqlite3.Connection, target_id: str, slot: int) -> int:
-    """Bytes from ``slot`` on, what a clock that was ahead wrote into the future included."""
-    row = conn.execute(
-        "SELECT coalesce(sum(bytes), 0) FROM spent WHERE target_id = ? AND slot >= ?", (target_id, slot)
-    ).fetchone()
-    return int(row[0])
+def slots(conn: sqlite3.Connection, target_id: str, from_slot: int) -> dict[int, int]:
+    """Bytes by slot, from ``from_slot`` on."""
+    rows = conn.execute(
+        "SELECT slot, bytes FROM spent WHERE target_id = ? AND slot >= ?", (target_id, from_slot)
+    )
+    return {row["slot"]: row["bytes"] for row in rows}
 
 
 def prune(conn: sqlite3.Connection, now_slot: int) -> None:

@@ -24,6 +24,8 @@ def validate(target: Target, token: str | None = None) -> None:
         raise invalid("this is no id for a target", "use a-z, 0-9 and -, at most 63", field="id")
     if target.kind in SPOKEN_TO_IN_HTTP:
         _check_url(target.url)
+    elif "@" in target.url.partition("://")[2].partition("/")[0]:
+        raise invalid("an address with a password in it would be shown", "use the token", field="url")
     if token is not None and (_TOKEN.fullmatch(token) is None or len(token) > LONGEST_TOKEN):
         raise invalid("the token has characters that no header can carry", "paste it again", field="token")
     registry.check(target, token)

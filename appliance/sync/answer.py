@@ -15,15 +15,17 @@ OF_THE_TARGET = (401, 402, 403, 404, 405, 407, 410)  # who asks, and where: the 
 
 class Verdict(msgspec.Struct, frozen=True):
     """``delivered``: ``acknowledged`` ids leave, ``rejected`` ones (with the reason) are parked, the
-    others go again. ``refused``: parked, whatever
-    it holds. ``poisoned``: parked too, but one of its rows may be all that is wrong with it.
-    ``later``: all of it goes again, not before ``after_s`` where the target said so."""
+    others go again. ``refused``: parked, whatever it holds. ``poisoned``: parked too, but one of its rows
+    may be all that is wrong with it. ``later``: all of it goes again, not before ``after_s`` where the
+    target said so. ``sent_bytes``: of a batch, what was written for it, for the budget; 0: the target
+    cannot say, and bodies are counted."""
 
     kind: Literal["delivered", "refused", "poisoned", "later"]
     acknowledged: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     error: str = ""
     after_s: float = 0.0
+    sent_bytes: int = 0
 
 
 class _Acknowledgement(msgspec.Struct):

@@ -4,19 +4,21 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.supervision import supervise
-from appliance.store import outbox, outbox_counts, targets
+from appliance.store import outbox, outbox_counts, settings, targets
 from appliance.store.database import Database
 from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.address import tls_of
+from appliance.sync.keeping import EVERY_S, keep
 from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender, SenderState
-from appliance.sync.targets import Attended, SyncTarget
+from appliance.sync.targets import Attended, Materials, SyncTarget
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.registry import make
 
@@ -25,7 +27,18 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 30.0
 STATE_FOLDER = "targets"  # below the data folder: what a target must remember beside its rows
 
-Row = tuple[Target, bytes | None]  # with its sealed token
+Row = tuple[Target, bytes | None, str]  # with its sealed token, and the site's time zone
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the daemon lends to targets. ``materials`` None: files that are owed wait. The others as in
+    ``targets.given.Given``."""
+
+    materials: Materials | None = None
+    heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None
+    commanded: Callable[[], None] = lambda: None
+    sign: Callable[[bytes], bytes] | None = None
 
 
 class Sync:
@@ -40,14 +53,14 @@ class Sync:
         device_id: str,
         *,
         timeout_s: float = TIMEOUT_S,
-        heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None,
+        ports: Ports | None = None,
     ) -> None:
         self._db = db
         self._sealer = sealer
         self._clock = clock
         self._device_id = device_id
         self._timeout_s = timeout_s
-        self._heartbeat = heartbeat
+        self.ports = ports or Ports()  # may be set until ``run``
         self._changed = asyncio.Event()
         self._rows: dict[str, Row] = {}
         self._senders: dict[str, Sender] = {}
@@ -60,8 +73,13 @@ class Sync:
         for sender in self._senders.values():
             sender.wake()
 
+    def retry_now(self) -> None:
+        """The link is back: pauses after failures end. Returns at once."""
+        for sender in self._senders.values():
+            sender.retry_now()
+
     def reload(self) -> None:
-        """A target was put or deleted. Returns at once."""
+        """A target was put or deleted, or the site's time zone changed. Returns at once."""
         self._changed.set()
 
     async def figures(self, target_id: str) -> TargetFigures:
@@ -74,12 +92,14 @@ class Sync:
 
     async def run(self) -> None:
         """Keep a sender running for each enabled target, until cancelled."""
+        keeping = asyncio.create_task(supervise("outbox", self._keep, self._clock), name="outbox")
         try:
             while True:
                 self._changed.clear()
                 await self._follow(await self._db.read(_enabled))
                 await self._changed.wait()
         finally:
+            keeping.cancel()
             await asyncio.shield(self._stop(list(self._rows)))
 
     async def _follow(self, rows: dict[str, Row]) -> None:
@@ -91,8 +111,8 @@ class Sync:
             if id_ not in self._rows:
                 self._start(*row)
 
-    def _start(self, target: Target, sealed: bytes | None) -> None:
-        self._rows[target.id] = (target, sealed)
+    def _start(self, target: Target, sealed: bytes | None, zone: str) -> None:
+        self._rows[target.id] = (target, sealed, zone)
         try:
             peer = make(self._given(target, sealed))
         except (ApplianceError, ValueError, OSError) as error:
@@ -101,11 +121,20 @@ class Sync:
             self._broken[target.id] = SenderState(error=str(error))
             return
         self._peers[target.id] = peer
-        sender = Sender(target.id, peer, self._db, self._clock)
+        sender = Sender(
+            target, peer, self._db, self._clock,
+            zone=zone, materials=self.ports.materials, timeout_s=self._timeout_s,
+        )  # fmt: skip
         self._senders[target.id] = sender
         self._run(f"sync to {target.id}", target.id, sender.run)
         if isinstance(peer, Attended):
             self._run(f"attending {target.id}", target.id, peer.attend)
+
+    async def _keep(self) -> None:
+        while True:
+            if await keep(self._db, self._clock):
+                self.wake()
+            await self._clock.sleep(EVERY_S)
 
     def _run(self, name: str, target_id: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(supervise(name, run, self._clock), name=name)
@@ -122,7 +151,9 @@ class Sync:
             state_folder=self._db.path.parent / STATE_FOLDER / target.id,
             timeout_s=self._timeout_s,
             wake=self.wake,
-            heartbeat=self._heartbeat,
+            heartbeat=self.ports.heartbeat,
+            commanded=self.ports.commanded,
+            sign=self.ports.sign,
         )
 
     async def _stop(self, target_ids: list[str]) -> None:
@@ -139,8 +170,5 @@ class Sync:
 
 
 def _enabled(conn: sqlite3.Connection) -> dict[str, Row]:
-    return {
-        target.id: (target, targets.secret(conn, target.id))
-        for target in targets.list_targets(conn)
-        if target.enabled
-    }
+    zone = settings.load(conn).site.time_zone
+    return {target.id: (target, targets.secret(conn, target.id), zone) for target in targets.enabled(conn)}

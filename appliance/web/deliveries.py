@@ -92,7 +92,7 @@ def look(conn: sqlite3.Connection) -> list[Known]:
 def _known(conn: sqlite3.Connection, target: Target) -> Known:
     kinds = outbox_counts.by_kind(conn, target.id)
     figures = sum(kinds.values(), TargetFigures())
-    reasons = Counter(why for _, _, why in outbox.errors(conn, target.id, PARKED_LOOKED_AT))
+    reasons = Counter(why for _, _, why in outbox.refused(conn, target.id, PARKED_LOOKED_AT))
     return Known(target, figures, kinds, tuple(reasons.most_common(MOST_REASONS)))
 
 

@@ -76,7 +76,7 @@ async def system_status(call: Call) -> web.StreamResponse:
                 if sees(user, camera_id)
             ],
             "detector": _detector(box, user),
-            "sync": [sync_json(target, figures) for target, _, figures in targets],
+            "sync": [sync_json(row.target, row.figures) for row in targets],
             "alerts_active": active,
         }
     )

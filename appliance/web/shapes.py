@@ -161,8 +161,29 @@ class Lock(msgspec.Struct, forbid_unknown_fields=True):
     created_at: str
 
 
+class LaneFigures(msgspec.Struct, forbid_unknown_fields=True):
+    """``lane`` 0 is the most urgent. ``owed`` is always the sum of the five after it."""
+
+    lane: int
+    kind: str
+    owed: int
+    acknowledged: int
+    tombstoned: int
+    waiting: int
+    in_flight: int
+    parked: int
+    oldest: str | None
+
+
+class RefusedRow(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    kind: str
+    reason: str
+
+
 class Target(msgspec.Struct, forbid_unknown_fields=True):
-    """``has_token``: one is stored; it is never returned."""
+    """``has_token``: one is stored; it is never returned. ``bytes``: of what waits, pinned footage
+    included (estimated). ``refused``: some of what is parked, with why."""
 
     id: str
     kind: TargetKind
@@ -172,6 +193,9 @@ class Target(msgspec.Struct, forbid_unknown_fields=True):
     policy: Policy
     enabled: bool
     has_token: bool
+    bytes: int
+    lanes: list[LaneFigures]
+    refused: list[RefusedRow]
     owed: int
     acknowledged: int
     tombstoned: int

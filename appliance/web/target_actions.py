@@ -15,7 +15,7 @@ from appliance.sync.targets import registry
 from appliance.sync.targets.given import Given
 from appliance.web.routes import API, Call, Route, answer
 from appliance.web.target_fields import KINDS, TargetKind
-from appliance.web.targets import TargetBody, secret_of, target_of
+from appliance.web.targets import TargetBody, checked
 
 PATIENCE_S = 10.0  # a person waits for it
 
@@ -66,10 +66,7 @@ async def probe(call: Call) -> web.StreamResponse:
 async def try_out(call: Call) -> web.StreamResponse:
     """The target as it was filled in; nothing is stored."""
     body = await call.body(TargetBody)
-    target = target_of(call.name("id"), body)
-    secret, _ = await secret_of(call, target, body)
-    address.validate(target, secret)
-    return await _probed(call, target, secret)
+    return await _probed(call, *await checked(call.box, call.name("id"), body))
 
 
 async def _probed(call: Call, target: Target, secret: str | None) -> web.StreamResponse:

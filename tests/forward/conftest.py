@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from stores import Objects, Postgres, sh
+from whole import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("ip", "tc", "nft", "wg", "wireguard-go")
@@ -235,3 +236,8 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def whole_line() -> Callable[..., Line]:
+    return Line

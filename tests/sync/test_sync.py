@@ -27,11 +27,11 @@ async def test_a_batch_looks_as_the_contract_says(bench, cloud):
     }
 
 
-async def test_batches_hold_at_most_100_and_go_on_without_a_pause(bench, cloud):
-    ids = bench.owe(250)
+async def test_batches_grow_from_100_to_1000_and_go_on_without_a_pause(bench, cloud):
+    ids = bench.owe(3_500)
     bench.start()
-    await bench.until(lambda: bench.figures().acknowledged == 250)
-    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 100, 50]
+    await bench.until(lambda: bench.figures().acknowledged == 3_500)
+    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 200, 400, 800, 1000, 1000]
     assert cloud.effects == ids
 
 
@@ -104,7 +104,7 @@ async def test_only_the_rows_that_a_target_cannot_digest_are_parked(bench, cloud
     cloud.poison = {ids[place] for place in places}
     bench.start()
     await bench.until(lambda: bench.figures().acknowledged == 150 - len(places), tick_s=0.05)
-    await bench.until(lambda: bench.figures().in_flight == bench.figures().waiting == 0)
+    await bench.until(lambda: bench.figures().in_flight == bench.figures().waiting == 0, tick_s=0.05)
     assert bench.figures().parked == len(places) and bench.figures().owed == 150
     assert cloud.effects == [id_ for id_ in ids if id_ not in cloud.poison], "the others keep their order"
     assert len(cloud.requests) <= 3 + 28 * len(places)  # at most 7 times down, each from half as high
@@ -148,7 +148,7 @@ async def test_what_was_not_acknowledged_waits_longer_each_time_and_the_rest_goe
     await bench.until(lambda: bench.figures().acknowledged == 2)
     assert bench.figures().waiting == 2
     (new,) = bench.owe(1)
-    await bench.until(lambda: new in cloud.effects)
+    await bench.until(lambda: new in cloud.effects, tick_s=0.05)
     assert ids[1] not in cloud.effects
     await bench.until(lambda: bench.figures().acknowledged == 5, tick_s=0.05)
     assert sorted(cloud.effects) == sorted([*ids, new])
@@ -163,16 +163,18 @@ async def test_the_pauses_grow_from_a_second_to_five_minutes_and_start_anew_afte
         await bench.until(lambda n=number: len(cloud.requests) == n + 1)
         await bench.until(lambda: bench.sync.states()["cloud"].next_attempt_ns != pauses_end(pauses))
         due_ns = bench.sync.states()["cloud"].next_attempt_ns
+        for _ in range(3):
+            await bench.turn(0)  # let it begin to wait, before time passes
         pauses.append((due_ns, (due_ns - bench.clock.now_ns()) / 1e9))
         bench.clock.tick(pauses[-1][1] + 0.001)
     seconds = [pause for _, pause in pauses]
     for number, pause in enumerate(seconds):
-        wanted = min(300, 2**number)
+        wanted = min(300, 2**number if number < 4 else max(60, 2**number))
         assert 0.8 * wanted <= pause <= min(300, 1.2 * wanted)
     await bench.until(lambda: bench.figures().acknowledged == 1)
     cloud.script = ["status:500"]
     bench.owe(1)
-    await bench.until(lambda: len(cloud.requests) == 16)
+    await bench.until(lambda: len(cloud.requests) == 16, tick_s=0.05)
     await bench.settled()
     due_ns = bench.sync.states()["cloud"].next_attempt_ns
     assert (due_ns - bench.clock.now_ns()) / 1e9 <= 1.2

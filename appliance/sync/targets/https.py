@@ -87,7 +87,10 @@ class HttpsTarget:
             given.target.url, data=body, headers=headers, ssl=given.tls, allow_redirects=False
         ) as response:
             said = await _read(response)
-            return judge(response.status, response.headers, said, ids, given.clock.now_ns())
+            verdict = judge(response.status, response.headers, said, ids, given.clock.now_ns())
+            sent = response.request_info.headers.items()
+            head_bytes = sum(len(name) + len(value) + 4 for name, value in sent) + len(str(response.url)) + 20
+            return msgspec.structs.replace(verdict, sent_bytes=head_bytes + len(body))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
