@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
     "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
     "enrol": ("enrol", "make this box one of a hub's"),
+    "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }

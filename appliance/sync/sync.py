@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.supervision import supervise
-from appliance.store import outbox, outbox_counts, settings, targets
+from appliance.store import identity, outbox, outbox_counts, settings, targets
 from appliance.store.database import Database
 from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
@@ -153,8 +153,13 @@ class Sync:
             wake=self.wake,
             heartbeat=self.ports.heartbeat,
             commanded=self.ports.commanded,
-            sign=self.ports.sign,
+            sign=self.ports.sign or self._sign,
         )
+
+    def _sign(self, text: bytes) -> bytes:
+        """With the box's identity key, which is made when it is first needed. Blocks: for threads."""
+        now_ns = self._clock.now_ns()
+        return self._db.write_now(lambda conn: identity.ensure(conn, self._sealer, now_ns)).sign(text)
 
     async def _stop(self, target_ids: list[str]) -> None:
         tasks = [task for id_ in target_ids for task in self._tasks.pop(id_, [])]

@@ -209,6 +209,72 @@ KINDS: tuple[TargetKind, ...] = (
         ),
         "aiobotocore",
     ),
+    TargetKind(
+        "kafka",
+        "Kafka topic",
+        "Apache Kafka: each row is a message of one topic, in the order of this box.",
+        (
+            _url("Brokers", "kafka+ssl://broker.example:9093", "Several are separated by commas"),
+            Field("options.topic", "Topic", example="aries"),
+            USERNAME,
+            PASSWORD,
+            CA,
+            Field(
+                "options.mechanism",
+                "How it signs in",
+                "choice",
+                choices=(
+                    Choice("SCRAM-SHA-512", "SCRAM-SHA-512"),
+                    Choice("SCRAM-SHA-256", "SCRAM-SHA-256"),
+                    Choice("PLAIN", "PLAIN"),
+                ),
+                rare=True,
+            ),
+            *MESSAGES,
+        ),
+        "aiokafka",
+    ),
+    TargetKind(
+        "pulsar",
+        "Pulsar topic",
+        "Apache Pulsar: each row is a message of one topic.",
+        (
+            _url("Broker", "pulsar+ssl://broker.example:6651"),
+            Field("options.topic", "Topic", example="persistent://public/default/aries"),
+            _token("Token", "Empty where the broker asks for none"),
+            CA,
+            *MESSAGES,
+        ),
+        "pulsar",
+    ),
+    TargetKind(
+        "zmq",
+        "ZeroMQ program",
+        "A program of the site's own that answers each message.",
+        (
+            _url("Address", "tcp://192.168.1.50:5555"),
+            Field(
+                "options.server_key",
+                "The program's public key (Z85)",
+                hint="Needed for every machine but this one",
+            ),
+            _token("This box's secret key (Z85)", "Needed with the program's key"),
+            *MESSAGES,
+        ),
+        "zmq",
+    ),
+    TargetKind(
+        "directory",
+        "Disk or USB stick",
+        "Signed bundles that are carried to the hub by hand: for a box without any link.",
+        (
+            _url("Folder", "file:///media/usb"),
+            Field("options.stick", "Stick", hint="The id in its marker; empty: any that is there"),
+            MESSAGES[0],
+            msgspec.structs.replace(MESSAGES[2], example="60000"),
+        ),
+        takes_files=True,
+    ),
 )
 BY_KIND: dict[str, TargetKind] = {kind.kind: kind for kind in KINDS}
 

@@ -7,7 +7,7 @@ row, as the key by which the peer can tell a second delivery (D2); nothing is ra
 went wrong is a ``Verdict``; no credential is in a verdict's words.
 Non-goals: order, lanes, budgets, back-off (``sender``); bodies are carried, not understood.
 Read next: ``given`` (what a target is made of), ``registry``, ``https`` (the contract's, smallest), ``hub``
-(ours: files, too).
+(ours: files, too), ``messages`` (what brokers have in common), ``s3``, ``directory``.
 """
 
 from collections.abc import AsyncIterator, Sequence

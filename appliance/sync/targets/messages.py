@@ -92,7 +92,7 @@ class MessageTarget:
 
     async def probe(self) -> Probed:
         try:
-            async with asyncio.timeout(self._given.timeout_s):
+            async with asyncio.timeout(self._given.timeout_s + CLOSING_S):
                 return Probed(True, await self._peer.probe())
         except Exception as error:  # whatever a library raises is the answer to "does it work?"
             return Probed(False, self._words(error))

@@ -11,6 +11,7 @@ together (API reference, SendMessageBatch).
 
 import asyncio
 import contextlib
+import importlib.util
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any
@@ -66,14 +67,14 @@ def make(given: Given) -> MessageTarget:
 
 class SqsPeer:
     def __init__(self, given: Given, chosen: SqsOptions) -> None:
-        import aiobotocore.session
-
+        if importlib.util.find_spec("aiobotocore") is None:
+            raise ModuleNotFoundError("aiobotocore", name="aiobotocore")
         where = place(given.target, SCHEMES, 80, 443)
         host, port = where.hosts[0]
         self._given, self._chosen = given, chosen
         self._region = _region(chosen, host)
         self._endpoint = f"{where.scheme}://{host}:{port}"
-        self._session: Any = aiobotocore.session.get_session()
+        self._session: Any = None
         self._stack: contextlib.AsyncExitStack | None = None
         self._client: Any = None
         self._opening = asyncio.Lock()
@@ -147,10 +148,26 @@ class SqsPeer:
 
     async def _opened(self) -> Any:
         async with self._opening:
+            if self._session is None:
+                self._session = await asyncio.to_thread(self._prepared)
             if self._client is None:
                 self._stack = contextlib.AsyncExitStack()
                 self._client = await self._stack.enter_async_context(self._new_client())
         return self._client
+
+    def _prepared(self) -> Any:
+        """A session that has read botocore's descriptions of all services and regions: a quarter of a
+        second that the loop must not stand still."""
+        import aiobotocore.session
+
+        self._session = aiobotocore.session.get_session()
+
+        async def once() -> None:
+            async with self._new_client():
+                pass
+
+        asyncio.run(once())
+        return self._session
 
     def _new_client(self) -> Any:
         from aiobotocore.config import AioConfig

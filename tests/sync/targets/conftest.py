@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
@@ -19,8 +20,11 @@ PEERS = {
     "sqs.fifo": ("moto_servers", "SqsFifo", None),
     "s3": ("moto_servers", "S3", None),
     "zmq": ("zmq_peer", "Zmq", None),
+    "kafka": ("kafka_broker", "KafkaBroker", None),
+    "pulsar": ("pulsar_broker", "PulsarBroker", None),
     "directory": ("stick", "Stick", "mount"),
 }
+FILES = ("s3", "directory")
 FEW = ("sqs.fifo",)  # has tests of its own: most would be those of sqs again
 
 
@@ -67,6 +71,16 @@ async def peer(request, start_peer):
     return await start_peer(request.param)
 
 
+@pytest.fixture(params=FILES)
+async def file_peer(request, start_peer):
+    return await start_peer(request.param)
+
+
+@pytest.fixture(params=[kind for kind in PEERS if kind not in (*FEW, *FILES)])
+async def message_peer(request, start_peer):
+    return await start_peer(request.param)
+
+
 class Film:
     """A ``Material`` of any bytes; ``read_bytes`` counts what was asked of it."""
 
@@ -100,3 +114,25 @@ def film():
 @pytest.fixture
 def pace():
     return FreePace()
+
+
+@pytest.fixture
+async def scripted():
+    """``await scripted(status, body)``: the address of a server that always says that."""
+    runners = []
+
+    async def start(status: int, body: str) -> str:
+        async def say(_request: web.Request) -> web.Response:
+            return web.Response(status=status, text=body, content_type="application/xml")
+
+        app = web.Application(client_max_size=100_000_000)
+        app.router.add_route("*", "/{path:.*}", say)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()

@@ -71,12 +71,15 @@ async def test_a_tombstone_goes_as_one(peer, target):
     assert await peer.held() == ["dead-1"]
 
 
-@pytest.mark.parametrize("up_bytes", [0, 40_000])
+LONG = pytest.mark.long  # each library's own patience; one cut is enough for every day
+
+
+@pytest.mark.parametrize("up_bytes", [20_000, *(pytest.param(n, marks=LONG) for n in (0, 1, 3_000, 37_000))])
 async def test_cut_in_the_middle_nothing_is_acknowledged_that_is_not_held(peer, target, up_bytes):
     if peer.link is None:
-        pytest.skip("has no link; see test_directory")
+        pytest.skip("has no link to cut: see test_directory")
     assert (await target.put(rows(1))).kind == "delivered"
-    some = rows(120, first=1, size=1_000)
+    some = rows(40, first=1, size=1_000)
     peer.link.cut_after(up_bytes)
     verdict = await target.put(some)
     assert peer.link.is_cut and len(verdict.acknowledged) < len(some) and verdict.error
@@ -138,25 +141,46 @@ async def test_close_twice(peer):
 CLIP = OutboxRow("clip-1", "clip", b"{}", 1_768_919_400_123_000_000, 0, False)
 
 
-@pytest.mark.parametrize("size_bytes", [1, 100_000, 12_000_000])
-async def test_a_file_arrives_bit_for_bit(peer, target, film, pace, size_bytes):
-    if not target.takes_files:
-        pytest.skip("takes no files")
+@pytest.fixture
+async def file_target(file_peer):
+    made = registry.make(file_peer.given())
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("size_bytes", [1, 12_000_000])
+async def test_a_file_arrives_bit_for_bit(file_peer, file_target, film, pace, size_bytes):
     made = film(random.Random(size_bytes).randbytes(size_bytes))
-    verdict = await target.put_file(CLIP, made, pace)
+    verdict = await file_target.put_file(CLIP, made, pace)
     assert (verdict.kind, verdict.acknowledged, verdict.error) == ("delivered", ("clip-1",), "")
-    assert await peer.file("clip-1") == made.data
+    assert await file_peer.file("clip-1") == made.data
     assert pace.sent_bytes == size_bytes
-    assert (await target.put_file(CLIP, made, pace)).acknowledged == ("clip-1",)
+    assert (await file_target.put_file(CLIP, made, pace)).acknowledged == ("clip-1",)
     assert pace.sent_bytes == size_bytes  # known; not sent again
-    assert await peer.leftovers() == 0
+    assert await file_peer.leftovers() == 0
 
 
-async def test_a_file_that_changes_while_it_is_read_does_not_arrive(peer, target, film, pace):
-    if not target.takes_files:
-        pytest.skip("takes no files")
+async def test_a_file_that_changes_while_it_is_read_does_not_arrive(file_peer, file_target, film, pace):
     made = film(bytes(6_000_000))
     made.data = made.data[:-1] + b"x"
-    verdict = await target.put_file(CLIP, made, pace)
+    verdict = await file_target.put_file(CLIP, made, pace)
     assert verdict.kind == "later" and "changed" in verdict.error
-    assert await peer.file("clip-1") is None and await peer.leftovers() == 0
+    assert await file_peer.file("clip-1") is None and await file_peer.leftovers() == 0
+
+
+async def test_a_still_travels_inside_its_message_where_it_may(message_peer, film, pace):
+    made = registry.make(message_peer.given(options={"stills": "inline"}))
+    row = OutboxRow("still-1", "still", b'{"camera_id":"gate"}', 1_768_919_400_123_000_000, 0, False)
+    still, clip = film(b"\xff\xd8" + bytes(20_000), "image/jpeg"), film(bytes(20_000))
+    huge = film(bytes(1_500_000), "image/jpeg")
+    plain = registry.make(message_peer.given())
+    assert made.takes_files and not plain.takes_files
+    await plain.close()
+    assert (await made.put_file(row, still, pace)).acknowledged == ("still-1",)
+    for each in (clip, huge):
+        refused = await made.put_file(row, each, pace)
+        assert refused.rejected and not refused.acknowledged
+    still.data = still.data[:-1] + b"x"
+    assert (await made.put_file(row, still, pace)).kind == "later"
+    await made.close()
+    assert await message_peer.held() == ["still-1"]

@@ -17,7 +17,7 @@ from appliance.sync.targets import Material, Pace
 from appliance.sync.targets.s3.requests import Requests
 
 PIECE_BYTES = 65_536
-ABANDONED_NS = 7 * 86_400 * SECOND_NS
+ABANDONED_NS = 30 * 86_400 * SECOND_NS
 SHA256 = "x-amz-meta-sha256"
 
 
@@ -78,12 +78,11 @@ async def abort(requests: Requests, upload: Upload) -> None:
     await requests.ask("DELETE", upload.key, {"uploadId": upload.id})
 
 
-async def abort_abandoned(requests: Requests, prefix: str, now_ns: int) -> int:
-    """What nobody went on with for a week: its row was dropped, or its box is gone; how many."""
-    old = [each for each in await waiting(requests, prefix) if now_ns - each.since_ns > ABANDONED_NS]
-    for each in old:
-        await abort(requests, each)
-    return len(old)
+async def abort_abandoned(requests: Requests, prefix: str, but: str, now_ns: int) -> None:
+    """What was begun a month ago: its row was dropped, or its box is gone. ``but``: the key at hand."""
+    for each in await waiting(requests, prefix):
+        if each.key != but and now_ns - each.since_ns > ABANDONED_NS:
+            await abort(requests, each)
 
 
 async def _create(requests: Requests, key: str, material: Material) -> str:

@@ -70,7 +70,7 @@ class S3Target:
     async def put_file(self, row: OutboxRow, material: Material, pace: Pace) -> Verdict:
         key = self.key_of_file(row, material.mime)
         try:
-            await self._sweep()
+            await self._sweep(key)
             if not await multipart.is_there(self._requests, key, material):
                 await multipart.upload(self._requests, key, material, pace, self._chosen.part_bytes)
         except Exception as error:  # as above
@@ -115,11 +115,10 @@ class S3Target:
             for upload in await multipart.waiting(self._requests, self.key_of_file(row)):
                 await multipart.abort(self._requests, upload)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, key: str) -> None:
         if not self._has_swept:
-            await multipart.abort_abandoned(
-                self._requests, f"{self._root}/files/", self._given.clock.now_ns()
-            )
+            now_ns = self._given.clock.now_ns()
+            await multipart.abort_abandoned(self._requests, f"{self._root}/files/", key, now_ns)
             self._has_swept = True
 
     def _failed(self, error: Exception) -> Verdict:

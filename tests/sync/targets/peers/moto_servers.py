@@ -13,6 +13,8 @@ from appliance.sync.envelope.reading import read
 
 KEYS = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "test"}
 
+SESSION = aiobotocore.session.get_session()  # it reads megabytes of descriptions, once
+
 
 def moto() -> str | None:
     beside = Path(sys.executable).parent / "moto_server"
@@ -40,8 +42,7 @@ class Moto(Peer):
     @contextlib.asynccontextmanager
     async def client(self, service: str):
         endpoint = f"http://127.0.0.1:{self.program.port}"
-        session = aiobotocore.session.get_session()
-        async with session.create_client(
+        async with SESSION.create_client(
             service, region_name="eu-central-1", endpoint_url=endpoint, **KEYS
         ) as made:
             yield made
