@@ -20,7 +20,7 @@ from appliance.web.box import Box
 from appliance.web.ports import SenderState
 from appliance.web.routes import API, Call, Route, answer
 
-Word = Literal["off", "starting", "broken", "waiting", "delivering", "delivered"]
+Word = Literal["off", "starting", "broken", "waiting", "resting", "held", "delivering", "delivered"]
 URGENT = ("alert", "alert_update", "event")
 URGENT_LATE_NS = 3_600 * SECOND_NS  # then an admin is told, calmly
 PARKED_LOOKED_AT, MOST_REASONS = 1_000, 5  # a few reasons stand behind a million rows
@@ -44,13 +44,18 @@ class KindFigures(Figures, forbid_unknown_fields=True):
 
 
 class DeliveryState(msgspec.Struct, forbid_unknown_fields=True):
-    """``waiting``: it failed and is tried again at ``until``. ``broken``: a person has to mend it first.
-    ``error``: what the peer said; null also for those who may not know where it goes."""
+    """``waiting``: it failed and is tried again at ``until``; ``resting``: it failed so often that its
+    breaker is open until then. ``held``: its budget lets nothing go that waits. ``broken``: a person has to
+    mend it first. ``error``, of files ``file_error``: what the peer said; null also for those who may not
+    know where it goes. ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost so far."""
 
     word: Word
     until: str | None
     delivered_at: str | None
     error: str | None
+    file_error: str | None
+    day_bytes: int
+    hour_bytes: int
 
 
 class ParkedReason(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,11 +82,12 @@ class DeliveriesAnswer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """Of one target, read in one look."""
+    """Of one target, read in one look. ``lane``: the most urgent that something waits in."""
 
     target: Target
     figures: TargetFigures
     kinds: dict[str, TargetFigures]
+    lane: int | None = None
     reasons: tuple[tuple[str, int], ...] = ()
 
 
@@ -90,10 +96,14 @@ def look(conn: sqlite3.Connection) -> list[Known]:
 
 
 def _known(conn: sqlite3.Connection, target: Target) -> Known:
-    kinds = outbox_counts.by_kind(conn, target.id)
-    figures = sum(kinds.values(), TargetFigures())
+    lanes = outbox_counts.lanes(conn, target.id)
+    kinds: dict[str, TargetFigures] = {}
+    for row in lanes:
+        kinds[row.kind] = kinds.get(row.kind, TargetFigures()) + row.figures
+    lane = min((row.lane for row in lanes if row.figures.waiting or row.figures.in_flight), default=None)
     reasons = Counter(why for _, _, why in outbox.refused(conn, target.id, PARKED_LOOKED_AT))
-    return Known(target, figures, kinds, tuple(reasons.most_common(MOST_REASONS)))
+    figures = sum(kinds.values(), TargetFigures())
+    return Known(target, figures, kinds, lane, tuple(reasons.most_common(MOST_REASONS)))
 
 
 def word_of(known: Known, state: SenderState | None) -> Word:
@@ -103,8 +113,12 @@ def word_of(known: Known, state: SenderState | None) -> Word:
     if state is None:
         return "starting"
     if state.error is not None:
-        return "broken" if state.next_attempt_ns is None else "waiting"
-    return "delivering" if known.figures.waiting or known.figures.in_flight else "delivered"
+        if state.next_attempt_ns is None:
+            return "broken"
+        return "resting" if state.breaker == "open" else "waiting"
+    if known.lane is None:
+        return "delivered"
+    return "held" if known.lane > state.most_lane else "delivering"
 
 
 def is_late(target: Target, kinds: Mapping[str, TargetFigures], now_ns: int) -> bool:
@@ -139,6 +153,9 @@ def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_kno
             until=time_or_none(state.next_attempt_ns) if state else None,
             delivered_at=time_or_none(state.delivered_ns) if state else None,
             error=state.error if state and may_know else None,
+            file_error=state.upload_error if state and may_know else None,
+            day_bytes=state.day_bytes if state else 0,
+            hour_bytes=state.hour_bytes if state else 0,
         ),
         is_late=is_late(target, known.kinds, now_ns),
         kinds=[KindFigures(kind=kind, **_figures(figures)) for kind, figures in known.kinds.items()],

@@ -63,7 +63,10 @@ async def test_a_delivery_says_in_one_word_how_it_stands(site: Any, senders: Pla
         (None, "starting"),
         (SenderState(), "delivering"),
         (SenderState("it is down", now_ns, now_ns + SECOND_NS), "waiting"),
+        (SenderState("it is down", None, now_ns + SECOND_NS, "open"), "resting"),
         (SenderState("mqtt needs aiomqtt"), "broken"),
+        (SenderState(None, most_lane=1), "held"),
+        (SenderState(None, most_lane=2), "delivering"),
     ]
     for known, word in cases:
         senders.known = {} if known is None else {"cloud": known}

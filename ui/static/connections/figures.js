@@ -21,6 +21,14 @@ const COLUMNS = [
   ["waiting", "Waiting"], ["in_flight", "In flight"], ["parked", "Parked"],
 ];
 
+/** "1.4 GB", decimal as links and disks are sold. */
+export function size(bytes) {
+  for (const [unit, name] of [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+    if (bytes >= unit) return `${(bytes / unit).toFixed(bytes < 100 * unit ? 1 : 0)} ${name}`;
+  }
+  return `${bytes} B`;
+}
+
 const count = (number) => number.toLocaleString("en");
 export const kindName = (kind) => KINDS[kind] ?? kind.replaceAll("_", " ");
 export const age = (time) => span(boxNow() - Date.parse(time));

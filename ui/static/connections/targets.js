@@ -5,7 +5,7 @@ import { full, sentence } from "../forms.js";
 import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
 import { boxNow, clock, moment, span } from "../time.js";
-import { inWords, table } from "./figures.js";
+import { inWords, size, table } from "./figures.js";
 import { children, mark, words } from "./shown.js";
 
 const page = document.querySelector("#connections");
@@ -21,6 +21,7 @@ const WORDS = {
   delivering: ["ok", "check", "Delivering"],
   delivered: ["ok", "check", "Up to date"],
 };
+const AGAIN = ["waiting", "resting"];
 const PARKED = ["degraded", "warning", "Parked rows"];
 const rows = new Map(); // id -> {row, parts, seen}
 
@@ -110,7 +111,7 @@ export function body({ kind, url, ca, enabled, options, policy }) {
 function fill({ parts, details }, one) {
   mark(parts.mark, one.state.word === "delivered" && one.parked ? PARKED : WORDS[one.state.word] ?? WORDS.starting);
   words(parts.address, one.target?.url ?? "");
-  words(parts.said, inWords(one));
+  words(parts.said, [inWords(one), used(one)].filter(Boolean).join(" · "));
   words(parts.hold, holdUp(one));
   details.hidden = !one.kinds.length;
   children(parts.figures, one.kinds, () => [table(one), legend()]);
@@ -121,12 +122,24 @@ function fill({ parts, details }, one) {
 /** Why it does not go on, and when it does. */
 function holdUp({ state, enabled, waiting }) {
   if (!enabled) return waiting ? "What it is owed waits until it is switched on." : "";
-  const error = state.error ? `${full(state.error)} ` : "";
-  if (state.word === "broken") return `${error}A person has to mend it.`;
-  if (!["waiting", "resting", "held"].includes(state.word) || !state.until) return error;
-  const ms = Date.parse(state.until) - boxNow();
-  const when = ms > 1500 ? `It is tried again in ${span(ms)}, at ${moment(Date.parse(state.until))}.` : "It is tried again now.";
-  return `${error}${when}`;
+  const said = [state.error, state.file_error && `Files: ${state.file_error}`].filter(Boolean).map(full);
+  if (state.word === "broken") said.push("A person has to mend it.");
+  if (state.word === "held") said.push("What waits does not go now, by its budget; alerts do.");
+  if (AGAIN.includes(state.word) && state.until) said.push(again(state));
+  return said.join(" ");
+}
+
+function again({ word, until }) {
+  const ms = Date.parse(until) - boxNow();
+  const why = word === "resting" ? "It failed several times in a row, so it is left alone for a while. " : "";
+  return `${why}${ms > 1500 ? `It is tried again in ${span(ms)}, at ${moment(Date.parse(until))}.` : "It is tried again now."}`;
+}
+
+/** "3.1 of 50 MB today": what its budget counts. */
+function used({ state, target }) {
+  const { day_bytes: day, hour_bytes: hour } = target?.policy?.budget ?? {};
+  const part = (bytes, most, when) => (most ? `${size(bytes)} of ${size(most)} ${when}` : bytes ? `${size(bytes)} ${when}` : "");
+  return [part(state.day_bytes, day, "today"), hour ? part(state.hour_bytes, hour, "this hour") : ""].filter(Boolean).join(" · ");
 }
 
 function fillParked(box, { id, parked, parked_reasons: reasons }) {
@@ -136,11 +149,11 @@ function fillParked(box, { id, parked, parked_reasons: reasons }) {
     const text = `${parked.toLocaleString("en")} parked: the target refused ${one}, so ${they} for a person.`;
     const why = reasons.map(({ reason, count }) => element("li", "", `${count} × ${sentence(reason || "no reason was given")}`));
     const said = element("ul", "reasons", element("li", "", element("strong", "", text)), ...why);
-    return isAdmin ? [said, element("div", "actions", again(id))] : [said];
+    return isAdmin ? [said, element("div", "actions", sendAgain(id))] : [said];
   });
 }
 
-const again = (id) => button("Send again what is parked", `of ${id}`, async () => {
+const sendAgain = (id) => button("Send again what is parked", `of ${id}`, async () => {
   const { unparked } = await post(`/targets/${id}/unpark`);
   toast(`${unparked.toLocaleString("en")} wait${unparked === 1 ? "s" : ""} again`);
   changed();
