@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = config_of(args, listen=args.listen)
     places = Places(config.data_dir, args.database, args.files)
-    os.umask(0o077)
     if args.what == "serve":
+        os.umask(0o077)
         handler = log.set_up(config.log_level)
         try:
             asyncio.run(_serve(config, places, args.json))

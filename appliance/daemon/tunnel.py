@@ -48,7 +48,7 @@ class TunnelPart:
             await self._clock.sleep(LOOK_S)
 
     def findings(self) -> list[Finding]:
-        """None where no tunnel is wanted. Without addresses: strangers read ``/health/ready``."""
+        """Nothing where no tunnel is wanted. Without addresses: strangers read ``/health/ready``."""
         if not self._wanted:
             return []
         found = self.state

@@ -89,21 +89,34 @@ async def running(hub: Hub) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, *hub.finishing.values(), return_exceptions=True)
 
 
-async def watch(hub: Hub) -> None:
+class Watcher:
     """Three heartbeats missed: offline. Only silence that this instance has listened to counts: after a
     pause of its own (it was down, or its database was) every box gets its time anew."""
-    listening_ns = looked_ns = hub.clock.monotonic_ns()
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._listening_ns = self._looked_ns = hub.clock.monotonic_ns()
+
+    async def look(self) -> list[str]:
+        """The boxes that are offline from now on. To be called every ``WATCH_S``."""
+        hub, mono_ns, now_ns = self._hub, self._hub.clock.monotonic_ns(), self._hub.clock.now_ns()
+        if mono_ns - self._looked_ns > 3 * WATCH_S * SECOND_NS:
+            self._listening_ns = mono_ns
+        found: list[str] = []
+        if mono_ns - self._listening_ns >= SILENT_S * SECOND_NS:
+            before_ns = now_ns - round(SILENT_S * SECOND_NS)
+            found = await hub.store.write(lambda: presence.missed(before_ns, now_ns))
+        else:
+            await hub.store.read(lambda: commands.boxes_waited_for(now_ns))  # is it there? else: anew
+        self._looked_ns = mono_ns
+        return found
+
+
+async def watch(hub: Hub) -> None:
+    watcher = Watcher(hub)
     while True:
         await hub.clock.sleep(WATCH_S)
-        mono_ns, now_ns = hub.clock.monotonic_ns(), hub.clock.now_ns()
-        if mono_ns - looked_ns > 3 * WATCH_S * SECOND_NS:
-            listening_ns = mono_ns
-        if mono_ns - listening_ns >= SILENT_S * SECOND_NS:
-            before_ns = now_ns - round(SILENT_S * SECOND_NS)
-            await hub.store.write(lambda b=before_ns, n=now_ns: presence.missed(b, n))  # type: ignore[misc]  # mypy cannot type a lambda's default
-        else:
-            await hub.store.read(lambda: commands.boxes_waited_for(0))  # is it there? else: anew
-        looked_ns = mono_ns
+        await watcher.look()
 
 
 async def look(hub: Hub) -> None:
@@ -119,11 +132,16 @@ async def look(hub: Hub) -> None:
 async def sweep(hub: Hub) -> None:
     while True:
         await hub.clock.sleep(SWEEP_S)
-        now_ns = hub.clock.now_ns()
-        await hub.store.tend(now_ns)
-        await hub.store.write(lambda at=now_ns: sessions.prune(at))  # type: ignore[misc]  # mypy cannot type a lambda's default
-        before_ns = now_ns - round(GARBAGE_REST_S * SECOND_NS)
-        for prefix in await hub.store.read(lambda at=before_ns: uploads.garbage(at)):  # type: ignore[misc]  # mypy cannot type a lambda's default
-            with contextlib.suppress(ApplianceError):  # the service is away: the next sweep tries again
-                await hub.files.delete(prefix)
-                await hub.store.write(lambda name=prefix: uploads.garbage_is_gone(name))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        await sweep_once(hub)
+
+
+async def sweep_once(hub: Hub) -> None:
+    """Next month's partition, old sign-ins, and what nobody needs in the store of files."""
+    now_ns = hub.clock.now_ns()
+    await hub.store.tend(now_ns)
+    await hub.store.write(lambda: sessions.prune(now_ns))
+    before_ns = now_ns - round(GARBAGE_REST_S * SECOND_NS)
+    for prefix in await hub.store.read(lambda: uploads.garbage(before_ns)):
+        with contextlib.suppress(ApplianceError):  # the service is away: the next sweep tries again
+            await hub.files.delete(prefix)
+            await hub.store.write(lambda name=prefix: uploads.garbage_is_gone(name))  # type: ignore[misc]  # mypy cannot type a lambda's default

@@ -38,7 +38,6 @@ class Ports:
     materials: Materials | None = None
     heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None
     commanded: Callable[[], None] = lambda: None
-    sign: Callable[[bytes], bytes] | None = None
 
 
 class Sync:
@@ -153,7 +152,7 @@ class Sync:
             wake=self.wake,
             heartbeat=self.ports.heartbeat,
             commanded=self.ports.commanded,
-            sign=self.ports.sign or self._sign,
+            sign=self._sign,
         )
 
     def _sign(self, text: bytes) -> bytes:

@@ -24,17 +24,27 @@ def with_nvidia(root, unit, tmp_path):
     return tmp_path / "appliance.service"
 
 
+@pytest.fixture
+def tunnel(root):
+    return root / "systemd" / "aries-tunnel.service"
+
+
+@pytest.fixture
+def firewall(root):
+    return root / "systemd" / "aries-firewall.service"
+
+
 def ask(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("which", ["unit", "with_nvidia"])
+@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall"])
 def test_it_is_a_unit_without_a_warning(which, request):
     done = ask("systemd-analyze", "verify", str(request.getfixturevalue(which)))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("which", ["unit", "with_nvidia"])
+@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall"])
 def test_its_exposure_is_at_most_2(which, request):
     path = str(request.getfixturevalue(which))
     done = ask("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
@@ -70,3 +80,14 @@ def test_the_account_and_the_folders_are_well_formed(root, tmp_path):
     made = ask("systemd-tmpfiles", "--create", f"--root={tmp_path}", conf)
     assert (made.returncode, made.stderr) == (0, "")
     assert (tmp_path / "var" / "lib" / "aries").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("which", ["tunnel", "firewall"])
+def test_what_changes_the_network_has_that_one_right(which, request):
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read(request.getfixturevalue(which))
+    service = parser["Service"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == "CAP_NET_ADMIN"
+    assert service["User"] == "aries"
+    assert "ProcSubset" not in service  # the boot id is read: a trial of rules is of one boot

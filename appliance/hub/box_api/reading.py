@@ -4,13 +4,14 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.base.clock import parse_rfc3339
 from appliance.base.errors import ApplianceError, invalid
 from appliance.hub.box_api.body import reason
 from appliance.hub.store.alerts import AlertFacts
 from appliance.hub.store.rows import EventFacts, NewRow
 from appliance.sync.protocol.batch import LONGEST_BODY_BYTES, Refusal, Row, RowId
 from appliance.sync.protocol.command import CommandResult
-from appliance.web.params import PLAIN, time_from
+from appliance.web.params import LATEST_NS, PLAIN
 
 FILE_KINDS = ("still", "small_clip", "clip", "sample")
 OFF_NS = 300_000_000_000  # a clock that is further off is not believed: rows are marked
@@ -71,7 +72,7 @@ def _read(raw: msgspec.Raw, now_ns: int, clock_offset_ns: int) -> NewRow:
         raise invalid(f"its body is longer than {LONGEST_BODY_BYTES} bytes")
     if row.kind in FILE_KINDS:
         raise invalid(f"a {row.kind} is a file and comes as an upload")
-    created_ns = time_from(row.created_at, "created_at")
+    created_ns = _time(row.created_at, "created_at")
     event, alert, result = None, None, None
     if row.kind in ("event", "event_update"):
         event = _event(body, row)
@@ -93,7 +94,7 @@ def _event(body: bytes, row: Row) -> EventFacts:
     found = _events.decode(body)
     if row.kind == "event" and found.id != row.id:
         raise invalid("its body's id is another one")
-    start_ns = time_from(found.start_time, "start_time")
+    start_ns = _time(found.start_time, "start_time")
     return EventFacts(found.id, found.camera_id or "", found.type, found.severity, start_ns)
 
 
@@ -103,8 +104,15 @@ def _alert(body: bytes, row: Row) -> AlertFacts:
         raise invalid("its body's id is another one")
     return AlertFacts(
         found.id, found.event_id or "", found.camera_id or "", found.severity, found.status,
-        time_from(found.created_at, "created_at"),
+        _time(found.created_at, "created_at"),
     )  # fmt: skip
+
+
+def _time(text: str, field: str) -> int:
+    time_ns = parse_rfc3339(text, field)
+    if not 0 <= time_ns < LATEST_NS:
+        raise invalid(f"{field} is out of range")
+    return time_ns
 
 
 def _refuse_nul(text: str) -> None:

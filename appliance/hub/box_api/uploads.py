@@ -69,14 +69,14 @@ async def _chunk(caller: Caller) -> web.StreamResponse:
     if offset + len(data) > upload.size_bytes:
         raise invalid("the chunk goes beyond the file's end", "send what the manifest says", field="offset")
     if offset != upload.received_bytes or upload.state == "complete":
-        return _known_or_wrong(offset, len(data), upload)
+        return await _known_or_wrong(hub, offset, len(data), upload)
     name = f"{upload.chunk_prefix}{offset:012d}-{len(data)}-{said[:16]}"
     await hub.files.put(name, data)
     fresh = await hub.store.write(
         lambda: uploads.advance(upload, Chunk(offset, len(data), name), hub.clock.now_ns())
     )
     if fresh is None:  # another instance was faster, with this chunk or another
-        return _known_or_wrong(offset, len(data), await _upload(caller))
+        return await _known_or_wrong(hub, offset, len(data), await _upload(caller))
     caller.request.app[FIGURES].file_bytes(len(data))
     return body.answer(await _finished(hub, fresh))
 
@@ -87,9 +87,9 @@ def _must_be_there(offset: int, length: int, upload: Upload) -> None:
         raise _WrongOffset(upload)
 
 
-def _known_or_wrong(offset: int, length: int, upload: Upload) -> web.StreamResponse:
+async def _known_or_wrong(hub: Hub, offset: int, length: int, upload: Upload) -> web.StreamResponse:
     if offset + length <= upload.received_bytes or upload.state == "complete":
-        return body.answer(upload.told())  # it is there already: nothing is written twice
+        return body.answer(await _finished(hub, upload))  # it is there already: nothing is written twice
     raise _WrongOffset(upload)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 PART_BYTES = 8 << 20  # S3 takes 10 000 parts at most: 4 GiB is 512
 PARTS_AT_ONCE = 2
+RETRIES = 3  # within this time; the box tries again anyway
+RETRY_TIMEOUT = timedelta(seconds=20)
 
 
 class Bucket:
@@ -96,7 +99,7 @@ class Bucket:
         await self.delete(name)
 
 
-def open_bucket(url: str) -> Bucket:
+def open_bucket(url: str, *, retries: int = RETRIES) -> Bucket:
     """``s3://BUCKET/PREFIX``. Raises ``invalid`` for what is none; asks nothing of the service yet."""
     from obstore.store import S3Store
 
@@ -109,6 +112,7 @@ def open_bucket(url: str) -> Bucket:
             parts.netloc,
             prefix=parts.path.strip("/") or None,
             client_options={"allow_http": plain, "timeout": "60s", "connect_timeout": "10s"},
+            retry_config={"max_retries": retries, "retry_timeout": RETRY_TIMEOUT},
         )
     )
 

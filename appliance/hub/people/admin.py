@@ -16,7 +16,7 @@ from appliance.hub.people.signin import Password, person_json
 from appliance.hub.store import audit, codes, sessions, sites, users
 from appliance.hub.store.codes import Code
 from appliance.hub.store.sites import Site
-from appliance.hub.store.steps import Steps
+from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person, Role
 from appliance.sync.protocol.upload import Hex
 from appliance.web.params import Name
@@ -256,6 +256,7 @@ async def all_audit(call: Call) -> web.StreamResponse:
 
 def _somebody_must_stay() -> Steps[None]:
     """Raises ``conflict``, which undoes the transaction, where nobody could administer any more."""
+    yield from lock("admins")  # two admins, each taking the other's role away
     if (yield from users.admin_count()) == 0:
         raise ApplianceError("conflict", "this is the last admin of all sites", "make another one first")
 

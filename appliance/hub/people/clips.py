@@ -116,7 +116,7 @@ async def _found(call: Call) -> tuple[Upload, list[Chunk]]:
         upload = yield from clips.get(person_id, box_id, upload_id)
         return None if upload is None else (upload, (yield from uploads.chunks(upload)))
 
-    found = await call.hub.store.read(look)
+    found = await call.hub.store.read(look, together=True)
     if found is None:
         raise not_found("upload", upload_id)
     return found

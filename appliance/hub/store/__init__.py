@@ -28,8 +28,8 @@ class Store(Protocol):
         """Run in one transaction. Raises ``unavailable`` where the database does not answer,
         ``conflict`` where a constraint is broken, ``exhausted`` where its disk is full."""
 
-    async def read(self, work: Callable[[], Steps[T]]) -> T:
-        """Run on one consistent state; nothing is written."""
+    async def read(self, work: Callable[[], Steps[T]], *, together: bool = False) -> T:
+        """Nothing is written. Each statement sees one state; ``together``: all of them the same."""
 
     async def tend(self, now_ns: int) -> None:
         """What is due now and then: next month's partition, say."""

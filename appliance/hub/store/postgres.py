@@ -20,8 +20,9 @@ from appliance.hub.store.steps import Ask, Found, Insert, Lock, Step, Steps
 
 T = TypeVar("T")
 
-POOL = 10
+WRITING, READING = 8, 4  # connections of one instance
 TIMEOUT_S = 30.0
+CLOSE_S = 5.0
 TRIES = 8  # of a transaction that met another: deadlocks are solved by the database, by ending one
 MONTHS_BACK, MONTHS_AHEAD = 14, 2
 _MIGRATING = 4_711_001  # the advisory lock of whoever brings the schema up to date
@@ -33,41 +34,51 @@ class PostgresStore:
 
     kind = "postgres"
 
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
+    def __init__(self, writing: Any, reading: Any) -> None:
+        self._writing, self._reading = writing, reading
 
     async def write(self, work: Callable[[], Steps[T]]) -> T:
-        return await self._transaction(work, readonly=False)
-
-    async def read(self, work: Callable[[], Steps[T]]) -> T:
-        return await self._transaction(work, readonly=True)
-
-    async def tend(self, now_ns: int) -> None:
-        await self._guarded(lambda conn: _make_partitions(conn, now_ns))
-
-    async def close(self) -> None:
-        try:
-            async with asyncio.timeout(5):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
-
-    async def _transaction(self, work: Callable[[], Steps[T]], *, readonly: bool) -> T:
-        options = {"isolation": "repeatable_read", "readonly": True} if readonly else {}
-
         async def once(conn: Any) -> T:
-            async with conn.transaction(**options):
+            async with conn.transaction():
                 return await _drive(conn, work())
 
-        return await self._guarded(once)
+        return await self._guarded(self._writing, once)
 
-    async def _guarded(self, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[], Steps[T]], *, together: bool = False) -> T:
+        """On connections that can do nothing else. One statement is one way to the server and back: a
+        transaction around it would be two more, and it is asked before every request of a box."""
+
+        async def once(conn: Any) -> T:
+            if not together:
+                return await _drive(conn, work())
+            async with conn.transaction(isolation="repeatable_read", readonly=True):
+                return await _drive(conn, work())
+
+        return await self._guarded(self._reading, once)
+
+    async def tend(self, now_ns: int) -> None:
+        await self._guarded(self._writing, lambda conn: _make_partitions(conn, now_ns))
+
+    async def migrate(self, now_ns: int) -> None:
+        """To the newest form; of many instances that start at once, one does it."""
+        await self._guarded(self._writing, lambda conn: _migrate(conn, now_ns))
+        await self.tend(now_ns)
+
+    async def close(self) -> None:
+        for pool in (self._reading, self._writing):
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    async def _guarded(self, pool: Any, work: Callable[[Any], Awaitable[T]]) -> T:
         """Run it on a connection, again where it lost a race; foreign errors in our words."""
         import asyncpg
 
         for left in reversed(range(TRIES)):
             try:
-                async with self._pool.acquire(timeout=TIMEOUT_S) as conn:
+                async with pool.acquire(timeout=TIMEOUT_S) as conn:
                     return await work(conn)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
                 if not left:
@@ -88,21 +99,32 @@ async def open_store(url: str, now_ns: int) -> PostgresStore:
         hint = "leave it out and set PGPASSWORD or PGPASSFILE"
         raise invalid("an address with a password in it would be shown", hint, field="database")
     try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=POOL,
-            timeout=TIMEOUT_S,
-            command_timeout=TIMEOUT_S,
-            # what is acknowledged is on the database's disk (its documentation, section 30.4)
-            server_settings={"synchronous_commit": "on", "application_name": "aries-hub"},
-        )
+        # what is acknowledged is on the database's disk (its documentation, section 30.4)
+        writing = await _pool(url, WRITING, {"synchronous_commit": "on"})
+        reading = await _pool(url, READING, {"default_transaction_read_only": "on"})
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
         raise _foreign(error) from error
-    store = PostgresStore(pool)
-    await store._guarded(lambda conn: _migrate(conn, now_ns))
-    await store.tend(now_ns)
+    store = PostgresStore(writing, reading)
+    await store.migrate(now_ns)
     return store
+
+
+async def _pool(url: str, size: int, settings: dict[str, str]) -> Any:
+    import asyncpg
+
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=TIMEOUT_S,
+        command_timeout=TIMEOUT_S,
+        reset=_nothing_to_reset,
+        server_settings={"application_name": "aries-hub", **settings},
+    )
+
+
+async def _nothing_to_reset(conn: Any) -> None:
+    """Between two uses: all that we set ends with its transaction, and asking costs a way."""
 
 
 async def _migrate(conn: Any, now_ns: int) -> None:

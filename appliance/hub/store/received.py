@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
-from appliance.base.clock import rfc3339
+from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.hub.store.steps import Steps, every, insert, listed, one, run
 from appliance.sync.protocol.counts import Bucket, digest
 
@@ -19,6 +20,14 @@ _COLUMNS = {
 }
 
 
+DAY_NS = 86_400 * SECOND_NS
+
+
+@lru_cache(maxsize=1_000)
+def _day(number: int) -> str:
+    return rfc3339(number * DAY_NS)[:10]
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """``created_ns``: by the box's clock."""
 
@@ -28,7 +37,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     @property
     def day(self) -> str:
-        return rfc3339(self.created_ns)[:10]
+        return _day(self.created_ns // DAY_NS)
 
 
 def add(box_id: str, receipts: Sequence[Receipt]) -> Steps[set[str]]:
@@ -38,11 +47,11 @@ def add(box_id: str, receipts: Sequence[Receipt]) -> Steps[set[str]]:
     values = [(box_id, r.id, r.kind, r.day, r.created_ns, digest(r.id)) for r in ordered]
     new = set((yield from insert("received", _COLUMNS, values, "id")))
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for receipt in ordered:
-        if receipt.id in new:
-            both = sums[receipt.kind, receipt.day]
+    for _, id_, kind, day, _, number in values:
+        if id_ in new:
+            both = sums[kind, day]
             both[0] += 1
-            both[1] += digest(receipt.id)
+            both[1] += number
     for (kind, day), (count, total) in sorted(sums.items()):
         yield from run(
             "INSERT INTO tallies (box_id, kind, day, count, digest) VALUES ($1, $2, $3, $4, $5)"

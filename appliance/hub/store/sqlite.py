@@ -29,7 +29,8 @@ class SqliteStore:
     async def write(self, work: Callable[[], Steps[T]]) -> T:
         return await self._db.write(lambda conn: _drive(conn, work()))
 
-    async def read(self, work: Callable[[], Steps[T]]) -> T:
+    async def read(self, work: Callable[[], Steps[T]], *, together: bool = False) -> T:
+        """Always on one state."""
         return await self._db.read(lambda conn: _drive(conn, work()))
 
     async def tend(self, now_ns: int) -> None:

@@ -61,10 +61,10 @@ def check(config: TunnelConfig) -> TunnelConfig:
     check_interface(config.interface, "interface")
     check_key(config.peer_key, "peer_key")
     host_port(config.endpoint, "endpoint")
-    if config.probe:
-        _check_probe(config)
     _check_address(config.address)
     _check_routes(config.allowed_ips)
+    if config.probe:
+        _check_probe(config)
     if not 0 <= config.keepalive_s <= LONGEST_KEEPALIVE_S:
         raise invalid(
             f"a keep-alive of {config.keepalive_s} s", "give 0 (off) to 3600; 25 suits", field="keepalive_s"

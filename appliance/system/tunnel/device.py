@@ -203,9 +203,8 @@ class _Netlink:
     def __exit__(self, kind: Any, error: BaseException | None, frames: Any) -> None:
         self._device.close()
         if error is not None and not isinstance(error, ApplianceError):
-            raise ApplianceError(
-                "unavailable", f"WireGuard of the kernel: {type(error).__name__}", "see `dmesg`"
-            ) from error
+            why = str(error)[:120] if isinstance(error, RuntimeError | OSError) else type(error).__name__
+            raise ApplianceError("unavailable", f"WireGuard of the kernel: {why}", "see `dmesg`") from error
 
 
 def _uapi_lines(

@@ -8,6 +8,7 @@ from appliance.system.tunnel.device import Endpoint
 
 PROBE_S = 5.0  # a loaded 64 kbit/s line answers late
 RESOLVE_S = 3.0
+DISCARD_PORT = 9
 
 
 async def answers(host: str, port: int, within_s: float = PROBE_S) -> bool:
@@ -26,12 +27,22 @@ async def answers(host: str, port: int, within_s: float = PROBE_S) -> bool:
     return True
 
 
-async def resolve(host: str, port: int, within_s: float = RESOLVE_S) -> Endpoint | None:
-    """The first address of ``host`` by the system's own preference (RFC 6724); None: not known now."""
+async def resolve(host: str, port: int, within_s: float = RESOLVE_S) -> tuple[Endpoint, ...]:
+    """The addresses of ``host`` in the system's own order (RFC 6724); empty: not known now."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(within_s):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
-        return None
-    return (str(found[0][4][0]), port) if found else None
+        return ()
+    return tuple(dict.fromkeys((str(entry[4][0]), port) for entry in found))
+
+
+def poke(host: str) -> None:
+    """One empty datagram to the discard port (RFC 863); nobody answers it, and nobody need."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock,
+    ):
+        sock.sendto(b"", (host, DISCARD_PORT))

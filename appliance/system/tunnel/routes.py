@@ -15,7 +15,8 @@ from appliance.system.tunnel.config import IpAddress, IpNetwork, TunnelConfig
 
 
 class Around(msgspec.Struct, frozen=True):
-    """``networks``: (interface, network) that the box is on. ``gateways``: of its default routes."""
+    """``networks``: (interface, network) that the box is on or has a route to. ``gateways``: of its
+    default routes."""
 
     networks: tuple[tuple[str, IpNetwork], ...] = ()
     gateways: tuple[IpAddress, ...] = ()
@@ -30,8 +31,13 @@ def around(programs: Programs, tunnel: str) -> Around:
                 found = ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
                 networks.append((str(entry["ifname"]), found))
     for family in ("-4", "-6"):
-        for route in json.loads(programs.must("ip", "-j", family, "route", "show", "default") or "[]"):
-            if route.get("dev") != tunnel and "gateway" in route:
+        for route in json.loads(programs.must("ip", "-j", family, "route", "show") or "[]"):
+            interface = route.get("dev")
+            if interface is None or interface == tunnel:
+                continue
+            if route["dst"] != "default":  # cameras behind a router of the site's own, say
+                networks.append((str(interface), ipaddress.ip_network(route["dst"])))
+            elif "gateway" in route:
                 gateways.append(ipaddress.ip_address(route["gateway"]))
     return Around(tuple(networks), tuple(gateways))
 
@@ -44,8 +50,8 @@ def check_routes(config: TunnelConfig, found: Around, endpoint: str | None = Non
             if route.version == network.version and route.overlaps(network):
                 raise ApplianceError(
                     "conflict",
-                    f"{route} of the tunnel overlaps {network}, which this box is on through {interface}",
-                    "give the tunnel another network at the hub, or the LAN another one here",
+                    f"{route} of the tunnel overlaps {network}, which this box reaches through {interface}",
+                    "give the tunnel another network at the hub, or this site another one",
                     field="allowed_ips",
                 )
         for gateway in found.gateways:

@@ -63,7 +63,9 @@ class Tunnel:
 
     async def up(self) -> None:
         """Raises ``conflict`` where it would cut something off, and what the device raises."""
-        self._endpoint = await self.resolve() or self._endpoint
+        found = await self.resolve()
+        if found and self._endpoint not in found:
+            self._endpoint = found[0]
         await self.check()
         await asyncio.to_thread(self.device.up, self.config, self.keys, self._endpoint)
 
@@ -78,12 +80,16 @@ class Tunnel:
     async def figures(self) -> PeerFigures:
         return await asyncio.to_thread(self.device.figures, self.config)
 
-    async def resolve(self) -> Endpoint | None:
+    async def resolve(self) -> tuple[Endpoint, ...]:
         return await probe.resolve(*host_port(self.config.endpoint, "endpoint"))
 
     async def set_endpoint(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         await asyncio.to_thread(self.device.set_endpoint, self.config, endpoint)
+
+    async def poke(self) -> None:
+        host = str(self.config.routes[0].network_address)
+        await asyncio.to_thread(probe.poke, host)
 
     async def restart(self) -> None:
         await self.up()
@@ -114,7 +120,7 @@ class Runner:
     async def run(self) -> None:
         """Raises ``conflict`` where another program runs this box's tunnel."""
         turn = state.Turn.take(self._data_dir)
-        news = NetworkNews(self._news)
+        news = NetworkNews(self.stir)
         news.open()
         try:
             while True:
@@ -161,10 +167,15 @@ class Runner:
                 await self._clock.sleep(SETTLE_S)
                 self._wake.clear()
                 return
-            if await self._db.read(self._read_order) != self._order:
+            try:
+                changed = await self._db.read(self._read_order) != self._order
+            except ApplianceError:  # ``run_once`` meets it, too, and says it
+                changed = True
+            if changed:
                 return
 
-    def _news(self) -> None:
+    def stir(self) -> None:
+        """The network changed: look at once whether all of it may and does still work."""
         self._moved = True
         if self._watchdog is not None:
             self._watchdog.stir()

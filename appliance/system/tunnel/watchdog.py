@@ -7,8 +7,10 @@ While all is well a look is one question to the interface every 5 s and one TCP 
 While it is not, the interface is looked at every second, which costs no traffic; what does cost (name
 server, probe, setting the endpoint) goes after 1, 2, 4 ... 60 s, and at once when the network changes
 or a handshake shows that something came back. WireGuard itself repeats a lost handshake every 5 s
-(Donenfeld, "WireGuard", NDSS 2017, section 6.1), so a path that heals needs none of this; a change of the
-box's own address under wireguard-go does: it keeps sending from the old one until the endpoint is set.
+(Donenfeld, "WireGuard", NDSS 2017, section 6.1), so that a path that heals is used within seconds; but it
+gives up after 90 s until there is something to send, which keep-alives are only after 25 s more: one packet
+of ours ends that silence at once. A change of the box's own address under wireguard-go needs more: it keeps
+sending from the old one until the endpoint is set.
 """
 
 import logging
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 LOOK_S, WORRIED_LOOK_S = 5.0, 1.0
 PROBE_S = 30.0
 KEEPALIVES_BYTES = 100  # sent between two looks, these ask for no answer
+SILENT_S = 6.0  # WireGuard repeats after 5 s; if nothing was sent for longer, it has given up
+DEAF_S = 15.0  # what WireGuard itself waits for an answer before it makes a new handshake
 STALE_S = 180.0  # WireGuard refuses a session that is older (REJECT_AFTER_TIME)
 
 
@@ -38,10 +42,13 @@ class Line(Protocol):
     async def figures(self) -> PeerFigures:
         """Raises ``unavailable`` where the interface or its process is gone."""
 
-    async def resolve(self) -> Endpoint | None:
-        """The endpoint's address now; None where the name is not known (now)."""
+    async def resolve(self) -> tuple[Endpoint, ...]:
+        """The endpoint's addresses now, best first; empty where the name is not known (now)."""
 
     async def set_endpoint(self, endpoint: Endpoint) -> None: ...
+
+    async def poke(self) -> None:
+        """Send one small packet into the tunnel, whatever becomes of it."""
 
     async def restart(self) -> None:
         """Make the interface again, with all that belongs to it."""
@@ -61,10 +68,12 @@ class Watchdog:
         self._act_ns = self._restart_ns = 0  # not before
         self._figures = PeerFigures()
         self._handshake_at_ns: int | None = None  # monotonic: the wall clock may step
+        self._sent_ns = self._heard_ns = 0  # when the interface was last seen to have sent, received
         self._probed_ns: int | None = None
         self._probe_ok = False
         self._stirred = False
         self._unresolved = False
+        self._in_vain = False  # the endpoint was set, and nothing came of it yet
         self._endpoint: Endpoint | None = None
         self.heals = self.restarts = 0
         self.state: Word = "no handshake since"
@@ -94,6 +103,8 @@ class Watchdog:
                 await self._look_through(now_ns)
             if not self._well(now_ns) and now_ns >= self._act_ns and not stirred:
                 await self._act(now_ns)
+            if not self._well(now_ns):
+                await self._end_silence(now_ns)
         except ApplianceError as error:
             await self._make_again(error, now_ns)
             return WORRIED_LOOK_S
@@ -101,6 +112,12 @@ class Watchdog:
             return self._all_is_well()
         self._say_what_is_wrong(now_ns)
         return WORRIED_LOOK_S
+
+    async def _end_silence(self, now_ns: int) -> None:
+        heard = now_ns - self._heard_ns < DEAF_S * SECOND_NS
+        if not heard and now_ns - self._sent_ns >= SILENT_S * SECOND_NS:
+            self._sent_ns = now_ns
+            await self._line.poke()
 
     def _note(self, seen: PeerFigures, now_ns: int) -> bool:
         """True where a probe is worth it: a handshake came since the last look, or much was sent into
@@ -113,6 +130,10 @@ class Watchdog:
             self._handshake_at_ns = now_ns - min(max(0, age_ns), round(STALE_S * SECOND_NS))
         sent_bytes = seen.tx_bytes - self._figures.tx_bytes
         silence = sent_bytes > KEEPALIVES_BYTES and seen.rx_bytes == self._figures.rx_bytes and not first
+        if sent_bytes or first:
+            self._sent_ns = now_ns
+        if seen.rx_bytes != self._figures.rx_bytes or first:
+            self._heard_ns = now_ns
         self._figures = seen
         return came or (silence and self.state == "up")
 
@@ -141,14 +162,19 @@ class Watchdog:
         await self._look_through(now_ns)
 
     async def _set_endpoint(self) -> None:
+        """The address in use, as long as the name has it; the next one where that was tried in vain."""
         found = await self._line.resolve()
-        self._unresolved = found is None
-        endpoint = found or self._endpoint
+        self._unresolved = not found
+        endpoint = self._endpoint
+        if found and endpoint not in found:
+            endpoint = found[0]
+            if self._endpoint is not None:
+                log.info("the endpoint of the tunnel moved to another address")
+        elif found and endpoint is not None and self._in_vain:
+            endpoint = found[(found.index(endpoint) + 1) % len(found)]
         if endpoint is None:
             return
-        if self._endpoint is not None and endpoint != self._endpoint:
-            log.info("the endpoint of the tunnel moved to another address")
-        self._endpoint = endpoint
+        self._endpoint, self._in_vain = endpoint, True
         await self._line.set_endpoint(endpoint)
         self.heals += 1
 
@@ -158,6 +184,7 @@ class Watchdog:
         self._back_off.reset()
         self._restart_back_off.reset()
         self._act_ns = self._restart_ns = 0
+        self._in_vain = False
         return LOOK_S
 
     def _say_what_is_wrong(self, now_ns: int) -> None:
@@ -176,7 +203,8 @@ class Watchdog:
         self.detail, self.hint = detail, STEPS[word] if hint is None else hint
 
     async def _make_again(self, error: ApplianceError, now_ns: int) -> None:
-        self._say("off", error.message, error.hint)
+        if self.state != "off":
+            self._say("off", error.message, error.hint)
         if now_ns < self._restart_ns:
             return
         self._restart_ns = now_ns + round(self._restart_back_off.next_s() * SECOND_NS)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,18 +116,38 @@ class Networks:
         words = ["ip", "netns", "exec", space, sys.executable, str(PEER), "ask", *specs]
         return json.loads(sh(*words))
 
-    def reaches(self, side: str, *, v6: bool = False, at: str | None = None) -> set[str]:
-        """What of the box answers the host of ``side``; ``at``: asked at its address on another network."""
-        address = self.address(at or side, of_box=True, v6=v6)
-        specs = {f"{spec.split('/')[0]}/{address}/{spec.split('/')[1]}": spec for spec in SERVED}
-        specs[f"ping/{address}/0"] = "ping"
-        return {specs[spec] for spec, yes in self.ask(side, *specs).items() if yes}
+    def reaches(self, side: str, *, at: str | None = None) -> set[str]:
+        """What of the box answers the host of ``side``, over IPv4 and IPv6 alike: ``v4`` or ``v6`` stands
+        before what does over one of them only. ``at``: asked at its address on another network."""
+        specs: dict[str, tuple[str, str]] = {}
+        for family, v6 in (("v4", False), ("v6", True)):
+            address = self.address(at or side, of_box=True, v6=v6)
+            specs |= {f"{it.split('/')[0]}/{address}/{it.split('/')[1]}": (family, it) for it in SERVED}
+            specs[f"ping/{address}/0"] = (family, "ping")
+        yes = {specs[spec] for spec, answered in self.ask(side, *specs).items() if answered}
+        both = {it for _, it in yes if ("v4", it) in yes and ("v6", it) in yes}
+        return both | {f"{family} {it}" for family, it in yes if it not in both}
 
-    def crosses(self, side: str, to: str, *, v6: bool = False) -> bool:
-        """Whether anything gets from one network to a host of another."""
-        address = self.address(to, v6=v6)
-        specs = [f"tcp/{address}/80", f"udp/{address}/999", f"udp/{address}/123", f"ping/{address}/0"]
-        return any(self.ask(side, *specs).values())
+    def all_reach(self, *sides: str) -> dict[str, set[str]]:
+        """``reaches`` of each, at the same time."""
+        with ThreadPoolExecutor(len(sides)) as pool:
+            return dict(zip(sides, pool.map(self.reaches, sides), strict=True))
+
+    def cross(self, *pairs: tuple[str, str]) -> list[tuple[str, str]]:
+        """Those of (from, to) where anything gets from one network to a host of the other."""
+
+        def crosses(pair: tuple[str, str]) -> bool:
+            both = [self.address(pair[1], v6=v6) for v6 in (False, True)]
+            kinds = ("tcp/{}/80", "udp/{}/999", "udp/{}/123", "ping/{}/0")
+            return any(self.ask(pair[0], *(kind.format(it) for it in both for kind in kinds)).values())
+
+        with ThreadPoolExecutor(len(pairs)) as pool:
+            return [pair for pair, yes in zip(pairs, pool.map(crosses, pairs), strict=True) if yes]
+
+    def forget_neighbours(self) -> None:
+        """So that they must be found anew, through the rules."""
+        for space in (self.box, *self.hosts.values()):
+            sh("ip", "-n", space, "neigh", "flush", "all")
 
     def count(self, chain: str, about: str) -> int:
         return sum(

@@ -17,12 +17,18 @@ class Echo(asyncio.DatagramProtocol):
         self.transport.sendto(data, peer)
 
 
+async def echo(reader, writer):
+    """One byte; then it hangs up."""
+    writer.write(await reader.read(1))
+    writer.close()
+
+
 async def serve(specs):
     loop = asyncio.get_running_loop()
     for spec in specs:
         protocol, port = spec.split("/")
         if protocol == "tcp":
-            await asyncio.start_server(lambda _, writer: writer.close(), None, int(port))
+            await asyncio.start_server(echo, None, int(port))
             continue
         for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
             sock = socket.socket(family, socket.SOCK_DGRAM)

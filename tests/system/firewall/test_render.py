@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from appliance.base.errors import ApplianceError
@@ -30,6 +31,7 @@ def good(draw) -> FirewallSettings:
     )  # fmt: skip
 
 
+@settings_of_hypothesis(max_examples=50)  # a program each
 @given(good())
 def test_nft_takes_every_variant(can_filter, found):
     nft.check(render.ruleset(found), Programs())

@@ -132,9 +132,26 @@ class TwoHosts:
 
     # -- the box's end -----------------------------------------------------------------------------
 
-    def start_runner(self) -> None:
+    def start_runner(self, *, only_net_admin: bool = False) -> None:
         words = [sys.executable, "-m", "appliance", "tunnel", "run", "--data", str(self.data)]
+        if only_net_admin:
+            rights = ["--bounding-set", "-all,+net_admin", "--inh-caps", "-all,+net_admin"]
+            words = ["setpriv", *rights, "--ambient-caps", "-all,+net_admin", "--no-new-privs", *words]
         self.runner = self.spawn(self.box, *words, log=self.folder / "runner.log")
+
+    def start_daemon(self) -> None:
+        """Without cameras there is nothing to look at: no child for it."""
+        words = [
+            sys.executable,
+            "-m",
+            "appliance",
+            "run",
+            "--data",
+            str(self.data),
+            "--listen",
+            "127.0.0.1:0",
+        ]
+        self.runner = self.spawn(self.box, *words, "--detector", "motion", log=self.folder / "runner.log")
 
     def programs(self) -> Programs:
         return Programs(("ip", "netns", "exec", self.box))
@@ -164,6 +181,19 @@ class TwoHosts:
 
     # -- packets -----------------------------------------------------------------------------------
 
+    def serve_in_box(self, *ports: int) -> None:
+        for port in ports:
+            self.spawn(self.box, sys.executable, "-m", "http.server", str(port), "-d", "/var/empty")
+            code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
+            self.until(lambda code=code: self._python(self.box, code), 10)
+
+    def hub_opens(self, port: int) -> bool:
+        return self._python(self.hub, f"import socket; socket.create_connection(('{INNER_BOX}', {port}), 1)")
+
+    def _python(self, space: str, code: str) -> bool:
+        words = ["ip", "netns", "exec", space, sys.executable, "-c", code]
+        return subprocess.run(words, capture_output=True).returncode == 0
+
     def passes(self, within_s: float = 1.0) -> bool:
         """One packet there and back, through the tunnel."""
         words = ["ip", "netns", "exec", self.box, "ping", "-c", "1", "-W", f"{within_s}", INNER_HUB]
@@ -183,6 +213,17 @@ class TwoHosts:
 
     def link(self, how: str) -> None:
         sh("ip", "-n", self.box, "link", "set", self.box_veth, how)
+
+    def black_hole(self, on: bool) -> None:
+        """What comes to the hub is lost before it gets there; no link goes down."""
+        chain = f"type filter hook ingress device {self.hub_veth} priority 0; policy drop;"
+        text = f"table netdev dark {{ chain dark {{ {chain} }} }}" if on else "delete table netdev dark"
+        sh("ip", "netns", "exec", self.hub, "nft", "-f", "-", given=text + "\n")
+
+    def shakes_hands(self) -> bool:
+        """A handshake just now, though nobody sends anything: the box's tunnel does it by itself."""
+        peers = uapi.figures(self.hub_dev, keys.WireguardKey(self.box_keys.public).hex)
+        return time.time() - peers.handshake_s < 15
 
     def wireguard_pid(self) -> int:
         found = sh("pgrep", "-f", f"^wireguard-go -f {self.box_dev}$").split()

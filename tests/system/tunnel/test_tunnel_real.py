@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from appliance.system.firewall import nft, render
+from appliance.system.firewall.settings import FirewallSettings
 from appliance.system.tunnel import kept
-
-TWO_MINUTES_S = 120
 
 
 def up(hosts) -> None:
@@ -17,6 +18,11 @@ def up(hosts) -> None:
     hosts.start_runner()
     hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 15)
     assert hosts.passes()
+
+
+def userspace_only(hosts, reason: str) -> None:
+    if hosts.state().backend != "wireguard-go":
+        pytest.skip(reason)
 
 
 def test_packets_go_through_and_the_state_says_how(hosts):
@@ -50,6 +56,7 @@ def test_nothing_secret_is_said(hosts):
 
 def test_a_dead_wireguard_go_is_started_again(hosts):
     up(hosts)
+    userspace_only(hosts, "kernel WireGuard has no process")
     os.kill(hosts.wireguard_pid(), signal.SIGKILL)
     hosts.until(lambda: not hosts.passes(0.2), 5)
     hosts.until(hosts.passes, 15)
@@ -58,6 +65,7 @@ def test_a_dead_wireguard_go_is_started_again(hosts):
 
 def test_the_runner_killed_and_back_goes_on_with_the_same_process(hosts):
     up(hosts)
+    userspace_only(hosts, "kernel WireGuard has no process")
     before = hosts.wireguard_pid()
     hosts.runner.kill()
     hosts.runner.wait()
@@ -83,9 +91,10 @@ def change_address(hosts, old: str, new: str) -> None:
     hosts.ip("addr", "add", f"{new}/24", "dev", hosts.box_veth)
 
 
+@pytest.mark.long
 def test_a_change_of_the_own_address_is_healed_by_the_watchdog_and_by_nothing_else(hosts):
     up(hosts)
-    assert hosts.state().backend == "wireguard-go" or pytest.skip("kernel WireGuard needs no healing")
+    userspace_only(hosts, "kernel WireGuard needs no healing")
     hosts.runner.send_signal(signal.SIGSTOP)  # the watchdog sleeps, wireguard-go does not
     change_address(hosts, "10.77.0.1", "10.77.0.9")
     began = time.monotonic()
@@ -110,6 +119,7 @@ def test_the_endpoint_moves_to_another_address_under_the_same_name(hosts):
     hosts.until(lambda: hosts.passes(0.3) and hosts.state().endpoint == "10.77.0.7:51820", 45)
 
 
+@pytest.mark.long
 def test_keys_are_rotated_without_a_packet_lost_for_long(hosts):
     up(hosts)
     old = hosts.box_keys.public
@@ -133,6 +143,7 @@ def test_a_tunnel_that_would_cover_the_lan_is_not_made(hosts):
     assert not hosts.has_interface()
 
 
+@pytest.mark.long
 def test_a_lan_that_comes_under_a_tunnel_takes_it_down(hosts):
     up(hosts)
     hosts.ip("addr", "add", "10.88.0.77/24", "dev", hosts.box_veth)  # DHCP gave us that, say
@@ -156,9 +167,63 @@ def test_after_a_cut_packets_go_through_within_ten_seconds_of_the_link(hosts, re
     print("cut for s -> back after s:", took)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_after_a_black_hole_packets_go_through_within_ten_seconds(hosts, record_property):
+    """Nothing tells the box that it ends: no link changes. WireGuard gives up in it, and goes on."""
+    up(hosts)
+    took = {}
+    for dark_s in (30, 115, 130, 190):  # of the first the session survives
+        hosts.black_hole(True)
+        time.sleep(dark_s)
+        hosts.black_hole(False)
+        took[dark_s] = hosts.until(hosts.passes if dark_s < 100 else hosts.shakes_hands, 10)
+        assert hosts.passes()
+        hosts.until(lambda: hosts.state().state == "up", 70)
+    record_property("back_after_s", took)
+    print("dark for s -> back after s:", took)
+
+
 def test_a_second_runner_is_refused(hosts):
     up(hosts)
     done = hosts.run_beside()
     assert done.returncode == 1
     assert "another program runs this box's tunnel" in done.stderr
     assert hosts.passes()
+
+
+def test_it_runs_with_the_one_right_that_its_unit_has(hosts):
+    hosts.configure()
+    hosts.start_runner(only_net_admin=True)
+    hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 15)
+    assert hosts.passes()
+    userspace_only(hosts, "kernel WireGuard has no process")
+    status = Path(f"/proc/{hosts.wireguard_pid()}/status").read_text()
+    assert "CapEff:\t0000000000001000" in status
+
+
+def test_the_daemon_runs_it_where_it_may(hosts):
+    hosts.configure()
+    hosts.start_daemon()
+    hosts.until(lambda: (state := hosts.state()) is not None and state.state == "up", 30)
+    assert hosts.passes()
+    assert hosts.run_beside().returncode == 1  # the unit beside it is refused
+    hosts.runner.terminate()
+    hosts.runner.wait(15)
+    assert not hosts.has_interface()
+
+
+def test_behind_the_firewall_the_tunnel_works_and_brings_the_screen_only(hosts):
+    up(hosts)
+    rules = FirewallSettings(
+        enabled=True, lan=("eth9",), cameras=("eth8",), tunnel=hosts.box_dev, web_port=8_443
+    )
+    nft.apply(render.ruleset(rules), hosts.programs())
+    userspace_only(hosts, "kernel WireGuard has no process")
+    os.kill(hosts.wireguard_pid(), signal.SIGKILL)  # a whole new handshake, through the rules
+    hosts.until(hosts.passes, 15)
+    hosts.serve_in_box(8_443, 22)
+    assert hosts.hub_opens(8_443)
+    assert not hosts.hub_opens(22)
+    nft.remove(hosts.programs())
+    assert hosts.hub_opens(22)

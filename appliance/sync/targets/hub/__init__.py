@@ -11,10 +11,23 @@ Read next: ``target`` (all of it together), ``link``, ``flow``, ``batch``, ``upl
 ``reconcile``.
 """
 
+from urllib.parse import urlsplit
+
+from appliance.base.errors import invalid
+from appliance.store.targets import Target
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.hub.target import HubTarget
 
-__all__ = ["HubTarget", "make"]
+__all__ = ["HubTarget", "check", "make"]
+
+
+def check(target: Target, secret: str | None) -> None:
+    """Raises ``invalid``."""
+    parts = urlsplit(target.url)
+    if parts.query or parts.fragment:
+        raise invalid("a hub's address has no query", "write https://host:8443", field="url")
+    if target.options:
+        raise invalid("a hub has no options", "leave them out", field="options")
 
 
 def make(given: Given) -> HubTarget:

@@ -1,8 +1,6 @@
 """Rows to the hub: batches of schema 2, each row taken or refused for itself."""
 
-import asyncio
 import hashlib
-import zlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -14,10 +12,6 @@ from appliance.sync.protocol import SCHEMA
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Answer, Batch, Row
 from appliance.sync.targets.hub.link import Link, Reply, Silence
 
-GZIP_FROM_BYTES = 700  # what fits one packet anyway is not packed
-THREAD_FROM_BYTES = 32_768  # 1 ms of zlib
-LEVEL, LEVEL_OF_MANY = 6, 2  # a thin link's batches are small; big ones are a backlog on a wide one
-WRAPPED = 31  # zlib's word for gzip
 ENVELOPE_BYTES = 200  # of a batch, around its rows
 
 _decoder = msgspec.json.Decoder(Answer)
@@ -28,15 +22,17 @@ async def put(link: Link, device_id: str, rows: Sequence[OutboxRow]) -> Verdict:
     fails, what the earlier ones said stands, and the rest goes again."""
     acknowledged: list[str] = []
     rejected: list[tuple[str, str]] = []
+    sent_bytes = 0
     for some, encoded in _requests(rows):
         verdict = await _put(link, device_id, some, encoded)
+        sent_bytes += verdict.sent_bytes
         if verdict.kind != "delivered":
             if not acknowledged and not rejected:
-                return verdict
+                return msgspec.structs.replace(verdict, sent_bytes=sent_bytes)
             break
         acknowledged += verdict.acknowledged
         rejected += verdict.rejected
-    return Verdict("delivered", tuple(acknowledged), tuple(rejected))
+    return Verdict("delivered", tuple(acknowledged), tuple(rejected), sent_bytes=sent_bytes)
 
 
 def idempotency_key(ids: Sequence[str]) -> str:
@@ -95,25 +91,9 @@ async def _put(link: Link, device_id: str, rows: list[OutboxRow], encoded: list[
     ids = [row.id for row in rows]
     body = msgspec.json.encode(Batch(device_id, [msgspec.Raw(data) for data in encoded], SCHEMA))
     headers = {"Idempotency-Key": idempotency_key(ids)}
-    packed = await _pack(body)
-    if packed is not None:
-        body = packed
-        headers["Content-Encoding"] = "gzip"
     try:
         reply: Reply = await link.ask("POST", "/batch", body, headers)
     except Silence as silence:
         return Verdict("later", error=str(silence))
-    if 200 <= reply.status < 300:
-        return read_answer(rows, reply.body)
-    return link.verdict(reply, ids)
-
-
-async def _pack(body: bytes) -> bytes | None:
-    """None: it does not pay."""
-    if len(body) < GZIP_FROM_BYTES:
-        return None
-    if len(body) < THREAD_FROM_BYTES:
-        packed = zlib.compress(body, LEVEL, WRAPPED)
-    else:
-        packed = await asyncio.to_thread(zlib.compress, body, LEVEL_OF_MANY, WRAPPED)
-    return packed if len(packed) < len(body) else None
+    verdict = read_answer(rows, reply.body) if 200 <= reply.status < 300 else link.verdict(reply, ids)
+    return msgspec.structs.replace(verdict, sent_bytes=reply.sent_bytes)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import zlib
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -17,21 +18,29 @@ from appliance.sync.targets.hub.flow import Flow, Pieces, Ready
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_S = 90.0  # three heartbeats: the connection that a critical alert takes is never cold
+ROWS_AT_ONCE = 4  # a batch that is on its way, and what must not wait for it
+DEAD_S = 15.0  # of the rows' connections
 SLOWEST_BYTES_S = 2_000  # a link that is slower than this is none
 LONGEST_ANSWER_BYTES = 1_000_000
 LONGEST_REASON = 200
 TCP_NOTSENT_LOWAT = 25  # tcp(7); Python 3.11's socket does not name it
 UNSENT_BYTES = 16_384
+HEAD_BYTES = 400
+GZIP_FROM_BYTES = 700  # what fits one packet anyway is not packed
+THREAD_FROM_BYTES = 32_768  # 1 ms of zlib
+LEVEL, LEVEL_OF_MANY = 6, 2  # what goes over a thin link is small; what is large is a backlog on a wide one
+WRAPPED = 31  # zlib's word for gzip
 
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class Reply(NamedTuple):
-    """``body`` None: it was longer than we read."""
+    """``body`` None: it was longer than we read. ``sent_bytes``: of the request, its head included."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+    sent_bytes: int
 
 
 class Silence(Exception):
@@ -56,6 +65,7 @@ class Link:
         self._rows: aiohttp.ClientSession | None = None
         self._files: aiohttp.ClientSession | None = None
         self.flow = Flow()
+        self.head_bytes = HEAD_BYTES  # of a request, as the last one had it
 
     async def ask(
         self,
@@ -67,11 +77,15 @@ class Link:
         most_bytes: int = LONGEST_ANSWER_BYTES,
         file: bool = False,
     ) -> Reply:
-        """Something small (JSON), on the rows' connection or, with ``file``, on the files'."""
+        """JSON, in gzip where that pays, on the rows' connection; with ``file`` as it is, on the files'."""
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        packed = await _pack(body) if body is not None and not file else None
+        if packed is not None:
+            body = packed
+            kind["Content-Encoding"] = "gzip"
         size = len(body or b"")
         data = None if body is None else Pieces(body, self.flow)
         limit_s = self._given.timeout_s + size / SLOWEST_BYTES_S
-        kind = {"Content-Type": "application/json"} if body is not None else {}
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
@@ -155,19 +169,24 @@ class Link:
             body = await _read(response, most_bytes)
             if body is None:
                 response.close()
-            return Reply(response.status, response.headers, body)
+            said = response.request_info.headers.items()
+            head_bytes = sum(len(name) + len(value) + 4 for name, value in said) + len(self._base + path)
+            self.head_bytes = head_bytes
+            return Reply(
+                response.status, response.headers, body, head_bytes + (data.size or 0 if data else 0)
+            )
 
     def _session(self, file: bool) -> aiohttp.ClientSession:
         made = self._files if file else self._rows
         if made is None:
-            made = self._open(1 if file else 4)
+            made = self._open(1 if file else ROWS_AT_ONCE, self._given.timeout_s if file else DEAD_S)
             if file:
                 self._files = made
             else:
                 self._rows = made
         return made
 
-    def _open(self, connections: int) -> aiohttp.ClientSession:
+    def _open(self, connections: int, dead_s: float) -> aiohttp.ClientSession:
         always = {
             "Accept-Encoding": "identity",  # nothing to unpack, no bombs
             "User-Agent": f"aries-edge/{__version__}",
@@ -177,7 +196,7 @@ class Link:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         connector = aiohttp.TCPConnector(
-            limit=connections, keepalive_timeout=IDLE_S, socket_factory=self._socket
+            limit=connections, keepalive_timeout=IDLE_S, socket_factory=lambda info: _socket(info, dead_s)
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -187,21 +206,6 @@ class Link:
             trust_env=False,
             trace_configs=[trace],
         )
-
-    def _socket(self, info: Any) -> socket.socket:
-        """Little that is unsent in the kernel, and a peer that acknowledges nothing for the length of a
-        request is gone."""
-        made = socket.socket(info[0], info[1], info[2])
-        for level, name, value in (
-            (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._given.timeout_s * 1000)),
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        ):
-            try:
-                made.setsockopt(level, name, value)
-            except OSError:
-                pass  # an older kernel: slower to notice, nothing worse
-        return made
 
     def _reason(self, body: bytes | None) -> str:
         try:
@@ -216,6 +220,33 @@ class Link:
 async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     if context.trace_request_ctx is not None:
         context.trace_request_ctx.reused = True
+
+
+def _socket(info: Any, dead_s: float) -> socket.socket:
+    """Little that is unsent in the kernel, and a peer that acknowledges nothing for ``dead_s`` is gone:
+    after the box's address has changed, no packet will ever say so."""
+    made = socket.socket(info[0], info[1], info[2])
+    for level, name, value in (
+        (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(dead_s * 1000)),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ):
+        try:
+            made.setsockopt(level, name, value)
+        except OSError:
+            pass  # an older kernel: slower to notice, nothing worse
+    return made
+
+
+async def _pack(body: bytes) -> bytes | None:
+    """None: it does not pay."""
+    if len(body) < GZIP_FROM_BYTES:
+        return None
+    if len(body) < THREAD_FROM_BYTES:
+        packed = zlib.compress(body, LEVEL, WRAPPED)
+    else:
+        packed = await asyncio.to_thread(zlib.compress, body, LEVEL_OF_MANY, WRAPPED)
+    return packed if len(packed) < len(body) else None
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:

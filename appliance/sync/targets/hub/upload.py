@@ -18,6 +18,7 @@ from appliance.sync.answer import Verdict
 from appliance.sync.protocol.batch import FileBody
 from appliance.sync.protocol.upload import CHUNK_HASH, LARGEST_FILE_BYTES, Manifest, UploadState
 from appliance.sync.targets import Material, Pace
+from appliance.sync.targets.hub.flow import Ready
 from appliance.sync.targets.hub.link import Link, Reply, Silence
 
 FileKind = Literal["still", "small_clip", "clip", "sample"]
@@ -120,7 +121,8 @@ class _Upload:
             done = None if said is None else self._look_at(said, is_sent)
             if done is not None:
                 return done
-            state = None if said is None or said.state == "broken" else said
+            goes_on = said is not None and said.state == "partial" and said.received_bytes < said.size_bytes
+            state = said if goes_on else None
         return Verdict("later", error=self._error or "the upload does not get on")
 
     def _look_at(self, state: UploadState, is_sent: bool) -> Verdict | None:
@@ -132,10 +134,12 @@ class _Upload:
             self._reached = -1
             self._error = "the hub says that the file's hash does not fit"
             return Verdict("later", error=self._error) if self._broken > 1 else None
-        if state.size_bytes != self._manifest.size_bytes or not (
-            0 <= state.received_bytes < state.size_bytes
-        ):
+        size_bytes = self._manifest.size_bytes
+        if state.size_bytes != size_bytes or not 0 <= state.received_bytes <= size_bytes:
             return Verdict("later", error="what the hub says of the upload makes no sense")
+        if state.received_bytes == size_bytes:
+            self._failed("the hub is still putting the file together")
+            return None
         if state.received_bytes > self._reached:
             self._reached, self._vain = state.received_bytes, 0
         elif is_sent:
@@ -144,7 +148,9 @@ class _Upload:
 
     async def _announce(self) -> UploadState | Verdict:
         """Say what comes; the hub says how much of exactly that it has."""
-        reply = await self._ask("PUT", msgspec.json.encode(self._manifest))
+        body = msgspec.json.encode(self._manifest)
+        await self._pace.ready(len(body) + self._link.head_bytes)
+        reply = await self._ask("PUT", body)
         if isinstance(reply, Verdict):
             return reply
         if reply.status == 409:
@@ -159,6 +165,8 @@ class _Upload:
             asked = await self._ask("GET", None)
             if isinstance(asked, Verdict):
                 return asked
+            if asked.status == 404:  # it holds a row of another kind under this id
+                return self._link.verdict(reply)
             elsewhere = self._state_of(asked)
         if elsewhere is not None and elsewhere.state == "complete":
             return elsewhere
@@ -173,7 +181,7 @@ class _Upload:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
-            reply = await self._link.send(f"{self._path}/chunks/{at}", data, headers, self._pace.ready)
+            reply = await self._link.send(f"{self._path}/chunks/{at}", data, headers, self._ready())
         except Silence as silence:
             self._chunk.cut()
             self._failed(str(silence))
@@ -182,6 +190,17 @@ class _Upload:
             self._chunk.took(length, loop.time() - began_s)
             return self._understood(reply)
         return self._refused(reply)
+
+    def _ready(self) -> Ready:
+        """The pace, told of the chunk's head with its first piece: it goes out, too."""
+        head_bytes = self._link.head_bytes
+
+        async def ready(length_bytes: int) -> None:
+            nonlocal head_bytes
+            length_bytes, head_bytes = length_bytes + head_bytes, 0
+            await self._pace.ready(length_bytes)
+
+        return ready
 
     def _refused(self, reply: Reply) -> UploadState | Verdict | None:
         elsewhere = _elsewhere(reply) if reply.status == 409 else None

@@ -56,14 +56,12 @@ class Hub:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=20_000_000)
-        base = "/api/v1/box"
-        app.router.add_post(f"{base}/batch", self.treat("batch", self.batch))
-        app.router.add_put(f"{base}/uploads/{{id}}", self.treat("announce", self.announce))
-        app.router.add_get(f"{base}/uploads/{{id}}", self.treat("state", self.state))
-        app.router.add_put(f"{base}/uploads/{{id}}/chunks/{{offset}}", self.treat("chunk", self.chunk))
-        app.router.add_post(f"{base}/heartbeat", self.treat("heartbeat", self.heartbeat))
-        app.router.add_get(f"{base}/counts", self.treat("counts", self.counts))
-        app.router.add_post(f"{base}/missing", self.treat("missing", self.missing))
+        for method, path, name in (
+            ("POST", "batch", "batch"), ("POST", "heartbeat", "heartbeat"), ("GET", "counts", "counts"),
+            ("POST", "missing", "missing"), ("PUT", "uploads/{id}", "announce"),
+            ("GET", "uploads/{id}", "state"), ("PUT", "uploads/{id}/chunks/{offset}", "chunk"),
+        ):  # fmt: skip
+            app.router.add_route(method, f"/api/v1/box/{path}", self.treat(name, getattr(self, name)))
         return app
 
     def treat(self, name: str, work):
@@ -117,8 +115,7 @@ class Hub:
             elif how != "half" or index % 2 == 0:
                 self.rows.setdefault(row.id, row)
                 taken.append(row.id)
-        if how == "stranger":
-            taken.append("an-id-of-another-box")
+        taken += ["an-id-of-another-box"] if how == "stranger" else []
         return web.json_response({"acknowledged": taken, "refused": refusals, "later_field": 1})
 
     # -- files
@@ -222,64 +219,6 @@ async def served(hub: Hub, tls: ssl.SSLContext | None = None) -> AsyncIterator[H
     assert hub.faults == []
 
 
-class Proxy:
-    """TCP, to a hub. ``cuts``: after how many bytes from the box the next connections die, both ends at
-    once; then they live. ``sent_bytes``: what the box got rid of, in all."""
-
-    def __init__(self, port: int, cuts: list[int]) -> None:
-        self.port, self.cuts = port, cuts
-        self.done = 0
-        self.sent_bytes = 0
-        self.url = ""
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        there, back = await asyncio.open_connection("127.0.0.1", self.port)
-        down = asyncio.create_task(self.pump(there, writer))
-        try:
-            while data := await reader.read(1_000):
-                left = self.cuts[0] if self.cuts else len(data) + 1
-                self.sent_bytes += len(data)
-                back.write(data[:left])
-                if self.cuts:
-                    self.cuts[0] -= len(data)
-                    if self.cuts[0] <= 0:
-                        self.cuts.pop(0)
-                        self.done += 1
-                        await back.drain()
-                        return
-        except OSError:
-            pass
-        finally:
-            down.cancel()
-            writer.transport.abort()
-            back.transport.abort()
-            self._tasks.discard(task)
-
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65_536):
-                writer.write(data)
-            writer.close()
-        except OSError:
-            pass
-
-
-@asynccontextmanager
-async def proxied(hub: Hub, cuts: list[int]) -> AsyncIterator[Proxy]:
-    proxy = Proxy(int(hub.url.rsplit(":", 1)[1]), cuts)
-    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield proxy
-    server.close()
-    for task in list(proxy._tasks):
-        task.cancel()
-    await asyncio.gather(*proxy._tasks, return_exceptions=True)
-
-
 class Held:
     """A material that is held in memory; ``stream`` as the ring's have it."""
 
@@ -295,8 +234,7 @@ class Held:
 
 
 class NoPace:
-    async def ready(self, length_bytes: int) -> None:
-        return
+    async def ready(self, length_bytes: int) -> None: ...
 
 
 class Memory:
@@ -336,7 +274,7 @@ class Memory:
 def given(url: str, **fields) -> Given:
     context = fields.pop("tls", None) or ssl.create_default_context()
     target = Target(id="hub", url=url, kind="hub")
-    fields = {"secret": TOKEN, "clock": ManualClock(), "timeout_s": 5.0} | fields
+    fields = {"secret": TOKEN, "clock": ManualClock(), "timeout_s": 60.0} | fields
     return Given(target=target, tls=context, device_id="box-1", db=None, state_folder=Path("/"), **fields)
 
 
@@ -387,8 +325,8 @@ def no_pace() -> NoPace:
 class Bench:
     """For tests that make hubs and boxes of their own, many of them."""
 
-    Hub, Memory, Proxy, Held, NoPace, TOKEN = Hub, Memory, Proxy, Held, NoPace, TOKEN
-    served, proxied = staticmethod(served), staticmethod(proxied)
+    Hub, Memory, Held, NoPace, TOKEN = Hub, Memory, Held, NoPace, TOKEN
+    served = staticmethod(served)
     row, file_row = staticmethod(make_row), staticmethod(make_file_row)
 
     @staticmethod
@@ -401,9 +339,7 @@ class Bench:
         context.load_cert_chain(path)
         return context
 
-    @staticmethod
-    def client_tls(pem: str) -> ssl.SSLContext:
-        return ssl.create_default_context(cadata=pem)
+    client_tls = staticmethod(lambda pem: ssl.create_default_context(cadata=pem))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from appliance.base.errors import ApplianceError
+from appliance.store.targets import Target
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES
+from appliance.sync.targets import registry
 
 
 def test_this_is_a_sync_target(target) -> None:
@@ -145,6 +148,19 @@ async def test_a_cancelled_batch_leaves_its_connection(hub, target, row) -> None
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
     assert (await target.put([row("b")])).acknowledged == ("b",)
     assert len(hub.connections) == 2
+
+
+def test_what_can_be_a_hub() -> None:
+    for url, options in (("https://hub/x?y=1", {}), ("https://hub#a", {}), ("https://hub", {"topic": "x"})):
+        with pytest.raises(ApplianceError):
+            registry.check(Target("hub", url, "hub", options=options), None)
+    registry.check(Target("hub", "https://hub:8443/below/", "hub"), None)
+
+
+async def test_an_address_may_have_a_path(hub, bench, row) -> None:
+    target = bench.target(hub.url + "/")
+    assert (await target.put([row("a")])).kind == "delivered"
+    await target.close()
 
 
 async def test_over_tls_too(tls, row, bench) -> None:

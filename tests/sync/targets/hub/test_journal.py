@@ -63,7 +63,7 @@ rows = st.dictionaries(
 )  # fmt: skip
 
 
-@rules(max_examples=40)
+@rules(max_examples=25)
 @given(
     rows,
     st.sets(st.integers(0, 99).map(lambda n: f"r-{n:02}")),

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.sync.protocol.batch import Row
@@ -22,6 +22,7 @@ def have(hub, journal, id_: str, kind: str, day: str) -> None:
     journal.put(id_, kind, day)
 
 
+@settings(max_examples=60)
 @given(
     held=st.dictionaries(st.integers(0, 400).map(lambda n: f"r-{n:04}"), where, max_size=60),
     lost=st.sets(st.integers(0, 400).map(lambda n: f"r-{n:04}")),

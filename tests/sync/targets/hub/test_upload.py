@@ -44,8 +44,9 @@ async def test_each_piece_is_asked_for_before_it_goes(hub, target, file_row, hel
             asked.append(length_bytes)
 
     await target.put_file(file_row(), held(data), Pace())
-    assert sum(asked) == len(data)
-    assert max(asked) <= 16 * KB
+    requests = [name for name in hub.seen if name in ("announce", "chunk")]
+    assert len(data) + 300 * len(requests) < sum(asked) < len(data) + 1_000 * len(requests)  # heads count
+    assert max(asked) <= 17 * KB
 
 
 async def test_nothing_goes_while_something_urgent_does_and_a_wait_is_no_silence(
@@ -133,7 +134,7 @@ async def test_what_is_complete_at_the_hub_is_delivered_however_it_was_cut(
         ("announce", "status:422", "poisoned", 0),
         ("announce", "status:413", "poisoned", 0),
         ("announce", "status:503,9", "later", 9),
-        ("announce", "status:409", "later", 0),
+        ("announce", "status:409", "poisoned", 0),  # what it holds under this id is no file
         ("announce", "garbage", "later", 0),
         ("announce", "lost", "later", 0),
         ("announce", "huge", "later", 0),
@@ -141,14 +142,8 @@ async def test_what_is_complete_at_the_hub_is_delivered_however_it_was_cut(
         ("chunk", "status:507", "later", 0),
         ("chunk", "status:429,3", "later", 3),
         ("chunk", "garbage", "later", 0),
-        ("chunk", 'garbage:{"id":"x","state":"partial","received_bytes":-1,"size_bytes":204800}', "later", 0),
-        ("chunk", 'garbage:{"id":"x","state":"partial","received_bytes":0,"size_bytes":1}', "later", 0),
-        (
-            "chunk",
-            'garbage:{"id":"x","state":"partial","received_bytes":204800,"size_bytes":204800}',
-            "later",
-            0,
-        ),
+        ("chunk", f"garbage:{PARTIAL % (-1, 204_800)}", "later", 0),
+        ("chunk", f"garbage:{PARTIAL % (0, 1)}", "later", 0),
     ],
 )
 async def test_what_ends_an_attempt(
@@ -169,6 +164,17 @@ async def test_a_hub_that_takes_nothing_is_left_alone(
     hub.script["chunk"] = [how] * 100
     assert (await target.put_file(file_row(), held(data), no_pace)).kind == "later"
     assert hub.seen.count("chunk") <= 8
+
+
+@pytest.mark.parametrize("times", [2, 20])
+async def test_a_hub_that_is_slow_to_finish_is_asked_again(
+    hub, target, file_row, held, no_pace, data, times
+) -> None:
+    hub.script["chunk"] = ["ok", f"garbage:{PARTIAL % (204_800, 204_800)}"]
+    hub.script["announce"] = ["ok", *[f"garbage:{PARTIAL % (204_800, 204_800)}"] * times]
+    verdict = await target.put_file(file_row(), held(data), no_pace)
+    assert verdict.kind == ("delivered" if times < 3 else "later")
+    assert times < 3 or "putting the file together" in verdict.error
 
 
 async def test_a_ring_that_lost_it_is_later(hub, target, file_row, held, no_pace, data) -> None:

@@ -1,0 +1,219 @@
+"""Rows: each taken or refused for itself, held once, acknowledged when they are committed."""
+
+import asyncio
+import gzip
+import json
+import zlib
+
+import pytest
+
+from appliance.base.clock import SECOND_NS
+from appliance.hub.store import received
+from appliance.hub.store.steps import every
+from appliance.sync.protocol.counts import digest
+
+EMBEDDED = pytest.mark.parametrize("places", ["embedded"], indirect=True)  # the store has no say in it
+
+
+async def test_a_batch_is_taken_once_however_often_it_comes(served):
+    box = await served.box("box-a")
+    rows = [box.row(f"e{n}") for n in range(50)]
+    for _ in range(3):
+        status, said = await box.batch(*rows)
+        assert (status, sorted(said["acknowledged"]), said["refused"]) == (
+            200,
+            sorted(row["id"] for row in rows),
+            [],
+        )
+    counts = await box.counts()
+    assert list(counts.values()) == [(50, sum(digest(row["id"]) for row in rows))]
+
+
+async def test_one_bad_row_is_refused_with_its_reason_and_the_others_are_taken(served):
+    box = await served.box("box-a")
+    good, late = box.row("good"), box.row("late")
+    bad = [
+        {**box.row("no-time"), "created_at": "yesterday"},
+        {**box.row("y"), "id": "../../etc/passwd"},
+        {**box.row("z"), "id": "x" * 65},
+        {**box.row("newline"), "id": "newline\n"},
+        "not a row",
+        box.row("no-type", body={"id": "no-type"}),
+        box.row("other-id", body={**box.row("another")["body"]}),
+        box.row("too-long", kind="ledger", body={"text": "x" * 256_001}),
+        box.row("nul", body={**box.row("nul")["body"], "camera_id": "a\x00b"}),
+        box.row("a-file", kind="clip", body={}),
+        box.row("wrong-kind", kind="No Kind"),
+        box.row("bad-result", kind="command_result", body={"command_id": "x", "state": "eaten"}),
+    ]
+    status, said = await box.batch(good, *bad, late)
+    assert status == 200
+    assert said["acknowledged"] == ["good", "late"]
+    assert [refusal["index"] for refusal in said["refused"]] == list(range(1, len(bad) + 1))
+    assert all(refusal["reason"] for refusal in said["refused"])
+    assert {"no-time", "no-type", "too-long", "nul"} <= {refusal["id"] for refusal in said["refused"]}
+    assert sum(count for count, _ in (await box.counts()).values()) == 2
+
+
+async def test_the_same_id_twice_in_one_batch_is_one_row(served):
+    box = await served.box("box-a")
+    status, said = await box.batch(box.row("e1"), box.row("e1"))
+    assert (status, said["acknowledged"]) == (200, ["e1"])
+    assert [count for count, _ in (await box.counts()).values()] == [1]
+
+
+@EMBEDDED
+async def test_a_kind_that_a_newer_box_may_have_is_held(served):
+    box = await served.box("box-a")
+    assert (await box.batch(box.row("n", kind="weather", body={"wind": [1, 2]})))[1]["acknowledged"] == ["n"]
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"device_id":"box-a"}',
+        b'{"device_id":"box-a","batch":{}}',
+        b"\xff\xfe",
+        b"[" * 9000,
+    ],
+)
+async def test_what_is_no_batch_is_told_so(served, body):
+    box = await served.box("box-a")
+    status, said = await box.ask("POST", "/batch", body)
+    assert (status, said["error"]["kind"]) == (400, "invalid")
+
+
+@EMBEDDED
+async def test_more_rows_than_a_batch_may_have_are_refused_whole(served):
+    box = await served.box("box-a")
+    assert (await box.batch(*[box.row(f"e{n}") for n in range(1001)]))[0] == 400
+    assert await box.counts() == {}
+
+
+@EMBEDDED
+async def test_gzip_is_unpacked(served):
+    box = await served.box("box-a")
+    packed = gzip.compress(json.dumps({"device_id": box.id, "batch": [box.row("e1")]}).encode())
+    status, said = await box.ask("POST", "/batch", packed, Content_Encoding="gzip")
+    assert (status, said["acknowledged"]) == (200, ["e1"])
+    assert (await box.ask("POST", "/batch", packed[:-9], Content_Encoding="gzip"))[0] == 400
+    assert (await box.ask("POST", "/batch", b"plain", Content_Encoding="gzip"))[0] == 400
+    assert (await box.ask("POST", "/batch", packed, Content_Encoding="br"))[0] == 415
+
+
+@EMBEDDED
+async def test_a_gigabyte_of_zeros_in_gzip_costs_nothing(served, gigabyte_of_zeros):
+    box = await served.box("box-a")
+    assert len(gigabyte_of_zeros) < 8_000_000  # so that it is not refused for its own length
+    unpacked, real = 0, zlib.decompressobj
+
+    class Counted:
+        def __init__(self, wbits):
+            self._real = real(wbits)
+
+        def decompress(self, piece, most):
+            nonlocal unpacked
+            found = self._real.decompress(piece, most)
+            unpacked += len(found)
+            return found
+
+        eof = False
+
+    zlib.decompressobj = Counted
+    try:
+        status, said = await box.ask("POST", "/batch", gigabyte_of_zeros, Content_Encoding="gzip")
+    finally:
+        zlib.decompressobj = real
+    assert (status, said["error"]["kind"]) == (413, "invalid")
+    assert 0 < unpacked <= 8_000_001  # of 1 073 741 824
+
+
+@EMBEDDED
+async def test_a_body_that_is_too_long_is_413_before_it_is_read(served):
+    box = await served.box("box-a")
+    assert (await box.ask("POST", "/batch", bytes(8_000_001)))[0] == 413
+
+
+async def test_a_clock_ten_years_off_is_taken_and_marked_and_both_times_are_kept(served):
+    box = await served.box("box-a")
+    now_ns = served.clock.now_ns()
+    ten_years_s = 3652 * 86_400
+    await box.batch(
+        box.row("ahead", at_s=ten_years_s), box.row("behind", at_s=-ten_years_s), box.row("right")
+    )
+    rows = await served.hub.store.read(
+        lambda: every("SELECT id, created_ns, arrived_ns, clock_off FROM rows ORDER BY id")
+    )
+    found = {row["id"]: (row["created_ns"] - now_ns, row["arrived_ns"], row["clock_off"]) for row in rows}
+    assert found == {
+        "ahead": (ten_years_s * SECOND_NS, now_ns, 1),
+        "behind": (-ten_years_s * SECOND_NS, now_ns, 0),
+        "right": (0, now_ns, 0),
+    }
+    served.clock.tick(60)
+    await box.beat(box_time="2016-01-01T00:00:00.000Z")  # now it is known how far it is off
+    await box.batch(box.row("known", at_s=-ten_years_s))
+    person = await served.person("ann")
+    _, said = await person.ask("GET", "/events")
+    assert {event["event"]["id"]: event["clock_off"] for event in said["events"]} == {
+        "known": True, "ahead": True, "right": False, "behind": False,
+    }  # fmt: skip
+    assert said["events"][0]["event"]["id"] == "known"  # where it arrived, not where it says
+
+
+async def test_two_instances_that_get_the_same_batch_at_once_agree(start):
+    first, second = await start(), await start()
+    box = await first.box("box-a")
+    rows = [box.row(f"e{n}") for n in range(200)]
+    clients = [first.client, second.client]
+
+    async def send(number):
+        twin = type(box)(clients[number % 2], box.clock, box.id, "", token=box.token)
+        shuffled = rows[number * 7 :] + rows[: number * 7]
+        return await twin.batch(*shuffled)
+
+    answers = await asyncio.gather(*(send(number) for number in range(8)))
+    assert all(status == 200 and len(said["acknowledged"]) == 200 for status, said in answers)
+    assert list((await box.counts()).values()) == [(200, sum(digest(row["id"]) for row in rows))]
+    counted = await first.hub.store.read(lambda: received.recounted("box-a"))
+    assert {(b.kind, b.day): (b.count, b.digest) for b in counted} == await box.counts()
+    held = await first.hub.store.read(lambda: every("SELECT count(*) AS n FROM rows"))
+    assert held[0]["n"] == 200
+
+
+async def test_an_event_is_shown_in_its_newest_form_whichever_row_came_first(served):
+    box = await served.box("box-a")
+    person = await served.person("ann")
+    body = box.row("e1")["body"]
+    ended = {**body, "end_time": "2026-02-01T00:00:00.000Z"}
+    await box.batch(box.row("u1", "event_update", {**ended, "id": "e2"}))  # of one that comes later
+    await box.batch(box.row("e1"), box.row("e2"))
+    await box.batch(box.row("u2", "event_update", ended))
+    _, said = await person.ask("GET", "/events")
+    assert {e["event"]["id"]: e["event"]["end_time"] for e in said["events"]} == {
+        "e1": ended["end_time"], "e2": ended["end_time"],
+    }  # fmt: skip
+
+
+async def test_an_alert_stands_as_it_was_last_said_in_whatever_order(served):
+    box = await served.box("box-a")
+    person = await served.person("ann")
+    at = box.row("x")["created_at"]
+    alert = {"id": "a1", "event_id": "e1", "camera_id": "gate", "severity": "critical", "status": "new",
+             "created_at": at}  # fmt: skip
+    later = box.row("u1", "alert_update", {**alert, "status": "resolved"}, at_s=2)
+    between = box.row("u0", "alert_update", {**alert, "status": "acknowledged"}, at_s=1)
+    for rows in ([later], [between], [box.row("a1", "alert", alert)]):
+        assert (await box.batch(*rows))[1]["refused"] == []
+    _, said = await person.ask("GET", "/alerts")
+    assert [a["alert"]["status"] for a in said["alerts"]] == ["resolved"]
+
+
+async def test_a_tombstone_is_a_row_of_its_own_kind(served):
+    box = await served.box("box-a")
+    await box.batch(box.row("e1", "tombstone", {"kind": "event", "reason": "quota"}))
+    assert [kind for kind, _ in await box.counts()] == ["tombstone"]

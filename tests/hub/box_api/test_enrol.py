@@ -1,0 +1,168 @@
+"""How a box comes to a hub: the code, the proof, the key it came with first; and the tunnel it is offered."""
+
+import asyncio
+import base64
+import os
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.hub.box_api.enrol import fingerprint
+from appliance.hub.settings import HubSettings, TunnelSettings
+from appliance.hub.store import audit, boxes
+from appliance.hub.tunnel import render_peers
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+TUNNEL = TunnelSettings("10.90.0.0/29", "10.90.0.1", KEY, "hub.example:51820")
+EMBEDDED = pytest.mark.parametrize("places", ["embedded"], indirect=True)
+
+
+async def test_a_code_and_a_proof_make_a_token(served):
+    box = await served.box("box-a")
+    assert (await box.beat())[0] == 200
+    status, said = await type(box)(served.client, served.clock, "box-b", await served.code()).enrol()
+    assert (status, said["box_id"], said["tunnel"]) == (200, "box-b", None)
+    assert said["command_key"] == served.hub.command_key.public
+    assert len(base64.b64decode(said["command_key"])) == 32
+
+
+async def test_a_code_counts_once_even_for_two_at_once(start):
+    first, second = await start(), await start()
+    code = await first.code()
+    box = await first.box("box-x")
+    rivals = [type(box)((first, second)[n % 2].client, first.clock, f"box-{n}", code) for n in range(4)]
+    answers = await asyncio.gather(*(rival.enrol() for rival in rivals))
+    assert sorted(status for status, _ in answers) == [200, 403, 403, 403]
+
+
+async def test_wrong_old_and_revoked_codes_are_denied_and_written_down(served):
+    box = await served.box("box-a")
+    for code in ("", "nonsense", await served.code(hours=1 / 3600)):
+        served.clock.tick(2)
+        stranger = type(box)(served.client, served.clock, "box-s", code)
+        status, said = await stranger.enrol()
+        assert (status, said["error"]["field"]) == (403, "code")
+    rows, _ = await served.hub.store.read(lambda: audit.page(10, None))
+    assert [row.action for row in rows] == ["refused"] * 3 + ["enrolled"]
+
+
+async def test_after_five_failures_an_address_has_to_wait(served):
+    stranger = type(await served.box("box-a"))(served.client, served.clock, "box-s", "wrong")
+    assert [(await stranger.enrol())[0] for _ in range(6)] == [403] * 5 + [429]
+
+
+async def test_the_proof_must_be_of_the_identity_key_and_of_these_words(served):
+    code = await served.code()
+    box = type(await served.box("box-a"))(served.client, served.clock, "box-b", code)
+    asked = box.enrolment()
+    foreign = base64.b64encode(Ed25519PrivateKey.generate().sign(asked.signed_text())).decode()
+    for proof in (foreign, "", "!!", base64.b64encode(bytes(64)).decode()):
+        wrong = msgspec.structs.replace(asked, proof=proof)
+        assert (await box.ask("POST", "/enrol", msgspec.json.encode(wrong)))[0] == 403
+    moved = msgspec.structs.replace(asked, device_id="box-c")
+    assert (await box.ask("POST", "/enrol", msgspec.json.encode(moved)))[0] == 403
+    assert (await box.enrol())[0] == 200  # the code was not used up by any of it
+
+
+async def test_a_known_box_comes_again_only_with_the_key_it_came_with_first(served):
+    box = await served.box("box-a")
+    await box.batch(box.row("e1"))
+    thief = type(box)(served.client, served.clock, "box-a", await served.code())
+    status, said = await thief.enrol()
+    assert (status, said["error"]["field"]) == (403, "identity_key")
+    rows, _ = await served.hub.store.read(lambda: audit.page(1, None))
+    assert (rows[0].action, rows[0].thing) == ("refused", "box/box-a")
+    assert (await box.beat())[0] == 200  # its token counts as before
+    old, box.code = box.token, thief.code
+    assert (await box.enrol())[0] == 200
+    assert box.token != old and (await box.beat())[1]["rows"] == 1
+    box.token = old
+    assert (await box.beat())[0] == 401
+
+
+async def test_a_code_may_be_for_one_identity_key_alone(served):
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    code = await served.code(fingerprint=fingerprint(public))
+    box = type(await served.box("box-a"))(served.client, served.clock, "box-b", code)
+    assert (await box.enrol())[0] == 403
+    box.key = key
+    assert (await box.enrol())[0] == 200
+
+
+async def test_an_answer_that_was_lost_may_be_asked_for_again_until_the_token_was_used(served):
+    box = type(await served.box("box-a"))(served.client, served.clock, "box-b", await served.code())
+    await box.enrol()
+    first = box.token
+    box.token = ""
+    assert (await box.enrol())[0] == 200
+    assert box.token != first
+    await box.beat()
+    box.token = ""
+    assert (await box.enrol())[0] == 403
+
+
+@EMBEDDED
+@pytest.mark.parametrize(
+    "changes",
+    [{"device_id": "../x"}, {"device_id": ""}, {"device_id": "a.b"}, {"name": ""}, {"name": "a\x1bb"},
+     {"version": "x" * 101}, {"tunnel_key": "short"}, {"identity_key": KEY[:-4]}, {"code": "x" * 101}],
+)  # fmt: skip
+async def test_an_enrolment_that_makes_no_sense_is_refused(served, changes):
+    box = type(await served.box("box-a"))(served.client, served.clock, "box-b", await served.code())
+    assert (await box.enrol(**changes))[0] in (400, 403)
+    assert (await box.enrol())[0] == 200
+
+
+async def test_each_box_is_offered_an_address_of_its_own_and_keeps_it(served):
+    served.hub.settings = HubSettings(url="https://10.90.0.1:8444", tunnel=TUNNEL)
+    box = type(await served.box("box-0"))(served.client, served.clock, "box-1", await served.code())
+    offers = {}
+    for name in ("box-1", "box-2", "box-3", "box-4", "box-1"):
+        if name not in offers:
+            key = Ed25519PrivateKey.generate()
+            offers[name] = (key, None)
+        it = type(box)(served.client, served.clock, name, await served.code(), offers[name][0])
+        status, said = await it.enrol()
+        assert status == 200, said
+        if offers[name][1] is not None:
+            assert said["tunnel"]["address"] == offers[name][1]["address"]
+        offers[name] = (it.key, said["tunnel"])
+    addresses = {offer["address"] for _, offer in offers.values()}
+    assert addresses == {f"10.90.0.{n}/29" for n in (3, 4, 5, 6)}  # box-0 has the first
+    assert offers["box-1"][1]["allowed_ips"] == ["10.90.0.1/32"]
+    assert said["url"] == "https://10.90.0.1:8444"
+    full = type(box)(served.client, served.clock, "box-9", await served.code())
+    assert (await full.enrol())[1]["error"]["kind"] == "exhausted"
+    peers = await served.hub.store.read(boxes.peers)
+    text = render_peers(peers, served.hub.sealer)
+    assert text.count("[Peer]") == 5
+    assert f"PresharedKey = {offers['box-1'][1]['preshared_key']}\nAllowedIPs = 10.90.0.3/32" in text
+
+
+@EMBEDDED
+async def test_a_token_counts_through_the_tunnel_only(served):
+    served.hub.settings = HubSettings(tunnel=TUNNEL, proxies=("127.0.0.0/8",))
+    box = type(await _plain(served))(served.client, served.clock, "box-t", await served.code())
+    await box.enrol()
+    assert (await box.beat())[0] == 403
+    box.headers = {"X-Forwarded-For": "10.90.0.2"}
+    assert (await box.beat())[0] == 200
+    box.headers = {"X-Forwarded-For": "10.90.0.2, 203.0.113.9"}  # the first was written by the sender
+    assert (await box.beat())[0] == 403
+    served.hub.settings = HubSettings(tunnel=TUNNEL)  # nobody's word counts any more
+    box.headers = {"X-Forwarded-For": "10.90.0.2"}
+    assert (await box.beat())[0] == 403
+
+
+async def test_two_instances_share_the_command_key(start):
+    first, second = await start(), await start()
+    assert first.hub.command_key.public == second.hub.command_key.public
+
+
+async def _plain(served):
+    settings, served.hub.settings = served.hub.settings, HubSettings()
+    box = await served.box(f"box-{os.getpid()}")
+    served.hub.settings = settings
+    return box

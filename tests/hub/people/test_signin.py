@@ -1,0 +1,135 @@
+"""Sign-in on the hub: cookies with CSRF, bearer tokens, one-time passwords, roles."""
+
+import pytest
+
+from appliance.base.errors import ApplianceError
+from appliance.hub.people import ROUTES
+from appliance.hub.store import users
+from appliance.hub.store.steps import every
+
+PASSWORD = "a horse in the rain"
+pytestmark = pytest.mark.parametrize("places", ["embedded"], indirect=True)
+
+
+async def test_a_cookie_needs_the_csrf_token_for_writes_and_a_bearer_does_not(served):
+    await served.person("ann")
+    login = {"username": "ANN", "password": PASSWORD}
+    response = await served.client.post("/api/v1/auth/login", json=login)
+    assert response.status == 200
+    morsel = response.cookies["hub_session"]
+    assert morsel["httponly"] and morsel["samesite"] == "Strict"
+    csrf = response.cookies["hub_csrf"].value
+    cookies = {"hub_session": morsel.value}
+    site = {"name": "Harbour"}
+    refused = await served.client.post("/api/v1/sites", json=site, cookies=cookies)
+    assert refused.status == 403
+    headers = {"X-CSRF-Token": csrf}
+    made = await served.client.post("/api/v1/sites", json=site, cookies=cookies, headers=headers)
+    assert made.status == 201
+    bearer = {"Authorization": f"Bearer {(await response.json())['access_token']}"}
+    served.client.session.cookie_jar.clear()
+    assert (await served.client.post("/api/v1/sites", json=site, headers=bearer)).status == 201
+
+
+async def test_a_session_slides_and_ends(served):
+    await served.person("ann")
+    response = await served.client.post("/api/v1/auth/login", json={"username": "ann", "password": PASSWORD})
+    cookies = {"hub_session": response.cookies["hub_session"].value}
+    served.client.session.cookie_jar.clear()
+    for _ in range(3):
+        served.clock.tick(8 * 3600)
+        assert (await served.client.get("/api/v1/auth/me", cookies=cookies)).status == 200
+    served.clock.tick(13 * 3600)
+    assert (await served.client.get("/api/v1/auth/me", cookies=cookies)).status == 401
+
+
+async def test_wrong_names_and_passwords_look_the_same_and_make_one_wait(served):
+    await served.person("ann")
+    served.clock.tick(61)
+    answers = []
+    for username in ["ann"] * 6 + ["nobody"] * 6:
+        login = {"username": username, "password": "wrong wrong"}
+        response = await served.client.post("/api/v1/auth/login", json=login)
+        answers.append((response.status, (await response.json())["error"]["message"]))
+    assert answers[:6] == answers[6:]
+    assert [status for status, _ in answers[:6]] == [401] * 5 + [429]
+
+
+async def test_a_claim_code_is_for_one_sign_in(served):
+    admin = await served.person("ann")
+    await admin.ask("POST", "/users", {"username": "bob", "password": "first password", "role": "viewer"})
+    response = await served.client.post(
+        "/api/v1/auth/login", json={"username": "bob", "password": "first password"}
+    )
+    said = await response.json()
+    assert said["must_change_password"]
+    served.client.session.cookie_jar.clear()
+    bob = type(admin)(served.client, {"Authorization": f"Bearer {said['access_token']}"})
+    assert (await bob.ask("GET", "/boxes"))[0] == 403
+    change = {"current_password": "first password", "new_password": "first password"}
+    assert (await bob.ask("POST", "/auth/password", change))[0] == 400
+    change["new_password"] = "another sentence"
+    assert (await bob.ask("POST", "/auth/password", change))[0] == 200
+    assert (await bob.ask("GET", "/boxes"))[0] == 200
+    await bob.ask("POST", "/auth/logout")
+    assert (await bob.ask("GET", "/boxes"))[0] == 401
+
+
+async def test_every_route_asks_for_its_role(served):
+    ranks = {None: 0, "viewer": 1, "operator": 2, "admin": 3}
+    people = {role: await served.person(role, role) for role in ("viewer", "operator", "admin")}
+    for route in ROUTES:
+        if route.role is None or "logout" in route.path:
+            continue
+        path = route.path.removeprefix("/api/v1")
+        for pattern in ("{id:[A-Za-z0-9_-]{1,64}}", "{box:[A-Za-z0-9_-]{1,64}}"):
+            path = path.replace(pattern, "none")
+        response = await served.client.request(route.method, f"/api/v1{path}")
+        assert response.status == 401, route
+        for role, person in people.items():
+            if route.method == "GET" or ranks[role] < ranks[route.role]:
+                status, _ = await person.ask(route.method, path)
+                assert (status == 403) == (ranks[role] < ranks[route.role]), (route, role)
+
+
+async def test_only_hashes_of_sessions_and_passwords_are_stored(served):
+    ann = await served.person("ann")
+    rows = await served.hub.store.read(lambda: every("SELECT * FROM sessions"))
+    assert len(rows) == 2
+    token = ann.headers["Authorization"].removeprefix("Bearer ")
+    assert token not in repr(rows)
+    found = await served.hub.store.read(lambda: users.by_name("ann"))
+    hashed = await served.hub.store.read(lambda: users.password_hash(found.id))
+    assert hashed.startswith("$argon2id$")
+
+
+async def test_a_disabled_person_is_out_at_once_and_the_last_admin_stays(served):
+    ann, bob = await served.person("ann"), await served.person("bob")
+    _, said = await ann.ask("GET", "/users")
+    ids = {user["username"]: user["id"] for user in said["users"]}
+    assert (await ann.ask("PATCH", f"/users/{ids['bob']}", {"disabled": True}))[0] == 200
+    assert (await bob.ask("GET", "/boxes"))[0] == 401
+    for method, change in (("DELETE", None), ("PATCH", {"role": "viewer"}), ("PATCH", {"site_ids": []})):
+        status, said = await ann.ask(method, f"/users/{ids['ann']}", change)
+        assert (status, said["error"]["kind"]) == (409, "conflict")
+    assert (await ann.ask("GET", "/users"))[0] == 200
+    status, said = await ann.ask(
+        "POST", "/users", {"username": "Bob", "password": PASSWORD, "role": "viewer"}
+    )
+    assert (status, said["error"]["field"]) == (409, "username")
+
+
+async def test_health_and_metrics(served, monkeypatch):
+    for path in ("live", "ready", "startup"):
+        assert (await served.client.get(f"/health/{path}")).status == 200
+    response = await served.client.get("/metrics")
+    assert b"hub_request_duration_seconds" in await response.read()
+    headers = {"X-Forwarded-For": "203.0.113.9"}
+    assert (await served.client.get("/metrics", headers=headers)).status == 401
+
+    async def away(work):
+        raise ApplianceError("unavailable", "the database is away", "start it")
+
+    monkeypatch.setattr(served.hub.store, "read", away)
+    assert (await served.client.get("/health/ready")).status == 503
+    assert (await served.client.get("/health/live")).status == 200
