@@ -172,6 +172,7 @@ class Box:
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
+            senders=self.analysis.sync,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)

@@ -7,7 +7,7 @@ import msgspec
 from appliance.base.clock import Clock
 from appliance.store import outbox
 from appliance.store.database import Database
-from appliance.store.policy import JOURNALED
+from appliance.store.policy import JOURNALED, LANES
 from appliance.store.targets import Target
 from appliance.sync.breaker import Breaker, State
 from appliance.sync.budget import Meter
@@ -19,7 +19,8 @@ from appliance.sync.uploads import Uploads
 
 class SenderState(msgspec.Struct, frozen=True):
     """For the screen. ``error`` is None while the last delivery was good. ``uploading``: the id of the
-    row whose file is on its way. ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost."""
+    row whose file is on its way. ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost.
+    ``most_lane``: up to which lane its budget lets anything go now, -1: nothing."""
 
     error: str | None = None
     delivered_ns: int | None = None
@@ -29,6 +30,7 @@ class SenderState(msgspec.Struct, frozen=True):
     upload_error: str | None = None
     day_bytes: int = 0
     hour_bytes: int = 0
+    most_lane: int = LANES - 1
 
 
 class Sender:
@@ -76,6 +78,7 @@ class Sender:
             upload_error=None if uploads is None else uploads.error,
             day_bytes=day_bytes,
             hour_bytes=hour_bytes,
+            most_lane=self._meter.most_lane(),
         )
 
     def wake(self) -> None:

@@ -20,6 +20,7 @@ from appliance.web.ports import (
     Models,
     Probe,
     Recorder,
+    Senders,
     StillOfEvent,
     Vision,
 )
@@ -52,6 +53,7 @@ class Box:
     allow_file_sources: bool = False
     models: Models | None = None
     control: Control | None = None
+    senders: Senders | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

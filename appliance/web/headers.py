@@ -16,6 +16,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 ONE_YEAR_S = 31_536_000
+SCANS = "/settings/connections"  # reads a hub's QR code with the telephone's camera
 
 
 async def secure(request: web.Request, response: web.StreamResponse) -> None:
@@ -27,7 +28,8 @@ async def secure(request: web.Request, response: web.StreamResponse) -> None:
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    camera = "self" if request.path == SCANS else ""
+    headers.setdefault("Permissions-Policy", f"camera=({camera}), microphone=(), geolocation=()")
     if request.path.startswith("/static/"):
         # Modules import one another by plain names: each is asked for again (304 by its ETag), so
         # that an update never mixes old and new ones.

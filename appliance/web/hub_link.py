@@ -154,7 +154,7 @@ def _entry(row: CommandRow) -> CommandEntry:
 
 _PATH = f"{API}/hub"
 ROUTES = (
-    Route("GET", _PATH, "admin", show, "The hub, what it may order, and what it did", HubAnswer),
+    Route("GET", _PATH, "installer", show, "The hub, what it may order, and what it did", HubAnswer),
     Route(
         "POST", f"{_PATH}/enrol", "installer", enrol, "Make this box one of a hub's", HubAnswer, EnrolBody,
         status=201, also=(409, 503),

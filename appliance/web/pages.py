@@ -6,76 +6,24 @@ which speak to ``/api/v1`` and the two WebSockets. Refusals are pages too: what,
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 from aiohttp import web
 
-from appliance.base.errors import ApplianceError, not_found
-from appliance.base.model import ROLES, SEVERITIES, Camera, Role, User
+from appliance.base.errors import ApplianceError
+from appliance.base.model import ROLES, SEVERITIES
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.vision.packs import licences
 from appliance.web import pages_data as data
 from appliance.web import pages_words as words
+from appliance.web.asked import Asked, Page, theme_of
 from appliance.web.auth import page_user
 from appliance.web.box import Box
+from appliance.web.pages_connections import PAGES as CONNECTIONS
 from appliance.web.pages_view import render, ui_path
-
-Page = Callable[["Asked"], Awaitable[str]]
 
 EVENTS_PER_PAGE = 60
 _STATUS = {"not_found": 404, "denied": 403, "invalid": 400, "conflict": 409, "unavailable": 503}
-
-
-class Asked:
-    """One request for a page: the box, the request and the page's frame."""
-
-    def __init__(self, box: Box, request: web.Request, frame: data.Frame) -> None:
-        self.box = box
-        self.request = request
-        self.frame = frame
-
-    @property
-    def user(self) -> User:
-        return self.frame.user
-
-    def may(self, role: Role) -> bool:
-        return ROLES.index(self.user.role) >= ROLES.index(role)
-
-    def need(self, role: Role) -> None:
-        """Raises ``denied`` below ``role``."""
-        if not self.may(role):
-            raise ApplianceError(
-                "denied",
-                f"this page is for the {role} role",
-                "ask an admin of this box to do it or to raise you",
-            )
-
-    def camera(self) -> Camera:
-        """The camera named in the path. Raises ``not_found``, also for one this user may not see."""
-        wanted = self.request.match_info["id"]
-        for camera in self.frame.cameras:
-            if camera.id == wanted:
-                return camera
-        raise not_found("camera", wanted)
-
-    def page(self, template: str, here: str, title: str, **values: Any) -> str:
-        now_ns = self.box.clock.now_ns()
-        return render(
-            template,
-            here=here,
-            title=title,
-            may=self.may,
-            theme=_theme(self.request),
-            now_ms=now_ns // 1_000_000,
-            version=self.box.version,
-            frame=self.frame,
-            user=self.user,
-            when=lambda text: words.moment(text, self.frame.zone, now_ns),
-            event_title=lambda event: words.event_title(event, self.frame.names.zones),
-            camera_name=lambda id_: self.frame.names.cameras.get(id_, id_),
-            **values,
-        )
 
 
 def add_pages(app: web.Application, box: Box) -> None:
@@ -83,11 +31,11 @@ def add_pages(app: web.Application, box: Box) -> None:
 
     async def login(request: web.Request) -> web.Response:
         target = _local(request.query.get("next", "/"))
-        return _html(render("login.html", theme=_theme(request), next=target, username=""))
+        return _html(render("login.html", theme=theme_of(request), next=target, username=""))
 
     async def password(request: web.Request) -> web.Response:
         user = await page_user(request, with_old_password=True)
-        return _html(render("login.html", theme=_theme(request), next="/", username=user.username))
+        return _html(render("login.html", theme=theme_of(request), next="/", username=user.username))
 
     async def clock(request: web.Request) -> web.Response:
         await page_user(request, with_old_password=True)
@@ -265,6 +213,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/site", site),
     ("/settings/health", health),
     ("/models", models),
+    *CONNECTIONS,
 )
 
 
@@ -281,11 +230,6 @@ def _local(target: str) -> str:
     """Where to go after signing in: a path of this box, never another site."""
     safe = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
     return target if safe and target.isprintable() else "/"
-
-
-def _theme(request: web.Request) -> str:
-    theme = request.cookies.get("theme", "")
-    return theme if theme in ("dark", "light") else ""
 
 
 def _html(text: str, status: int = 200) -> web.Response:

@@ -12,7 +12,7 @@ from appliance.base.errors import not_found
 from appliance.base.model import Camera, CameraStatus, Event, User
 from appliance.base.wire import Json, alert_json, camera_json, event_json, rule_json, zone_json
 from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
-from appliance.web import models
+from appliance.web import deliveries, models, targets
 from appliance.web.access import only_seen, sees, sees_rule
 from appliance.web.box import Box
 
@@ -35,6 +35,7 @@ class Frame(msgspec.Struct, frozen=True):
     journal: int
     open_alerts: int
     cameras: tuple[Camera, ...]  # not archived, in the order they were added
+    late: tuple[str, ...] = ()  # targets that an admin should look at; nobody else is told
 
     @property
     def zone(self) -> ZoneInfo:
@@ -59,6 +60,7 @@ async def frame(box: Box, user: User) -> Frame:
             journal=journal.newest(conn),
             open_alerts=alerts.page(conn, waiting, 1)[2],
             cameras=tuple(c for c in found if c.archived_ns is None),
+            late=deliveries.late(conn, box.clock.now_ns()) if user.role == "admin" else (),
         )
 
     return await box.db.read(look)
@@ -141,6 +143,11 @@ async def users_view(box: Box) -> list[User]:
 
 async def settings_view(box: Box) -> Any:
     return msgspec.to_builtins(await box.db.read(settings.load))
+
+
+async def target_view(box: Box, target_id: str) -> Json:
+    """What ``GET /targets/{id}`` answers. Raises ``not_found``."""
+    return await targets.one(box, target_id)
 
 
 async def models_view(box: Box) -> Json:

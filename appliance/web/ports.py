@@ -214,6 +214,32 @@ class Probe(Protocol):
         """What ``camera test`` prints, as a struct; raises ``unavailable``, ``denied`` ..."""
 
 
+class SenderState(Protocol):
+    """See ``sync.sender.SenderState``."""
+
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def delivered_ns(self) -> int | None: ...
+    @property
+    def next_attempt_ns(self) -> int | None: ...
+    @property
+    def breaker(self) -> str: ...
+    @property
+    def upload_error(self) -> str | None: ...
+    @property
+    def day_bytes(self) -> int: ...
+    @property
+    def hour_bytes(self) -> int: ...
+    @property
+    def most_lane(self) -> int: ...
+
+
+class Senders(Protocol):
+    def states(self) -> Mapping[str, SenderState]:
+        """Of the enabled targets, by id."""
+
+
 Changed = Callable[[str], Awaitable[None]]
 """Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``."""
 

@@ -16,6 +16,7 @@ from appliance.store.policy import Policy
 from appliance.store.policy import check as check_policy
 from appliance.store.targets import Kind, Target
 from appliance.sync.address import validate
+from appliance.web.box import Box
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import TargetAnswer, TargetsAnswer
 
@@ -98,16 +99,20 @@ async def list_targets(call: Call) -> web.StreamResponse:
 
 
 async def show(call: Call) -> web.StreamResponse:
-    id_ = call.name("id")
+    return answer({"target": await one(call.box, call.name("id"))})
+
+
+async def one(box: Box, id_: str) -> dict[str, Any]:
+    """Raises ``not_found``."""
 
     def look(conn: sqlite3.Connection) -> Row | None:
         target = targets.get(conn, id_)
         return None if target is None else _row(conn, target)
 
-    row = await call.box.db.read(look)
+    row = await box.db.read(look)
     if row is None:
         raise not_found("target", id_)
-    return answer({"target": target_json(row)})
+    return target_json(row)
 
 
 async def put(call: Call) -> web.StreamResponse:
@@ -120,8 +125,7 @@ async def put(call: Call) -> web.StreamResponse:
     elif isinstance(body.token, str):
         sealed = call.box.sealer.seal(body.token.encode(), f"target/{id_}")
     now_ns = call.now_ns
-    target = _made(id_, body, await call.box.db.read(lambda conn: targets.get(conn, id_)))
-    validate(target, body.token or None)
+    target, _ = await checked(call.box, id_, body)
 
     def work(conn: sqlite3.Connection) -> Row:
         before = targets.get(conn, id_)
@@ -147,6 +151,25 @@ async def remove(call: Call) -> web.StreamResponse:
     await call.box.db.write(work)
     await call.changed("targets")
     return nothing()
+
+
+async def checked(box: Box, id_: str, body: TargetBody) -> tuple[Target, str | None]:
+    """What ``body`` makes of the target, and its token in the clear. Raises ``invalid`` with the field,
+    also where the stored token would be sent to another server than it was entered for."""
+
+    def look(conn: sqlite3.Connection) -> tuple[Target | None, bytes | None]:
+        return targets.get(conn, id_), targets.secret(conn, id_)
+
+    before, stored = await box.db.read(look)
+    target = _made(id_, body, before)
+    if body.token is not msgspec.UNSET:
+        token = body.token or None
+    else:
+        token = None if stored is None else box.sealer.open(stored, f"target/{id_}").decode()
+    validate(target, token)
+    if body.token is msgspec.UNSET and token is not None and before is not None:
+        _same_peer(before, target)
+    return target, token
 
 
 def _made(id_: str, body: TargetBody, before: Target | None) -> Target:

@@ -72,6 +72,14 @@ async def box() -> AsyncIterator[BoxProcess]:
     await found.stop()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def connected() -> AsyncIterator[BoxProcess]:
+    """A box with targets that wait, are parked and are off. Tests that share it change nothing."""
+    found = await _start("--cameras", "1", "--events", "0", "--targets")
+    yield found
+    await found.stop()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def box_with() -> AsyncIterator[Callable[..., Awaitable[BoxProcess]]]:
     """``await box_with("--cameras", "0")``: another box, for this test alone."""

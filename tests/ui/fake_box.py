@@ -5,7 +5,7 @@ detector are played. A process of its own, so that neither browser nor test can 
 
 prints one line of JSON (url, username, password), then obeys lines of JSON on stdin:
 ``{"do": "stall", "camera": "gate"}``, ``resume``, ``state``, ``event``, ``model``,
-``deaf`` and answers each with one.
+``deaf``, ``hub``, ``tunnel``, ``sender`` and answers each with one.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from appliance.simulator.spec import CameraSpec
 from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
+from appliance.sync.sender import SenderState
 from appliance.vision.packs import choice
 from appliance.web.app import make_app
 from appliance.web.box import Box as WebBox
@@ -37,6 +38,7 @@ from appliance.web.passwords import Passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played import Played, PlayedArchive, PlayedBell, PlayedDesk, PlayedHealth, PlayedVision, footage
+from played_connections import PlayedControl, PlayedSenders, PlayedTunnel, enrol, fill_targets
 from played_models import PlayedModels
 
 NAMES = (
@@ -59,6 +61,7 @@ class FakeBox:
         clip, still = footage(args.size)
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         self.models = PlayedModels(self.clock, [slug(name) for name in NAMES[: args.cameras]])
+        self.senders, self.tunnel = PlayedSenders(self.clock), PlayedTunnel(folder, self.clock)
         self.box = WebBox(
             db=self.db,
             clock=self.clock,
@@ -76,6 +79,8 @@ class FakeBox:
             passwords=Passwords(hasher),
             volume_paths=(folder,),
             models=self.models,
+            control=PlayedControl(self.clock),
+            senders=self.senders,
         )
 
     def _still_of_event(self, still: bytes) -> Any:
@@ -124,6 +129,8 @@ class FakeBox:
                 )
 
         self.db.write_now(work)
+        if self.args.targets:
+            self.db.write_now(lambda conn: fill_targets(conn, self.box.sealer, now_ns))
         for id_ in ids:
             self.played.statuses[id_] = CameraStatus(
                 "recording", now_ns, "h264", 640, 360, 15.0, 812_000, now_ns
@@ -188,12 +195,25 @@ class FakeBox:
                 data = {"what": "analysis"}
                 await self.db.write(lambda conn: journal.append(conn, "system", None, now_ns, data))
                 self.bell.ring()
+            case "hub":  # enrolled, as if it had been asked
+                await self.db.write(lambda conn: enrol(conn, self.box.sealer, now_ns))
+            case "tunnel":
+                await self.db.write(lambda conn: self._tunnel(conn, order["state"]))
+            case "sender":
+                self.senders.known[order["target"]] = SenderState(order.get("error"), now_ns, None)
             case "event":
                 severity, what = order.get("severity", "critical"), order.get("class_name", "person")
                 event = await self.db.write(lambda conn: self._happen(conn, camera, now_ns, severity, what))
                 self.bell.ring()
                 return {"id": event.id}
         return {}
+
+    def _tunnel(self, conn: Any, word: str) -> None:
+        if word == "stopped":
+            self.tunnel.stop()
+            return
+        self.tunnel.configure(conn, self.box.sealer)
+        self.tunnel.write(word, conn, self.box.sealer)
 
 
 async def orders(box: FakeBox) -> None:
@@ -212,6 +232,7 @@ async def main() -> None:
     parser.add_argument("--codec", default="h264")
     parser.add_argument("--bframes", type=int, default=0)
     parser.add_argument("--gop", type=int, default=15)
+    parser.add_argument("--targets", action="store_true")
     parser.add_argument("--zone", default="Europe/Berlin")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,9 @@ PAGES = (
     "/settings/users",
     "/settings/site",
     "/settings/health",
+    "/settings/connections",
+    "/settings/connections/new",
+    "/settings/connections/new/mqtt",
     "/models",
 )
 

@@ -25,7 +25,7 @@ async def enrolled(site):
 
 @pytest.mark.parametrize(
     ("method", "path", "role"),
-    [("GET", "/hub", "installer"), ("DELETE", "/hub", "installer"), ("PUT", "/hub/allowed", "installer"),
+    [("GET", "/hub", "operator"), ("DELETE", "/hub", "installer"), ("PUT", "/hub/allowed", "installer"),
      ("POST", "/hub/enrol", "operator")],
 )  # fmt: skip
 async def test_it_is_not_for_everybody(site, method, path, role):

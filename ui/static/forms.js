@@ -14,7 +14,7 @@ export function problem(form, error) {
   box.textContent = sentence(error.message);
   const hint = error instanceof Refusal ? error.hint : "";
   if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
-  const field = error.field && form.elements.namedItem(error.field.split(".").pop());
+  const field = error.field && (form.elements.namedItem(error.field) ?? form.elements.namedItem(error.field.split(".").pop()));
   const label = field instanceof HTMLElement && field.closest("label");
   (label || homes.get(box)).after(box); // on a phone the end of the form is out of sight
   if (field instanceof HTMLElement) {
@@ -45,3 +45,6 @@ export function onSend(form, work) {
 export function sentence(text) {
   return text ? text.charAt(0).toUpperCase() + text.slice(1) : "";
 }
+
+/** A sentence with its end. */
+export const full = (text) => sentence(text).replace(/[^.!?…]$/, "$&.");

@@ -1,6 +1,7 @@
 // Health: the checks with their since, and the box at a glance; asked again while one looks.
 
 import { get } from "./api.js";
+import { inWords } from "./connections/figures.js";
 import { element, icon } from "./nodes.js";
 import { moment } from "./time.js";
 import { analysing } from "./words.js";
@@ -42,7 +43,10 @@ function showStatus(status) {
     meter.firstChild.style.width = `${(100 * (disk.total_bytes - disk.free_bytes)) / disk.total_bytes}%`;
     add("Disk", `${gb(disk.free_bytes)} free of ${gb(disk.total_bytes)}`, meter, path);
   }
-  for (const target of status.sync ?? []) add("Sync", `${target.waiting} waiting, ${target.parked} parked, ${target.acknowledged} delivered`);
+  for (const target of status.sync ?? []) {
+    const parked = target.parked ? ` · ${target.parked.toLocaleString("en")} parked` : "";
+    add(`Sent to ${target.id}`, target.enabled ? `${inWords(target)}${parked}` : "switched off");
+  }
   if (status.time_unsure) add("Clock", "not synchronised yet");
 }
 
