@@ -25,9 +25,11 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
-from appliance.daemon.control import make_control
+from appliance.daemon.control import make_control, settings_version
 from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.materials import RingMaterials
 from appliance.daemon.models import Models
+from appliance.daemon.pulse import Pulse
 from appliance.daemon.serving import Served, serve
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
@@ -43,6 +45,7 @@ from appliance.media.ring.retention import Retention, RetentionState
 from appliance.media.ring.volumes import Volumes, open_volumes
 from appliance.store import cameras as camera_rows
 from appliance.store import settings as settings_rows
+from appliance.sync.sync import Ports
 from appliance.system import ballast
 from appliance.system.instance import Instance
 from appliance.system.notify import Notifier
@@ -149,10 +152,25 @@ class Box:
         self.analysis = Analysis(
             self.config, self.clock, self.stores, self.device_id, self.archive, await self._choice()
         )
+        self.control = make_control(
+            self.config, self.stores, self.clock, self.archive,
+            changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
+        )  # fmt: skip
+        self.analysis.sync.ports = self._ports()
         await self.analysis.start(self._stack)
         self.health.add(self.analysis.findings)
         self.recorder.on_change(self._camera_changed)
         await self._apply_analysis()
+
+    def _ports(self) -> Ports:
+        """What targets are lent: the ring's files, how the box is, whom to tell that orders wait."""
+        stills, folder = self.analysis.stills, self.config.data_dir / "targets"
+        return Ports(
+            RingMaterials(self.db, self.archive, self.volumes, stills, self.clock, folder),
+            Pulse(self.health, self.recorder, self.volumes, self.clock, self._boot_id,
+                  lambda: self.db.read(settings_version)),
+            self.control.wake,
+        )  # fmt: skip
 
     async def _choice(self) -> Choice:
         """The command line's choice, else the one that a person activated."""
@@ -161,10 +179,6 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
-        self.control = make_control(
-            self.config, self.stores, self.clock, self.archive,
-            changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
-        )  # fmt: skip
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,

@@ -135,7 +135,6 @@ class Line:
         self.start_box()
         seen = wait_for(lambda: self.ready("hub"), 60, "the hub is ready")
         wait_for(lambda: self.ready("box"), 60, "the box is ready")
-        self._watch()
         code = self.hub_command("code").strip().splitlines()[-1].split()[-1]
         said = self.command(box, "enrol", f"https://10.77.0.1:{PORT}", code, "--data", self.box_data,
                             "--sha256", seen["fingerprint"].replace(":", ""), "--json")  # fmt: skip
@@ -148,6 +147,7 @@ class Line:
         wait_for(
             lambda: "1 received" in box.run("ping", "-c1", "-W1", "10.99.0.1", check=False), 30, "the tunnel"
         )
+        self._watch()  # what happened before the enrolment is owed to nobody
 
     def hub_command(self, what: str) -> str:
         return self.command(

@@ -87,7 +87,9 @@ def event_of(alert: SeenAlert) -> str:
 def alert_view(alert: SeenAlert, looked: _Looked, now_ns: int) -> AlertView:
     body, event_id = words.object_of(alert.body), event_of(alert)
     event = looked.events.get((alert.box_id, event_id))
-    stills = [f for f in looked.files.get((alert.box_id, event_id), []) if f.kind == "still" and f.received_bytes]
+    stills = [
+        f for f in looked.files.get((alert.box_id, event_id), []) if f.kind == "still" and f.received_bytes
+    ]
     step, story = _travelled(alert, looked.orders.get((alert.box_id, alert.id)), now_ns)
     notes = body.get("notes")
     return AlertView(

@@ -41,7 +41,9 @@ class Asked:
         """Raises ``denied`` below ``role``."""
         if not self.may(role):
             raise ApplianceError(
-                "denied", f"this page is for the {role} role", "ask an admin of this hub to do it or to raise you"
+                "denied",
+                f"this page is for the {role} role",
+                "ask an admin of this hub to do it or to raise you",
             )
 
     def need_all_sites(self) -> None:

@@ -59,7 +59,9 @@ async def box_page(asked: Asked) -> str:
         lines=lines,
         total=total(lines),
         events=shown,
-        cameras=sorted({event.camera for event in shown if event.camera} | {u.camera_id for u in found.clips}),
+        cameras=sorted(
+            {event.camera for event in shown if event.camera} | {u.camera_id for u in found.clips}
+        ),
         clips=found.clips,
         commands=[order_view(row, asked.now_ns) for row in found.commands],
         sites=found.sites,

@@ -21,7 +21,9 @@ async def delivery_page(asked: Asked) -> str:
     user_id, place = asked.user_id, None
 
     def look() -> Steps[tuple[list[FleetBox], str | None, dict[str, int]]]:
-        found, more = yield from fleet.page(user_id, PER_PAGE, asked.cursor(), place=place, search=asked.one("q", 100))
+        found, more = yield from fleet.page(
+            user_id, PER_PAGE, asked.cursor(), place=place, search=asked.one("q", 100)
+        )
         return found, more, (yield from fleet_list.held(user_id, [row.id for row in found]))
 
     found, more, held = await asked.hub.store.read(look)

@@ -21,7 +21,19 @@ TYPES = (
     "zone_enter", "zone_exit", "line_cross", "intrusion", "loitering", "crowd", "abandoned_object",
     "removed_object", "wrong_way", "absence", "occupancy", "tamper", "motion", "box_offline", "box_online",
 )  # fmt: skip
-CLASSES = ("person", "car", "truck", "bus", "motorcycle", "bicycle", "dog", "cat", "bird", "backpack", "suitcase")
+CLASSES = (
+    "person",
+    "car",
+    "truck",
+    "bus",
+    "motorcycle",
+    "bicycle",
+    "dog",
+    "cat",
+    "bird",
+    "backpack",
+    "suitcase",
+)
 
 
 async def event_list(asked: Asked) -> str:
@@ -60,7 +72,15 @@ async def event_list(asked: Asked) -> str:
         today=today.isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
         filtered=any(
-            (wanted.site_ids, wanted.box_ids, wanted.camera_ids, wanted.types, wanted.severities, day, class_name)
+            (
+                wanted.site_ids,
+                wanted.box_ids,
+                wanted.camera_ids,
+                wanted.types,
+                wanted.severities,
+                day,
+                class_name,
+            )
         ),
         older=None if more is None else asked.further(more),
     )
@@ -117,14 +137,24 @@ async def clip_page(asked: Asked) -> str:
     event = None
     if clip.event_id:
         event = await asked.hub.store.read(lambda: events.get(user_id, box_id, clip.event_id))
-    return asked.page("clip.html", "clips", "Clip", clip=clip, names=names, event=event, event_title="" if event is None else words.event_title(words.object_of(event.body)))
+    return asked.page(
+        "clip.html",
+        "clips",
+        "Clip",
+        clip=clip,
+        names=names,
+        event=event,
+        event_title="" if event is None else words.event_title(words.object_of(event.body)),
+    )
 
 
 def best(found: tuple[Upload, ...]) -> Upload | None:
     """The one to play: full and complete before small and complete before whatever has begun to arrive."""
     playable = [clip for clip in found if clip.received_bytes]
     return max(
-        playable, key=lambda clip: (clip.state == "complete", clip.kind == "clip", clip.received_bytes), default=None
+        playable,
+        key=lambda clip: (clip.state == "complete", clip.kind == "clip", clip.received_bytes),
+        default=None,
     )
 
 

@@ -23,7 +23,9 @@ async def people(asked: Asked) -> str:
     found = await asked.hub.store.read(users.listed_users)
     all_sites = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
     names = {site.id: words.shown(site.name, 80) for site in all_sites}
-    return asked.page("people.html", "settings", "People", people=found, roles=ROLES, sites=all_sites, names=names)
+    return asked.page(
+        "people.html", "settings", "People", people=found, roles=ROLES, sites=all_sites, names=names
+    )
 
 
 async def all_sites(asked: Asked) -> str:

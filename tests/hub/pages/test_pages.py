@@ -45,7 +45,10 @@ async def test_a_stranger_is_led_to_the_sign_in_and_comes_back(served):
     for path in (*EVERYBODY, *ADMINS, "/boxes/box-near"):
         response = await served.client.get(path, allow_redirects=False)
         assert response.status == 303, path
-        assert response.headers["Location"].startswith("/login?next=%2F") or "next=/" in response.headers["Location"]
+        assert (
+            response.headers["Location"].startswith("/login?next=%2F")
+            or "next=/" in response.headers["Location"]
+        )
     page = await (await served.client.get("/login?next=//evil.example")).text()
     assert "evil.example" not in page
 
@@ -62,7 +65,9 @@ async def test_nothing_that_a_box_says_becomes_markup(served, fleet):
         assert 'onerror="alert' not in text, path
         policy = headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy and "unsafe-inline" not in policy
-        assert not re.search(r"<script(?![^>]*\bsrc=)", text) and not re.search(r"\sstyle=|\son[a-z]+=['\"]", text)
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text) and not re.search(
+            r"\sstyle=|\son[a-z]+=['\"]", text
+        )
     assert "&lt;img src=x" in (await get(admin, "/"))[1]
 
 
@@ -155,7 +160,9 @@ async def test_the_invitation_is_what_a_box_reads(served):
     assert status == 200
     made = parse(said["invitation"]["text"])
     assert (made.url, made.code, made.sha256) == ("https://hub.example:8443", "ABCD-2345", "ab" * 32)
-    assert said["invitation"]["command"].startswith("appliance enrol https://hub.example:8443 ABCD-2345 --sha256 abab")
+    assert said["invitation"]["command"].startswith(
+        "appliance enrol https://hub.example:8443 ABCD-2345 --sha256 abab"
+    )
     assert said["invitation"]["svg"].startswith("<svg")
     for url in ("ftp://x", "https://u:p@x", "https://x/$(reboot)", "https://x';reboot"):
         assert (await admin.ask("POST", "/invitations", asked | {"url": url}))[0] == 400, url

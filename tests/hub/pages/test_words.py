@@ -38,6 +38,10 @@ def test_figures_for_people():
         assert words.zone_of(name).key == "Etc/UTC", name
 
 
-@given(st.dictionaries(st.sampled_from(["type", "class_name", "zone_id"]), st.one_of(st.none(), st.integers(), st.text())))
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "class_name", "zone_id"]), st.one_of(st.none(), st.integers(), st.text())
+    )
+)
 def test_every_event_has_a_title(body):
     assert words.event_title(body)

@@ -37,7 +37,14 @@ from appliance.sync.protocol.enrolment import Enrolment
 FIGURES = ("acknowledged", "tombstoned", "waiting", "in_flight", "parked")
 PASSWORD = "correct horse battery"
 HOSTILE = '<img src=x onerror="document.title=1">"\'&'
-NAMES = ("Warehouse north", "Depot Ænes", HOSTILE, "W" * 90, "Filling station 7", "Yard \u05d0\u05d1\u05d2 12")
+NAMES = (
+    "Warehouse north",
+    "Depot Ænes",
+    HOSTILE,
+    "W" * 90,
+    "Filling station 7",
+    "Yard \u05d0\u05d1\u05d2 12",
+)
 SITES = (
     Site("berlin", "Berlin Süd", "Europe/Berlin", 52.45, 13.38),
     Site("oslo", HOSTILE, "Europe/Oslo", 59.91, 10.75),
@@ -61,7 +68,11 @@ class PlayedBox:
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         async with self.session.request(
-            method, f"{self.url}/api/v1/box{path}", data=data, headers=headers | more.pop("headers", {}), **more
+            method,
+            f"{self.url}/api/v1/box{path}",
+            data=data,
+            headers=headers | more.pop("headers", {}),
+            **more,
         ) as answer:
             assert answer.status < 300, await answer.text()
             return await answer.json()
@@ -73,7 +84,9 @@ class PlayedBox:
         enrolled = await self.ask("POST", "/enrol", msgspec.structs.replace(bare, proof=proof))
         self.token = enrolled["token"]
 
-    async def beat(self, *, status: str = "ok", detail: str = "", version: str = "1.4.0", cameras: int = 8) -> None:
+    async def beat(
+        self, *, status: str = "ok", detail: str = "", version: str = "1.4.0", cameras: int = 8
+    ) -> None:
         delivery = {kind: {"owed": sum(count.values()), **count} for kind, count in self.counts.items()}
         await self.ask(
             "POST",
@@ -137,7 +150,10 @@ class PlayedBox:
         """``until``: which part of the file is there afterwards, 0..1."""
         data, sent = self.uploads[id_]
         piece = data[sent : round(until * len(data))]
-        headers = {"X-Chunk-SHA256": hashlib.sha256(piece).hexdigest(), "Content-Type": "application/octet-stream"}
+        headers = {
+            "X-Chunk-SHA256": hashlib.sha256(piece).hexdigest(),
+            "Content-Type": "application/octet-stream",
+        }
         await self.ask("PUT", f"/uploads/{id_}/chunks/{sent}", piece, headers=headers)
         self.uploads[id_] = (data, sent + len(piece))
         if until >= 1:
@@ -205,11 +221,16 @@ class FakeHub:
 
     async def _story(self) -> None:
         now_ns, a, b = self.clock.now_ns(), self.boxes[0], self.boxes[1]
-        seen = [a.event(now_ns - n * 400 * SECOND_NS, "zone_enter", "info", "yard", "person") for n in range(9, 2, -1)]
+        seen = [
+            a.event(now_ns - n * 400 * SECOND_NS, "zone_enter", "info", "yard", "person")
+            for n in range(9, 2, -1)
+        ]
         grave = a.event(now_ns - 300 * SECOND_NS, "intrusion", "critical", "gate-east", "person")
         warn = a.event(now_ns - 100_000 * SECOND_NS, "line_cross", "warning", "yard", "car")
         await a.rows(*seen, grave, warn, a.alert(grave), a.alert(warn))
-        other = b.event(now_ns - 200 * SECOND_NS, "loitering", "warning", "<script>alert(1)</script>", HOSTILE)
+        other = b.event(
+            now_ns - 200 * SECOND_NS, "loitering", "warning", "<script>alert(1)</script>", HOSTILE
+        )
         await b.rows(other, b.alert(other))
         for event in (grave, seen[-1], other):
             box = b if event is other else a
@@ -224,20 +245,33 @@ class FakeHub:
         await self.boxes[5].beat(version="1.3.2")
         # One that fell silent: as the hub's watch would have found it.
         gone_ns = now_ns - 900 * SECOND_NS
-        text = '{"box_time": "2026-01-01T00:00:00.000Z", "version": "1.3.2", "status": "ok", "cameras_total": 4}'
-        await self.hub.store.write(lambda: presence.heard("0199-box-2", text, "ok", "1.3.2", 0, 0, 0, gone_ns))
+        text = (
+            '{"box_time": "2026-01-01T00:00:00.000Z", "version": "1.3.2", "status": "ok", "cameras_total": 4}'
+        )
+        await self.hub.store.write(
+            lambda: presence.heard("0199-box-2", text, "ok", "1.3.2", 0, 0, 0, gone_ns)
+        )
         await self.hub.store.write(lambda: presence.missed(gone_ns + 1, now_ns - 800 * SECOND_NS))
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         box = self.boxes[order.get("box", 0)]
         match order["do"]:
             case "event":
-                event = box.event(self.clock.now_ns(), "zone_enter", order.get("severity", "info"), "yard", "person")
+                event = box.event(
+                    self.clock.now_ns(), "zone_enter", order.get("severity", "info"), "yard", "person"
+                )
                 rows = [event] if order.get("severity", "info") == "info" else [event, box.alert(event)]
                 await box.rows(*rows)
                 return {"id": event["id"], "alert": rows[-1]["id"]}
             case "alert_status":
-                event = {"body": {"id": "e1", "camera_id": "yard", "severity": "critical", "created_at": rfc3339(1)}}
+                event = {
+                    "body": {
+                        "id": "e1",
+                        "camera_id": "yard",
+                        "severity": "critical",
+                        "created_at": rfc3339(1),
+                    }
+                }
                 await box.rows(box.alert(event, order["status"], order["alert"]))
             case "beat":
                 await box.beat(**{key: order[key] for key in ("status", "detail", "version") if key in order})
