@@ -73,8 +73,9 @@ class Postgres:
         sh("pg_dump", "-h", str(self.folder), "-U", "hub", "-d", "postgres", "-Fc", "-f", str(into))
 
     def restore(self, dump: Path) -> None:
-        sh("pg_restore", "-h", str(self.folder), "-U", "hub", "-d", "postgres", "--clean", "--if-exists",
-           str(dump))  # fmt: skip
+        """Nothing but what was dumped."""
+        self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        sh("pg_restore", "-h", str(self.folder), "-U", "hub", "-d", "postgres", str(dump))
 
 
 class Objects:
