@@ -15,6 +15,7 @@ from appliance.sync.enrol import Applicant, leave
 from appliance.sync.protocol import invitation, signing
 from appliance.sync.protocol.command import Kind
 from appliance.sync.protocol.invitation import LONGEST_BYTES
+from appliance.web.errors import denied
 from appliance.web.params import Text
 from appliance.web.routes import API, Call, Route, answer, nothing
 
@@ -82,6 +83,8 @@ async def show(call: Call) -> web.StreamResponse:
 
 async def enrol(call: Call) -> web.StreamResponse:
     body = await call.body(EnrolBody)
+    if body.again and call.user.role != "admin":  # as good as leaving the hub that there is
+        raise denied("to enrol a box again needs the role admin", "ask an admin")
     if body.invitation and (body.url or body.code):
         raise invalid(
             "an invitation says where the hub is", "send it alone, or url and code", field="invitation"

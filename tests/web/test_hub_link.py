@@ -33,6 +33,12 @@ async def test_it_is_not_for_everybody(site, method, path, role):
     assert (await site.ask(method, path, None, json={"kinds": []})).status == 401
 
 
+async def test_only_an_admin_takes_a_box_from_one_hub_to_another(site):
+    body = {"url": "https://127.0.0.1:9", "code": "abcd-efgh", "again": True}
+    assert (await site.ask("POST", "/hub/enrol", "installer", json=body)).status == 403
+    assert (await site.ask("POST", "/hub/enrol", "admin", json=body)).status == 503
+
+
 async def test_a_box_without_a_hub_says_so(site):
     hub = (await (await site.ask("GET", "/hub")).json())["hub"]
     assert hub["box_id"] is None and hub["commands"] == [] and hub["identity"] is None

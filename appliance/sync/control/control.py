@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 LEAST_BETWEEN_S = 1.0  # of a hub that answers at once, with nothing new
+ON_TRIAL_S = 10.0  # the longest pause while settings wait to be confirmed, or the link is back too late
 IDLE_S = 60.0  # a command beside the daemon may have enrolled the box without waking us
 REMEMBERED_NS = 30 * 86_400 * SECOND_NS
 
@@ -93,7 +94,8 @@ class Control:
                 began_ns = self._clock.monotonic_ns()
                 fresh = await self._ask(session, peer, 0.0 if on_trial else self._wait_s)
                 if fresh is None:
-                    await self._pause(self._back_off.next_s())
+                    pause_s = self._back_off.next_s()
+                    await self._pause(min(pause_s, ON_TRIAL_S) if on_trial else pause_s)
                     continue
                 self._back_off.reset()
                 took_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS

@@ -84,6 +84,20 @@ async def test_a_change_that_cuts_the_box_off_undoes_itself(bench, hub, patch):
     await bench.until(lambda: len(hub.polls) > asked, tick_s=1)
 
 
+async def test_a_link_that_comes_back_before_the_deadline_confirms(bench, hub, patch):
+    async def the_link_goes(noun: str) -> None:
+        hub.is_down = True
+
+    bench.control._obeying._changed = the_link_goes
+    hub.waiting.append(patch({"site": {"name": "North"}}))
+    bench.start()
+    await bench.until(lambda: bench.states() == ["pending"])
+    await bench.run_for(270)  # the pauses would have grown to minutes
+    hub.is_down = False
+    await bench.until(lambda: len(bench.states()) == 2, tick_s=0.5)
+    assert bench.states() == ["pending", "confirmed"]
+
+
 async def test_a_hub_that_switches_itself_off_is_back_after_a_while(bench, hub, patch):
     hub.waiting.append(patch({"targets": {"hub": {"enabled": False}}}, confirm_s=60))
     bench.start()
