@@ -3,10 +3,12 @@
 import hashlib
 import random
 
+import msgspec
 import pytest
 
 from appliance.base.clock import rfc3339
 from appliance.store import outbox, targets, tombstones
+from appliance.store.owed_files import owed_file
 from appliance.store.policy import Policy
 from appliance.sync.keeping import keep
 
@@ -315,3 +317,11 @@ async def test_over_its_quota_the_oldest_of_the_lowest_lane_become_tombstones(be
     buried = [n for n in range(10) if rows[f"alert{n}"].is_tombstone]
     assert buried == list(range(len(buried))), "the oldest first"
     assert b"quota" in rows["metrics0"].body
+
+
+async def test_a_target_that_became_one_without_files_is_told_what_it_does_not_get(bench, cloud):
+    body = msgspec.json.encode(owed_file("e", "gate", 0, 10**9))
+    bench.db.write_now(lambda c: outbox.enqueue(c, ["cloud"], "clip", "clip", body, 0))
+    bench.start()
+    await bench.until(lambda: bench.figures().tombstoned == 1, tick_s=1)
+    assert cloud.bodies["clip"]["body"] == {"kind": "clip", "reason": "it takes no files"}
