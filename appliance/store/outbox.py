@@ -23,6 +23,7 @@ from appliance.store.policy import FILE_KINDS, LANE_OF, LANES, LOWEST
 LONGEST_PAUSE_NS = 300_000_000_000
 ERROR_LENGTH = 500
 LARGEST_BATCH_BYTES = 64_000_000
+FETCHED = 100  # rows at a time: bodies may be large, and most of them not wanted
 MOST_WOKEN = 1_000  # at once; a batch is not longer
 WAITING, RESTING, PARKED = range(3)  # RESTING waits, too: for its time
 
@@ -106,15 +107,18 @@ def take(
         f" AND state = 0 AND lane <= ? AND position NOT IN {_FLYING} ORDER BY lane, position LIMIT ?",
         (target_id, files, most_lane, limit),
     )
-    positions: list[int] = []
-    rows: list[OutboxRow] = []
+    found: list[tuple[int, str, str, bytes, int, int, int, int]] = []
     left_bytes = LARGEST_BATCH_BYTES if most_bytes is None else most_bytes
-    for position, id_, kind, body, created_ns, attempts, is_tombstone, lane in cursor:
-        left_bytes -= len(body)
-        if left_bytes < 0 and rows:
-            break
-        positions.append(position)
-        rows.append(OutboxRow(id_, kind, body, created_ns, attempts, is_tombstone == 1, lane, files))
+    while left_bytes >= 0 and (some := cursor.fetchmany(FETCHED)):
+        found += some
+        left_bytes -= sum([len(row[3]) for row in some])
+    while left_bytes < 0 and len(found) > 1:
+        left_bytes += len(found.pop()[3])
+    positions = [row[0] for row in found]
+    rows = [
+        OutboxRow(id_, kind, body, created_ns, attempts, dead == 1, lane, files)
+        for _, id_, kind, body, created_ns, attempts, dead, lane in found
+    ]
     cursor.close()
     if rows:
         conn.execute(

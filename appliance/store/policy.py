@@ -4,6 +4,7 @@ A lane is an urgency: 0 a critical alert and its event, 1 a warning and its even
 answered, 2 events and updates, 3 stills, 4 small clips, 5 clips, 6 ledger and metrics, 7 samples.
 """
 
+import re
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
@@ -30,6 +31,8 @@ LANE_OF: Final[dict[str, int]] = {
 }  # fmt: skip
 ALARM_LANE: Final[dict[Severity, int]] = {"critical": 0, "warning": 1, "info": 2}
 LEAST: Final[dict[str, Severity]] = {"still": "warning", "small_clip": "warning", "clip": "warning"}
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
 Lane = Annotated[int, msgspec.Meta(ge=0, le=LANES - 1)]
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
@@ -99,3 +102,12 @@ def check(policy: Policy) -> None:
     budget = policy.budget
     if budget.day_bytes and budget.hour_bytes and budget.hour_bytes > budget.day_bytes:
         raise invalid("an hour may not have more than the day", "lower it", field="policy.budget.hour_bytes")
+    for number, window in enumerate(budget.windows):
+        field = f"policy.budget.windows[{number}]"
+        if not window.days:
+            raise invalid("a window needs a day", "name days as mon, tue, ... sun", field=f"{field}.days")
+        for name, text in (("from", window.start), ("to", window.end)):
+            if _CLOCK.fullmatch(text) is None or (name == "from" and text == "24:00"):
+                raise invalid(
+                    f"{text[:20]!r} is no time of day", "write it as HH:MM, 22:00", field=f"{field}.{name}"
+                )

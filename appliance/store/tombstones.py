@@ -10,6 +10,7 @@ import msgspec
 from appliance.store import owed_files
 from appliance.store.outbox import PARKED
 from appliance.store.outbox_counts import Tally
+from appliance.store.policy import FILE_KINDS
 
 _Row = tuple[int, int, str, int, int, int]  # created_ns, position, id, state, size_bytes, is_file
 _COLUMNS = "created_ns, position, id, state, size_bytes, is_file"
@@ -63,6 +64,16 @@ def entomb_over(
             _bury(conn, target_id, lane, kind, rows, reason)
         if over <= 0 or done >= limit:
             break
+    return done
+
+
+def entomb_files(conn: sqlite3.Connection, target_id: str, reason: str, limit: int = 1_000) -> int:
+    """Of a target that takes no files any more: what waits or is parked of them; how many."""
+    done = 0
+    for lane, kind in _lanes(conn, target_id):
+        if kind in FILE_KINDS:
+            rows = _oldest(conn, target_id, lane, kind, 1 << 62, limit - done)
+            done += _bury(conn, target_id, lane, kind, rows, reason)
     return done
 
 

@@ -22,7 +22,7 @@ MOST_ALONE = 3
 HALF_OPEN_ROWS = 10
 IDLE_S = 60.0  # a command beside the daemon may have written without waking us; a budget may be new
 GATHER_S = 0.5  # what is not urgent and trickles in goes together
-LOOK_S = 0.05  # between two looks while gathering: what an alert may lose by it
+LOOK_S = 0.1  # between two looks while gathering: what an alert may lose by it
 PATIENCE_S = 1.0  # that an alert waits for a batch that is on its way, before it is called back
 MADE_WAY = "made way for something more urgent"
 

@@ -3,10 +3,14 @@
 import hashlib
 import random
 
+import msgspec
 import pytest
 
 from appliance.base.clock import rfc3339
-from appliance.store import targets, tombstones
+from appliance.store import outbox, targets, tombstones
+from appliance.store.owed_files import owed_file
+from appliance.store.policy import Policy
+from appliance.sync.keeping import keep
 
 
 async def test_a_batch_looks_as_the_contract_says(bench, cloud):
@@ -268,3 +272,56 @@ async def test_the_token_is_in_no_log_and_no_error(bench, cloud, caplog):
     bench.start()
     await bench.settled()
     assert "a-token-of-the-test" not in caplog.text + str(bench.sync.states())
+
+
+@pytest.mark.parametrize("step_s", [-86_400, 86_400 * 365, -86_400 * 365 * 20])
+async def test_a_clock_that_is_stepped_while_rows_wait_and_rest_loses_and_delays_nothing(
+    bench, cloud, step_s
+):
+    cloud.script = ["half", "status:503"]
+    ids = bench.owe(6)
+    bench.start()
+    await bench.until(lambda: bench.figures().acknowledged == 3)
+    bench.clock.set_ns(bench.clock.now_ns() + step_s * 10**9)
+    ids += bench.owe(2)
+    await bench.until(lambda: bench.figures().acknowledged == 8, tick_s=0.05)
+    assert sorted(cloud.effects) == sorted(ids)
+    assert bench.clock.monotonic_ns() < 60 * 10**9
+
+
+async def test_when_the_link_is_back_nobody_waits_for_the_pause_to_end(bench, cloud):
+    cloud.script = ["status:500"] * 6
+    bench.owe(1)
+    bench.start()
+    await bench.until(lambda: any(s.breaker == "open" for s in bench.sync.states().values()), tick_s=0.05)
+    cloud.script = []
+    began_ns = bench.clock.monotonic_ns()
+    bench.sync.retry_now()
+    await bench.until(lambda: bench.figures().acknowledged == 1, tick_s=0.001)
+    assert bench.clock.monotonic_ns() - began_ns < 10 * 10**9
+
+
+async def test_over_its_quota_the_oldest_of_the_lowest_lane_become_tombstones(bench, cloud):
+    policy = Policy(quota_bytes=400)
+    bench.put(policy=policy, enabled=False)
+
+    def work(conn) -> None:
+        for n in range(10):
+            for kind in ("alert", "metrics"):
+                outbox.enqueue(conn, ["cloud"], f"{kind}{n}", kind, b'{"n":%30d}' % n, n)
+
+    bench.db.write_now(work)
+    assert await keep(bench.db, bench.clock) > 0
+    rows = {row.id: row for row in bench.db.write_now(lambda c: outbox.take(c, "cloud", 99, 0))}
+    assert all(rows[f"metrics{n}"].is_tombstone for n in range(10)), "the lowest lane first"
+    buried = [n for n in range(10) if rows[f"alert{n}"].is_tombstone]
+    assert buried == list(range(len(buried))), "the oldest first"
+    assert b"quota" in rows["metrics0"].body
+
+
+async def test_a_target_that_became_one_without_files_is_told_what_it_does_not_get(bench, cloud):
+    body = msgspec.json.encode(owed_file("e", "gate", 0, 10**9))
+    bench.db.write_now(lambda c: outbox.enqueue(c, ["cloud"], "clip", "clip", body, 0))
+    bench.start()
+    await bench.until(lambda: bench.figures().tombstoned == 1, tick_s=1)
+    assert cloud.bodies["clip"]["body"] == {"kind": "clip", "reason": "it takes no files"}

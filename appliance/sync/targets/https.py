@@ -9,13 +9,24 @@ import msgspec
 from appliance import __version__
 from appliance.base.clock import rfc3339
 from appliance.store.outbox import OutboxRow
+from appliance.store.targets import Target
 from appliance.sync.answer import Verdict, judge
 from appliance.sync.protocol.batch import MOST_ROWS
 from appliance.sync.targets import Material, Pace, Probed
+from appliance.sync.targets.checks import options
 from appliance.sync.targets.given import Given
 
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_ANSWER_BYTES = 1_000_000
+
+
+class HttpsOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """There are none: the address and the token say it all."""
+
+
+def check(target: Target, secret: str | None) -> None:
+    """Raises ``invalid``; the address is judged by ``sync.address``."""
+    options(target, HttpsOptions)
 
 
 def make(given: Given) -> "HttpsTarget":
