@@ -225,6 +225,7 @@ class RingMaterials:
         """A cache: where it cannot be written, the next start hashes again."""
         partial = self._path.with_suffix(".new")
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             partial.write_bytes(msgspec.json.encode(known))
             partial.replace(self._path)
         except OSError as error:

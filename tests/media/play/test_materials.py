@@ -33,7 +33,9 @@ class Ring:
     def restart(self) -> None:
         box = self.box
         self.archive = Archive(box.db, box.archive_db, box.volumes, box.index, box.clock, box.gaps)
-        self.materials = RingMaterials(box.db, self.archive, box.volumes, self.stills, box.clock, box.folder)
+        self.materials = RingMaterials(
+            box.db, self.archive, box.volumes, self.stills, box.clock, box.folder / "made" / "here"
+        )
 
     async def still(self, camera_id, time_ns, box) -> bytes:
         if not self.pictures:

@@ -52,23 +52,33 @@ async def test_each_piece_is_asked_for_before_it_goes(hub, target, file_row, hel
 async def test_nothing_goes_while_something_urgent_does_and_a_wait_is_no_silence(
     hub, file_row, held, data, bench
 ) -> None:
-    gate = asyncio.Event()
-    asked = asyncio.Event()
+    gate, waiting, asked = asyncio.Event(), asyncio.Event(), []
 
     class Pace:
         async def ready(self, length_bytes: int) -> None:
-            asked.set()
-            await gate.wait()
+            asked.append(length_bytes)
+            if "announce" in hub.seen:
+                waiting.set()
+                await gate.wait()
 
-    target = bench.target(hub.url, timeout_s=0.2)
+    target = bench.target(hub.url, timeout_s=1.0)
     task = asyncio.create_task(target.put_file(file_row(), held(data), Pace()))
-    await asked.wait()
-    await asyncio.sleep(0.5)
-    assert hub.chunks == []
+    await waiting.wait()
+    await asyncio.sleep(1.6)
+    assert hub.seen == ["announce"]
+    assert len(asked) == 2  # for the manifest and for the first piece, which still waits
     assert (await target.put([bench.row("urgent")])).acknowledged == ("urgent",)
     gate.set()
     assert (await task).kind == "delivered"
     await target.close()
+
+
+async def test_a_chunk_that_was_cut_comes_back_smaller(hub, target, file_row, held, no_pace, data) -> None:
+    hub.script["chunk"] = ["ok", "cut:9", "cut:9"]  # twice: the client library tries a PUT again
+    await target.put_file(file_row(), held(data), no_pace)
+    heads = [head for name, head in zip(hub.seen, hub.headers, strict=True) if name == "chunk"]
+    sizes = [int(head["Content-Length"]) for head in heads]
+    assert sizes[0] == SMALLEST_CHUNK_BYTES < sizes[1] == sizes[2] == 2 * sizes[3]
 
 
 @pytest.mark.parametrize(

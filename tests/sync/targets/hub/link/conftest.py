@@ -1,10 +1,20 @@
-"""A link between box and hub that can be cut, and that counts."""
+"""Links between box and hub: one that can be cut and counts, and one of 64 kbit/s through a real queue."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+
+RATE_KBIT = 64
+CLONE_NEWNET = 0x40000000
 
 
 class Proxy:
@@ -67,3 +77,50 @@ async def through(url: str, cuts: list[int]) -> AsyncIterator[Proxy]:
 @pytest.fixture(scope="session")
 def proxied():
     return through
+
+
+def sh(*command: str, check: bool = True) -> None:
+    subprocess.run(command, check=check, capture_output=True)
+
+
+def listen_inside(space: str, address: str) -> socket.socket:
+    """A socket belongs to the namespace of the thread that made it; only that thread goes there."""
+    made: list[socket.socket] = []
+
+    def work() -> None:
+        with Path(f"/var/run/netns/{space}").open("rb") as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
+                return
+        listening = socket.socket()
+        listening.bind((address, 0))
+        listening.listen(16)
+        made.append(listening)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+@pytest.fixture(params=["latency 400ms", "limit 64kb"], ids=["shallow", "deep"])
+def far(request) -> Iterator[socket.socket]:
+    """A listening socket at the other end of a thin link."""
+    pid = os.getpid()
+    space, near, number = f"thin{pid}", f"thin{pid % 100_000}", pid % 250
+    with contextlib.ExitStack() as stack:
+        try:
+            sh("ip", "netns", "add", space)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no network namespace can be made here (ip netns, root)")
+        stack.callback(sh, "ip", "netns", "del", space, check=False)
+        sh("ip", "link", "add", near, "type", "veth", "peer", "name", "far0", "netns", space)
+        stack.callback(sh, "ip", "link", "del", near, check=False)
+        sh("ip", "addr", "add", f"10.65.{number}.1/30", "dev", near)
+        sh("ip", "link", "set", near, "up")
+        sh("ip", "-n", space, "addr", "add", f"10.65.{number}.2/30", "dev", "far0")
+        sh("ip", "-n", space, "link", "set", "far0", "up")
+        narrow = f"root tbf rate {RATE_KBIT}kbit burst 4kb {request.param}".split()
+        sh("tc", "qdisc", "add", "dev", near, *narrow)
+        sh("ip", "netns", "exec", space, "tc", "qdisc", "add", "dev", "far0", *narrow)
+        with listen_inside(space, f"10.65.{number}.2") as listening:
+            yield listening
