@@ -18,7 +18,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
 from appliance.sync.targets.checks import Place, both_or_none, options, place
 from appliance.sync.targets.given import Given
-from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
+from appliance.sync.targets.messages import CLOSING_S, MessageOptions, MessageTarget, Outgoing, Sent
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -179,11 +179,18 @@ class KafkaPeer:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # stop() would first wait until all that is queued was sent; without connections and sender it
-        # only tidies up.
+        # stop() waits until all that is queued was sent, for ever if need be (KIP-98 promises it): so its
+        # steps are taken here, connections first, and what waits for news of the cluster gets none.
         await producer.client.close()
-        await producer._sender.close()
-        await producer.stop()
+        news = producer.client._md_update_fut
+        if news is not None and not news.done():
+            news.set_result(False)
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await producer._sender.close()
+        except (self._errors.KafkaError, TimeoutError):
+            pass  # it ended by what we drop it for
+        producer._closed = True
 
     def _mapped(self, error: Exception) -> Exception:
         errors = self._errors

@@ -24,6 +24,7 @@ from appliance.sync.targets.given import Given
 
 REFUSING = ("denied", "not_found", "invalid", "conflict")  # asking again changes nothing
 CLOSING_S = 5.0
+SLOWEST_BYTES_S = 4_000  # half of a 64 kbit/s link: slower than that is no link
 
 
 class MessageOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +67,14 @@ class Peer(Protocol):
     async def close(self) -> None: ...
 
 
+def patience_s(given: Given, length_bytes: int) -> float:
+    """How long so many bytes may take on a thin link, and the answer to them."""
+    return given.timeout_s + length_bytes / SLOWEST_BYTES_S
+
+
 class MessageTarget:
-    """A ``SyncTarget`` over one peer."""
+    """A ``SyncTarget`` over one peer, which is asked for one thing at a time: rows may overtake a file
+    that waits for its pace."""
 
     def __init__(self, given: Given, options: MessageOptions, peer: Peer, most_rows: int = 500) -> None:
         self.takes_files = options.stills == "inline"
@@ -75,6 +82,7 @@ class MessageTarget:
         self._given = given
         self._options = options
         self._peer = peer
+        self._turn = asyncio.Lock()
 
     async def put(self, rows: Sequence[OutboxRow]) -> Verdict:
         return await self._send([(row, None) for row in rows])
@@ -92,7 +100,7 @@ class MessageTarget:
 
     async def probe(self) -> Probed:
         try:
-            async with asyncio.timeout(self._given.timeout_s + CLOSING_S):
+            async with self._turn, asyncio.timeout(self._given.timeout_s + CLOSING_S):
                 return Probed(True, await self._peer.probe())
         except Exception as error:  # whatever a library raises is the answer to "does it work?"
             return Probed(False, self._words(error))
@@ -107,8 +115,9 @@ class MessageTarget:
     async def _send(self, rows: Sequence[tuple[OutboxRow, Still | None]]) -> Verdict:
         messages, too_long = self._written(rows)
         try:
-            # A peer keeps to timeout_s itself and then still knows what was held; this is for one that hangs.
-            async with asyncio.timeout(self._given.timeout_s + CLOSING_S):
+            # A peer keeps to its time itself and then still knows what was held; this is for one that hangs.
+            longest_s = patience_s(self._given, sum(len(m.payload) for m in messages)) + CLOSING_S
+            async with self._turn, asyncio.timeout(longest_s):
                 sent = await self._peer.send(messages) if messages else Sent()
         except ApplianceError as error:
             return Verdict("refused" if error.kind in REFUSING else "later", error=self._words(error))

@@ -19,7 +19,7 @@ from appliance.base.ids import SLUG
 from appliance.store.targets import Target
 from appliance.sync.targets.checks import both_or_none, options, place
 from appliance.sync.targets.given import Given
-from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
+from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent, patience_s
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -91,7 +91,8 @@ class MqttPeer:
                 if sent.rc:
                     break
                 told[message.id] = self._told[sent.mid] = asyncio.get_running_loop().create_future()
-            await _all_or_lost(told.values(), watch, self._given.timeout_s)
+            patience = patience_s(self._given, sum(len(message.payload) for message in messages))
+            await _all_or_lost(told.values(), watch, patience)
         finally:
             self._told.clear()
             if watch.done() or not all(future.done() for future in told.values()):

@@ -8,6 +8,7 @@ entries, oldest first, whether they were read or not: it bounds Redis' memory.
     rediss://host:6379/0    options: stream, maxlen, username, schema, stills, longest_bytes
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
 from appliance.sync.targets.checks import Place, both_or_none, options, place
 from appliance.sync.targets.given import Given
-from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
+from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent, patience_s
 
+TOGETHER = 20
 SCHEMES = {"rediss": True, "redis": False}
 
 
@@ -51,6 +53,7 @@ class RedisPeer:
         tls: dict[str, Any] = {}
         if where.is_safe:
             tls = {"ssl": True, "ssl_ca_data": given.target.ca, "ssl_check_hostname": True}
+        self._given = given
         self._stream, self._maxlen = chosen.stream, chosen.maxlen
         self._client = redis.asyncio.Redis(
             host=host,
@@ -58,13 +61,29 @@ class RedisPeer:
             db=_database(where),
             username=chosen.username or None,
             password=given.secret,
-            socket_timeout=given.timeout_s,
+            socket_timeout=None,  # who calls knows how much is on its way
             socket_connect_timeout=given.timeout_s,
             retry=Retry(NoBackoff(), 0),  # whoever retries here does not know what is more urgent
             **tls,
         )
 
     async def send(self, messages: Sequence[Outgoing]) -> Sent:
+        """A few at a time: what was answered for before a cut stays known."""
+        held: list[str] = []
+        for start in range(0, len(messages), TOGETHER):
+            some = messages[start : start + TOGETHER]
+            try:
+                async with asyncio.timeout(patience_s(self._given, sum(len(m.payload) for m in some))):
+                    held += await self._send(some)
+            except ApplianceError:
+                raise
+            except Exception as error:  # Redis' own errors and the socket's; what is held stays known
+                if not held:
+                    raise
+                return Sent(tuple(held), error=f"{type(error).__name__}: {error}")
+        return Sent(tuple(held))
+
+    async def _send(self, messages: Sequence[Outgoing]) -> list[str]:
         import redis.exceptions
 
         pipe = self._client.pipeline(transaction=False)
@@ -79,7 +98,7 @@ class RedisPeer:
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if errors and not held:
             raise _mapped(errors[0])
-        return Sent(tuple(held), error=str(errors[0]) if errors else "")
+        return held
 
     async def probe(self) -> str:
         import redis.exceptions

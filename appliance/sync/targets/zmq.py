@@ -25,7 +25,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
 from appliance.sync.targets.checks import is_this_machine, options, place
 from appliance.sync.targets.given import Given
-from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
+from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent, patience_s
 
 if TYPE_CHECKING:
     import zmq.asyncio
@@ -112,9 +112,8 @@ class ZmqPeer:
         error = ""
         try:
             waiting: set[asyncio.Task[Any]] = {talk, watch}
-            done, _ = await asyncio.wait(
-                waiting, timeout=self._given.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            patience = patience_s(self._given, sum(map(len, window.values())))
+            done, _ = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if talk in done:
                 talk.result()
             else:

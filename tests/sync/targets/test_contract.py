@@ -93,6 +93,23 @@ async def test_cut_in_the_middle_nothing_is_acknowledged_that_is_not_held(peer, 
     assert {"row-0", *ids(some)} == set(await peer.held())
 
 
+@LONG
+async def test_on_a_slow_link_a_batch_takes_longer_than_an_answer_may(peer):
+    if peer.link is None:
+        pytest.skip("has no link")
+    target = registry.make(peer.given(timeout_s=5.0))
+    assert (await target.put(rows(1))).kind == "delivered"
+    peer.link.up_bytes_s = 8_000
+    some, taken = rows(80, first=1, size=600), set()  # ten seconds, where an answer may take five
+    for _ in range(6):
+        verdict = await target.put([row for row in some if row.id not in taken])
+        taken |= set(verdict.acknowledged)
+        if len(taken) == len(some):
+            break
+    await target.close()
+    assert taken == set(ids(some)) <= set(await peer.held())
+
+
 async def test_killed_and_started_again_it_has_what_it_acknowledged(peer, target):
     acknowledged = set((await target.put(rows(20))).acknowledged)
     before = set(await peer.held())

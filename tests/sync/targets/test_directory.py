@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -153,13 +154,23 @@ async def test_pulled_at_any_call_it_has_whole_bundles_only(stick, film, pace, m
 
 
 async def test_its_name_comes_after_all_is_on_stable_storage(stick, monkeypatch):
-    order = []
-    for name in ("fsync", "rename"):
-        real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *a, _n=name, _r=real, **k: (order.append(_n), _r(*a, **k))[1])
+    order, fsync, rename = [], os.fsync, os.rename
+
+    def noted_fsync(fd):
+        order.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        fsync(fd)
+
+    def noted_rename(*args, **kwargs):
+        order.append("rename")
+        rename(*args, **kwargs)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "rename", noted_rename)
     await registry.make(stick.given()).put(ROWS)
-    at = order.index("rename")
-    assert order[:at].count("fsync") >= 5 and order[at + 1 :] == ["fsync"]
+    (name,) = [path.name for path in stick.disk.glob("aries/box-1/2026-01-20/*")]
+    before, after = order[: order.index("rename")], order[order.index("rename") + 1 :]
+    assert before[-4:] == ["rows.jsonl", "manifest.json", "manifest.sig", f".partial-{name}"]
+    assert after == ["2026-01-20"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is S3's own: signatures, parts that go on after a cut, and what is left behind."""
 
+import hashlib
 import json
 
 import pytest
@@ -49,6 +50,7 @@ def test_signatures_are_botocore_s(method, key, params, body):
     signer = S3SigV4Auth(Credentials(KEY_ID, KEY), "s3", "eu-central-1")
     request.context["timestamp"] = ours["x-amz-date"]
     text = signer.string_to_sign(request, signer.canonical_request(request))
+    assert ours["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
     assert ours["authorization"].endswith(f"Signature={signer.signature(text, request)}")
 
 
@@ -73,7 +75,7 @@ async def test_after_a_cut_and_a_new_start_it_goes_on_behind_the_last_whole_part
 
 
 async def test_other_bytes_under_the_same_row_replace_the_parts_that_differ(s3, film, pace):
-    old, new = film(bytes(2 * PART)), film(bytes(PART) + b"x" * PART)
+    old, new = film(bytes(2 * PART)), film(b"x" * 2 * PART)
     target = registry.make(s3.given())
     s3.link.cut_after(PART + 100_000)
     assert (await target.put_file(CLIP, old, pace)).kind == "later"
@@ -93,6 +95,16 @@ async def test_what_was_begun_and_then_dropped_is_aborted_with_its_tombstone(s3,
     assert (await target.put([dead])).acknowledged == (CLIP.id,)
     await target.close()
     assert await s3.leftovers() == 0
+
+
+async def test_of_two_uploads_of_a_file_one_goes_on_and_none_is_left(s3, film, pace):
+    target = registry.make(s3.given())
+    async with s3.client("s3") as client:
+        for _ in range(2):
+            await client.create_multipart_upload(Bucket=s3.bucket, Key=target.key_of_file(CLIP, "video/mp4"))
+    assert (await target.put_file(CLIP, film(b"x"), pace)).kind == "delivered"
+    await target.close()
+    assert await s3.leftovers() == 0 and await s3.file("clip-1") == b"x"
 
 
 async def test_what_was_begun_a_month_ago_is_aborted(s3, film, pace):

@@ -16,7 +16,7 @@ from appliance.sync.envelope.writing import write
 from appliance.sync.targets import Material, Pace, Probed
 from appliance.sync.targets.checks import options, words
 from appliance.sync.targets.given import Given
-from appliance.sync.targets.messages import CLOSING_S, REFUSING
+from appliance.sync.targets.messages import REFUSING, patience_s
 from appliance.sync.targets.s3 import multipart
 from appliance.sync.targets.s3.bucket import S3Options, bucket_of, check
 from appliance.sync.targets.s3.requests import HINT, Requests
@@ -58,7 +58,7 @@ class S3Target:
                 lines.append((row, line))
         try:
             if lines:
-                async with asyncio.timeout(self._given.timeout_s + CLOSING_S):
+                async with asyncio.timeout(patience_s(self._given, sum(len(line) for _, line in lines))):
                     await self._put_object(self.key_of_rows([row for row, _ in lines]), lines)
                     for row, _ in lines:
                         await self._abort_dropped(row)
@@ -138,7 +138,7 @@ def _store(given: Given, chosen: S3Options) -> "S3Store":
     bucket = bucket_of(given)
     patience = timedelta(seconds=given.timeout_s)
     client: dict[str, Any] = {
-        "timeout": patience,
+        "timeout": timedelta(hours=1),  # of a whole request; we know its length, and keep the time
         "connect_timeout": patience,
         "allow_http": bucket.url.startswith("http://"),  # which the check allows on this machine only
     }

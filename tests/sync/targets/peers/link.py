@@ -22,6 +22,7 @@ class Link:
         self.far_port = far_port
         self.port = 0
         self.up_bytes = 0
+        self.up_bytes_s = 0  # 0: as fast as it goes
         self._left: int | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -73,7 +74,7 @@ class Link:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
+            while data := await reader.read(2_000 if up and self.up_bytes_s else 65_536):
                 if up:
                     if self._left is not None and len(data) >= self._left:
                         writer.write(data[: self._left])
@@ -82,6 +83,8 @@ class Link:
                         return
                     self.up_bytes += len(data)
                     self._left = None if self._left is None else self._left - len(data)
+                    if self.up_bytes_s:
+                        await asyncio.sleep(len(data) / self.up_bytes_s)
                 writer.write(data)
                 await writer.drain()
 
