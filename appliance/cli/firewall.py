@@ -18,7 +18,7 @@ from appliance.daemon.stores import open_appliance
 from appliance.store import audit
 from appliance.store import settings as settings_rows
 from appliance.store.database import Database
-from appliance.system.firewall import nft, render
+from appliance.system.firewall import boot, nft, render
 from appliance.system.firewall import settings as rows
 from appliance.system.firewall.settings import FirewallSettings
 from appliance.system.firewall.trial import Trials
@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = apply.add_mutually_exclusive_group()
     how.add_argument("--confirm", action="store_true", help="what is on trial stays, also after a restart")
     how.add_argument("--off", action="store_true", help="no rules of ours at all; to be confirmed, too")
-    how.add_argument("--stored", action="store_true", help="what was confirmed last, at once: for the start")
+    how.add_argument(
+        "--stored", action="store_true", help="what was confirmed last, at once: after a restore"
+    )
     how.add_argument("--wait", action="store_true", help=argparse.SUPPRESS)  # the child that undoes it
 
 
@@ -110,11 +112,13 @@ def _apply(args: argparse.Namespace, config: Config, db: Database) -> int:
     if args.wait:
         return _wait(trials)
     if args.confirm:
-        trials.confirm(lambda found: db.write_now(lambda conn: _keep(conn, found)))
+        boot.keep(
+            config.data_dir, trials.confirm(lambda found: db.write_now(lambda conn: _keep(conn, found)))
+        )
         print("confirmed: these rules stay, also after a restart")
         return 0
     if args.stored:
-        return _stored(db)
+        return _stored(config, db)
     wanted = msgspec.structs.replace(_wanted(args, config, db), enabled=not args.off)
     trials.begin(wanted, None if args.off else render.ruleset(wanted), args.seconds)
     _leave_a_child(config)
@@ -123,8 +127,10 @@ def _apply(args: argparse.Namespace, config: Config, db: Database) -> int:
     return 0
 
 
-def _stored(db: Database) -> int:
+def _stored(config: Config, db: Database) -> int:
+    """After a restore, or an update that makes other rules of the same settings."""
     found = db.read_now(rows.load)
+    boot.keep(config.data_dir, found)
     if not found.enabled:
         print("no firewall is set: nothing was changed")
         return 0

@@ -129,6 +129,7 @@ def test_where_no_firewall_is_set_the_start_changes_nothing(appliance, box_dir):
     said = appliance("firewall", "apply", "--stored", "--data", box_dir)
     assert said.status == 0
     assert "nothing was changed" in said.out
+    assert not (box_dir / "firewall.nft").exists()
     said = appliance("firewall", "apply", "--confirm", "--data", box_dir)
     assert said.status == 1
     assert "nothing to confirm" in said.err

@@ -8,5 +8,6 @@ itself; what is in force after a start is what was confirmed last. No text of a 
 but names of interfaces and numbers, each checked.
 Non-goals: what the box itself sends (it has to call its cameras and its hub), traffic shaping, mDNS and
 answers to WS-Discovery (a camera is added by its address, or found before the rules are in force).
-Read next: ``settings`` (the data), ``render`` (the rules), ``trial`` (confirm or revert).
+Read next: ``settings`` (the data), ``render`` (the rules), ``trial`` (confirm or revert),
+``boot`` (the machine's start).
 """

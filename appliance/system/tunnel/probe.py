@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 
-from appliance.system.tunnel.device import Endpoint
+from appliance.system.tunnel.interface import Endpoint
 
 PROBE_S = 5.0  # a loaded 64 kbit/s line answers late
 RESOLVE_S = 3.0

@@ -23,7 +23,8 @@ from appliance.system.programs import Programs
 from appliance.system.tunnel import device as devices
 from appliance.system.tunnel import kept, probe, routes, state
 from appliance.system.tunnel.config import TunnelConfig, host_port
-from appliance.system.tunnel.device import Device, Endpoint
+from appliance.system.tunnel.device import Device
+from appliance.system.tunnel.interface import Endpoint
 from appliance.system.tunnel.keys import Keys
 from appliance.system.tunnel.news import NetworkNews
 from appliance.system.tunnel.state import STEPS, TunnelState

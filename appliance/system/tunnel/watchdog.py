@@ -22,7 +22,7 @@ import msgspec
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.supervision import BackOff
-from appliance.system.tunnel.device import Endpoint
+from appliance.system.tunnel.interface import Endpoint
 from appliance.system.tunnel.state import STEPS, TunnelState, Word
 from appliance.system.tunnel.uapi import PeerFigures
 

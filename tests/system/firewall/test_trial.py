@@ -8,7 +8,7 @@ import time
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.system.firewall import nft, render
+from appliance.system.firewall import boot, nft, render
 from appliance.system.firewall.settings import FirewallSettings
 from appliance.system.firewall.trial import FILE, Trials
 
@@ -108,3 +108,22 @@ def test_the_command_undoes_it_after_its_terminal_is_gone(networks, box_dir):
     assert "tcp/22" in networks.reaches("lan")
     stored = subprocess.run([*words, "--data", str(box_dir), "--stored"], capture_output=True, text=True)
     assert "no firewall is set" in stored.stdout
+
+
+def test_what_is_confirmed_is_what_the_start_of_the_machine_puts_in_force(networks, box_dir):
+    """The commands, and then what the unit does."""
+    words = ["ip", "netns", "exec", networks.box, sys.executable, "-m", "appliance", "firewall", "apply"]
+    words += ["--data", str(box_dir)]
+    file = box_dir / boot.FILE
+    for given in (["--lan", networks.interfaces["lan"], "--seconds", "60"], ["--confirm"]):
+        assert not file.exists()
+        subprocess.run([*words, *given], check=True, capture_output=True)
+    before = nft.in_force(networks.programs)
+    nft.remove(networks.programs)  # the machine was switched off
+    assert (file.stat().st_mode & 0o777, file.stat().st_uid) == (0o600, box_dir.stat().st_uid)
+    networks.programs.must("nft", "-f", str(file))
+    assert nft.in_force(networks.programs) == before
+    for given in (["--off", "--seconds", "60"], ["--confirm"]):
+        assert file.exists()
+        subprocess.run([*words, *given], check=True, capture_output=True)
+    assert not file.exists()

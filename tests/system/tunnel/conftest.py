@@ -216,8 +216,8 @@ class TwoHosts:
 
     def black_hole(self, on: bool) -> None:
         """What comes to the hub is lost before it gets there; no link goes down."""
-        chain = f"type filter hook ingress device {self.hub_veth} priority 0; policy drop;"
-        text = f"table netdev dark {{ chain dark {{ {chain} }} }}" if on else "delete table netdev dark"
+        hook = f"type filter hook ingress device {self.hub_veth} priority 0\npolicy drop"
+        text = f"table netdev dark {{\nchain dark {{\n{hook}\n}}\n}}" if on else "delete table netdev dark"
         sh("ip", "netns", "exec", self.hub, "nft", "-f", "-", given=text + "\n")
 
     def shakes_hands(self) -> bool:
