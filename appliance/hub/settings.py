@@ -15,6 +15,7 @@ import binascii
 import ipaddress
 import re
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -59,7 +60,13 @@ class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def trusted(self) -> tuple[Network, ...]:
-        return tuple(ipaddress.ip_network(text) for text in self.proxies)
+        return _networks(self.proxies)
+
+
+@lru_cache(maxsize=8)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Asked for with every request."""
+    return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def load(data_dir: Path) -> HubSettings:
