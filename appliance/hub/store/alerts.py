@@ -33,6 +33,17 @@ def follow(box_id: str, row_id: str, said_ns: int, body: str, facts: AlertFacts,
     )  # fmt: skip
 
 
+def recount(box_id: str) -> Steps[None]:
+    """After changes of a box's alerts, in their transaction: what the fleet is sorted by."""
+    yield from run(
+        "UPDATE boxes SET"
+        " alerts_open = (SELECT count(*) FROM alerts WHERE box_id = $1 AND status = 'new'),"
+        " alerts_critical = (SELECT count(*) FROM alerts"
+        " WHERE box_id = $1 AND status = 'new' AND severity = 'critical') WHERE id = $1",
+        box_id,
+    )
+
+
 class SeenAlert(msgspec.Struct, frozen=True):
     """``body``: JSON in the contract's shape, newest. ``wish_*``: acknowledged here by a person; counts
     once the box says so."""

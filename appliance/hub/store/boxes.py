@@ -45,8 +45,8 @@ def enrol(
     ``identity_key`` of a known one is not changed: the caller has compared it."""
     yield from run(
         "INSERT INTO boxes (id, name, site_id, tags, enrolled_ns, token_hash, identity_key, tunnel_key,"
-        " version, clock_offset_ns, parked, waiting, status, presence, presence_ns)"
-        " VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, '', 'never', $4)"
+        " version, clock_offset_ns, parked, waiting, alerts_open, alerts_critical, status, presence,"
+        " presence_ns) VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, '', 'never', $4)"
         " ON CONFLICT (id) DO UPDATE SET enrolled_ns = excluded.enrolled_ns,"
         " token_hash = excluded.token_hash, tunnel_key = excluded.tunnel_key, version = excluded.version,"
         " seen_ns = NULL, site_id = coalesce(excluded.site_id, boxes.site_id)",

@@ -13,20 +13,16 @@ BEHIND_ROWS: Final = 1_000  # more than a batch waits: the link is too thin, or 
 _RANK: Final = (
     "CASE WHEN b.token_hash IS NULL THEN 8 WHEN b.presence = 'offline' THEN 0"
     " WHEN b.status = 'failing' THEN 1"
-    " WHEN coalesce(a.critical, 0) > 0 THEN 2 WHEN b.status = 'degraded' THEN 3"
-    f" WHEN coalesce(a.opened, 0) > 0 THEN 4 WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 5 WHEN b.presence = 'never' THEN 6"
+    " WHEN b.alerts_critical > 0 THEN 2 WHEN b.status = 'degraded' THEN 3 WHEN b.alerts_open > 0 THEN 4"
+    f" WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 5 WHEN b.presence = 'never' THEN 6"
     " ELSE 7 END"
 )
 _FLEET: Final = (
     "SELECT b.id, b.name, b.site_id, s.name AS site_name, b.tags, b.version, b.enrolled_ns, b.seen_ns,"
     " b.heartbeat_ns, b.heartbeat, b.clock_offset_ns, b.status, b.presence, b.presence_ns, b.parked,"
     " b.waiting, b.tunnel_address, CASE WHEN b.token_hash IS NULL THEN 1 ELSE 0 END AS revoked,"
-    " coalesce(a.opened, 0) AS alerts_open, coalesce(a.critical, 0) AS alerts_critical,"
-    f" {_RANK} AS place"
+    f" b.alerts_open, b.alerts_critical, {_RANK} AS place"
     " FROM boxes b LEFT JOIN sites s ON s.id = b.site_id"
-    " LEFT JOIN (SELECT box_id, count(*) AS opened,"
-    " sum(CASE WHEN severity = 'critical' THEN 1 ELSE 0 END) AS critical"
-    " FROM alerts WHERE status = 'new' GROUP BY box_id) a ON a.box_id = b.id"
 )
 
 
@@ -95,7 +91,7 @@ def tally(
     """How many boxes stand at each ``place``."""
     terms = _terms(user_id, site_ids, search, tag, version)
     rows = yield from every(
-        f"SELECT place, count(*) AS boxes FROM ({_FLEET} WHERE {terms}) AS fleet GROUP BY place", *terms.args
+        f"SELECT {_RANK} AS place, count(*) AS boxes FROM boxes b WHERE {terms} GROUP BY 1", *terms.args
     )
     return {int(row["place"]): int(row["boxes"]) for row in rows}
 
@@ -115,4 +111,4 @@ def _terms(user_id: str, site_ids: tuple[str, ...], search: str, tag: str, versi
 
 
 def _box(row: Found) -> FleetBox:
-    return FleetBox(**{**row, "alerts_critical": int(row["alerts_critical"])})
+    return FleetBox(**row)

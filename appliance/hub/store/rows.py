@@ -67,6 +67,8 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
             yield from alerts.follow(box_id, row.id, row.created_ns, row.body, row.alert, now_ns)
         elif row.result is not None:
             yield from commands.answer(box_id, row.result, now_ns)
+    if any(row.alert is not None for row in fresh):
+        yield from alerts.recount(box_id)
     return len(fresh)
 
 

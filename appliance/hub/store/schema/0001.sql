@@ -28,6 +28,8 @@ CREATE TABLE boxes (
     clock_offset_ns  BIGINT NOT NULL,       -- box_time minus ours at the last heartbeat
     parked           BIGINT NOT NULL,       -- rows that the box cannot deliver, by its last heartbeat
     waiting          BIGINT NOT NULL,       -- rows on their way, by the same
+    alerts_open      BIGINT NOT NULL,       -- of this box with status new: counted with each change of one
+    alerts_critical  BIGINT NOT NULL,       -- those of them
     status           TEXT NOT NULL,         -- ok | degraded | failing, by the box; empty: never heard
     presence         TEXT NOT NULL CHECK (presence IN ('never', 'online', 'offline')),
     presence_ns      BIGINT NOT NULL        -- since when
