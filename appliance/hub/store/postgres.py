@@ -213,10 +213,8 @@ def _translated(sql: str) -> str:
 def _insert(table: str, columns: tuple[tuple[str, str], ...], returning: str) -> str:
     names = ", ".join(name for name, _ in columns)
     arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(columns, 1))
-    return (
-        f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
-        f" ON CONFLICT DO NOTHING RETURNING {returning}"
-    )
+    back = f" RETURNING {returning}" if returning else ""
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING{back}"
 
 
 def _foreign(error: BaseException) -> ApplianceError:

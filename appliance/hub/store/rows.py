@@ -58,7 +58,7 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
     new = yield from received.add(box_id, [Receipt(r.id, r.kind, r.created_ns) for r in batch])
     fresh = [row for row in batch if row.id in new]
     values = [_values(box_id, row, clock_offset_ns, now_ns) for row in fresh]
-    yield from insert("rows", _COLUMNS, values, "id")
+    yield from insert("rows", _COLUMNS, values)
     yield from _early_updates(box_id, fresh)
     for row in fresh:
         if row.kind == "event_update" and row.event is not None:

@@ -73,6 +73,9 @@ def _answer(conn: sqlite3.Connection, step: Step) -> Sequence[Found]:
         return [dict(row) for row in conn.execute(_translated(step.sql), step.args).fetchall()]
     if isinstance(step, Insert):
         statement = _insert(step.table, tuple(step.columns), step.returning)
+        if not step.returning:
+            conn.executemany(statement, step.values)
+            return ()
         found = (conn.execute(statement, values).fetchone() for values in step.values)
         return [dict(row) for row in found if row is not None]
     return ()
@@ -87,4 +90,5 @@ def _translated(sql: str) -> str:
 def _insert(table: str, columns: tuple[str, ...], returning: str) -> str:
     marks = ", ".join("?" for _ in columns)
     names = ", ".join(columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING {returning}"
+    back = f" RETURNING {returning}" if returning else ""
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING{back}"

@@ -186,6 +186,18 @@ async def test_an_instance_finishes_what_another_left_unfinished(start, monkeypa
     assert await stored(second, "box-a", "c1") == DATA
 
 
+async def test_chunks_that_are_gone_are_asked_for_again(served):
+    """The database was restored from yesterday; what was garbage since is swept."""
+    box = await served.box("box-a")
+    await box.begin("c1", DATA)
+    await box.chunk("c1", 0, DATA[:50_000])
+    upload = await served.hub.store.read(lambda: uploads.get("box-a", "c1"))
+    await served.hub.files.delete(upload.chunk_prefix)
+    assert (await box.chunk("c1", 50_000, DATA[50_000:]))[1]["state"] == "broken"
+    assert (await box.chunk("c1", 0, DATA))[1]["state"] == "complete"
+    assert await stored(served, "box-a", "c1") == DATA
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_chunks_come_the_file_is_whole_or_not_there(embedded, data):

@@ -46,7 +46,9 @@ CREATE TABLE received (
     created_ns  BIGINT NOT NULL,            -- when it happened, by the box's clock
     digest      BIGINT NOT NULL,            -- sync.protocol.counts.digest
     PRIMARY KEY (box_id, id)
-);
+) WITHOUT ROWID -- sqlite
+) -- postgres
+;
 CREATE INDEX received_day ON received(box_id, kind, day);
 
 -- Sums of the journal, kept in the transactions that write it.
