@@ -19,7 +19,7 @@ from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person, Role
 from appliance.sync.protocol.upload import Hex
-from appliance.web.params import Name
+from appliance.web.params import PLAIN, Name
 from appliance.web.passwords import check_strength
 
 MOST_CODES = 200
@@ -30,7 +30,7 @@ SiteIds = Annotated[list[Name], msgspec.Meta(max_length=1_000)]
 class CodeBody(msgspec.Struct, forbid_unknown_fields=True):
     """``fingerprint``: SHA-256, hex, of the one identity key that may use it."""
 
-    name: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    name: Annotated[str, msgspec.Meta(max_length=100, pattern=PLAIN)] = ""
     site_id: str | None = None
     hours: Hours = 24.0
     fingerprint: Hex | None = None
