@@ -50,6 +50,15 @@ async def test_a_transaction_is_all_or_nothing(store):
     assert await store.read(sites.ids) == set()
 
 
+async def test_what_is_committed_is_on_disk(store):
+    if store.kind == "sqlite":
+        rows = await store.write(lambda: every("PRAGMA synchronous"))
+        assert rows[0]["synchronous"] == 2  # FULL
+    else:
+        rows = await store.write(lambda: every("SHOW synchronous_commit"))
+        assert rows[0]["synchronous_commit"] == "on"
+
+
 async def test_a_read_writes_nothing(store):
     with pytest.raises(ApplianceError):
         await store.read(lambda: sites.put(Site("a", "A")))
