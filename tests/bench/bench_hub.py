@@ -27,10 +27,13 @@ from database import postgres
 from appliance.base.clock import BoxClock, rfc3339
 from appliance.base.ids import uuid7
 from appliance.hub.running import Places, open_store
-from appliance.hub.store import boxes
+from appliance.hub.store import boxes, fleet, sites, users
+from appliance.hub.store.sites import Site
+from appliance.hub.store.users import Person
 
 ROWS, PER_BATCH, SENDERS = 60_000, 1_000, 4
 BOXES, EVERY_S, ROWS_EACH, SECONDS = 300, 3.0, 20, 12.0
+FLEET = 10_000
 NOW_NS = BoxClock().now_ns()
 
 
@@ -145,6 +148,31 @@ async def many(places: Places, name: str) -> None:
     tell(f"hub's share of a core, {what}", 100 * used, "%")
 
 
+async def fleet_of(places: Places, name: str) -> None:
+    """The list of a big fleet as its page asks for it: the worst hundred, and how many of each."""
+    store = await open_store(places, NOW_NS)
+
+    def work():
+        for number in range(FLEET):
+            id_ = f"box-{number}"
+            yield from sites.put(Site(f"site-{number}", f"Site {number}"))
+            yield from boxes.enrol(id_, id_, f"site-{number}", "1", id_.encode(), "key", "", NOW_NS)
+        yield from users.put(Person("ann", "ann", "admin"), "nothing")
+
+    def look():
+        found = yield from fleet.page("ann", 100)
+        return found, (yield from fleet.tally("ann"))
+
+    await store.write(work)
+    took_ms = []
+    for _ in range(20):
+        began_s = time.perf_counter()
+        await store.read(look)
+        took_ms.append((time.perf_counter() - began_s) * 1000)
+    await store.close()
+    tell(f"worst 100 of {FLEET} boxes and sites, p95, {name}", sorted(took_ms)[18], "ms")
+
+
 def records() -> list[tuple[str, str, str, int, str]]:
     rows = (event(f"box-{number % SENDERS}") for number in range(ROWS))
     return [("box", str(row["id"]), "event", NOW_NS, json.dumps(row["body"])) for row in rows]
@@ -192,20 +220,22 @@ async def create(url: str, *names: str) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
-        for part in ("one", "two", "three", "four"):
+        for part in ("one", "two", "three", "four", "five"):
             (folder / part).mkdir()
         peer = "executemany, SQLite alone"
         await ingest(Places(folder / "one"), "SQLite", bare_sqlite(folder), peer)
         await many(Places(folder / "two"), "SQLite")
+        await fleet_of(Places(folder / "five"), "SQLite")
         with postgres() as found:
             if found is None:
                 print("PostgreSQL is not installed here", file=sys.stderr)
                 return
             url = found
-            await create(url, "bare", "one", "two")
+            await create(url, "bare", "one", "two", "three")
             bare = await bare_postgres(url)
             await ingest(Places(folder / "three", f"{url}/one"), "PostgreSQL", bare, "COPY, PostgreSQL alone")
             await many(Places(folder / "four", f"{url}/two"), "PostgreSQL")
+            await fleet_of(Places(folder / "five", f"{url}/three"), "PostgreSQL")
 
 
 if __name__ == "__main__":
