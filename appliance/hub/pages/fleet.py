@@ -28,9 +28,8 @@ async def fleet_page(asked: Asked) -> str:
         )  # fmt: skip
         tally = yield from fleet.tally(user_id, site_ids=site_ids, search=search, tag=tag, version=version)
         points = (yield from fleet_list.on_the_map(user_id)) if as_map else []
-        return (
-            found, more, tally, (yield from sites.seen_by(user_id)), (yield from fleet_list.tags(user_id)), points
-        )  # fmt: skip
+        all_sites = yield from sites.seen_by(user_id)
+        return found, more, tally, all_sites, (yield from fleet_list.tags(user_id)), points
 
     found, more, tally, all_sites, tags, points = await asked.hub.store.read(look)
     return asked.page(

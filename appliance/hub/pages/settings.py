@@ -1,6 +1,5 @@
 """What admins keep: people, sites, codes of enrolment, the audit; and everybody's own account."""
 
-import msgspec
 from aiohttp import web
 
 from appliance.hub.pages import words
@@ -71,11 +70,12 @@ async def account(asked: Asked) -> str:
 
 
 def _detail(row: AuditRow) -> str:
-    found = words.object_of(bytes(row.detail).decode())
+    said = words.object_of(bytes(row.detail).decode())
+    told = {key: value if isinstance(value, str) else words.value(value) for key, value in said.items()}
     return " · ".join(
-        f"{words.shown(key, 40).replace('_', ' ')}: {text if isinstance(text, str) else msgspec.json.encode(text).decode()}"
-        for key, text in found.items()
-        if text not in (None, "")
+        f"{words.shown(key, 40).replace('_', ' ')}: {text}"
+        for key, text in told.items()
+        if text not in ("", "null")
     )
 
 
