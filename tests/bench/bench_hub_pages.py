@@ -57,9 +57,9 @@ def beat(number: int, now_ns: int) -> str:
         "parked": 0,
     }
     said = {
-        "box_time": rfc3339(now_ns), "version": "1.4.0", "status": "ok", "detail": "", "boot_id": uuid7(now_ns),
-        "uptime_s": 86_400.0, "cameras_recording": 16, "cameras_total": 16, "disk_free_bytes": 412_000_000_000,
-        "settings_version": number, "delivery": dict.fromkeys(kinds, figures),
+        "box_time": rfc3339(now_ns), "version": "1.4.0", "status": "ok", "detail": "",
+        "boot_id": uuid7(now_ns), "uptime_s": 86_400.0, "cameras_recording": 16, "cameras_total": 16,
+        "disk_free_bytes": 412_000_000_000, "settings_version": number, "delivery": dict.fromkeys(kinds, figures),
     }  # fmt: skip
     return json.dumps(said)
 
