@@ -59,7 +59,8 @@ def beat(number: int, now_ns: int) -> str:
     said = {
         "box_time": rfc3339(now_ns), "version": "1.4.0", "status": "ok", "detail": "",
         "boot_id": uuid7(now_ns), "uptime_s": 86_400.0, "cameras_recording": 16, "cameras_total": 16,
-        "disk_free_bytes": 412_000_000_000, "settings_version": number, "delivery": dict.fromkeys(kinds, figures),
+        "disk_free_bytes": 412_000_000_000, "settings_version": number,
+        "delivery": dict.fromkeys(kinds, figures),
     }  # fmt: skip
     return json.dumps(said)
 
