@@ -4,7 +4,7 @@ import msgspec
 
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
-from appliance.hub.store import alerts, alerts_list, clips, sites
+from appliance.hub.store import alerts, alerts_list, clips, fleet_list
 from appliance.hub.store.alerts import AlertFilter, SeenAlert
 from appliance.hub.store.alerts_list import AckOrder
 from appliance.hub.store.sites import Site
@@ -58,7 +58,7 @@ async def alert_list(asked: Asked) -> str:
             (yield from alerts_list.ack_orders(user_id, [(alert.box_id, alert.id) for alert in found])),
             (yield from alerts_list.event_bodies(user_id, about)),
             (yield from clips.of_events(user_id, about)),
-            (yield from sites.seen_by(user_id)),
+            (yield from fleet_list.some_sites(user_id)),
         )
 
     looked = await asked.hub.store.read(look)

@@ -92,6 +92,7 @@ class Asked:
             link=self.link,
             W=words,
             ago=lambda ns: words.ago(ns, self.now_ns),
+            with_times=lambda text: words.with_times(text, self.zone, self.now_ns),
             when=lambda ns: words.moment(ns, self.zone, self.now_ns),
             first_page=self.cursor() is None,
             **values,

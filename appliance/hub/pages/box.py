@@ -8,7 +8,7 @@ from appliance.base.errors import not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import Asked
 from appliance.hub.pages.seen import box_view, deliveries, event_view, total
-from appliance.hub.store import clips, commands, events, fleet, received, sites
+from appliance.hub.store import clips, commands, events, fleet, fleet_list, received
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
@@ -43,7 +43,7 @@ async def box_page(asked: Asked) -> str:
         uploads, _ = yield from clips.page(user_id, LATEST, box_ids=(box_id,), kinds=kinds)
         orders = (yield from commands.listed_of(box_id, MOST_COMMANDS)) if asked.may("operator") else []
         held = yield from received.figures(box_id)
-        return _Looked(row, held, latest, files, uploads, orders, (yield from sites.seen_by(user_id)))
+        return _Looked(row, held, latest, files, uploads, orders, (yield from fleet_list.some_sites(user_id)))
 
     found = await asked.hub.store.read(look)
     if found is None:

@@ -6,7 +6,7 @@ from appliance.base.errors import invalid, not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.pages.seen import event_view
-from appliance.hub.store import clips, events, fleet, sites
+from appliance.hub.store import clips, events, fleet, fleet_list
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
@@ -55,7 +55,7 @@ async def event_list(asked: Asked) -> str:
     def look() -> Steps[tuple[list[SeenEvent], str | None, Files, list[Site]]]:
         found, more = yield from events.page(user_id, wanted, PER_PAGE, asked.cursor())
         files = yield from clips.of_events(user_id, [(event.box_id, event.id) for event in found])
-        return found, more, files, (yield from sites.seen_by(user_id))
+        return found, more, files, (yield from fleet_list.some_sites(user_id))
 
     found, more, files, all_sites = await asked.hub.store.read(look)
     today = pages_words.site_now(asked.zone, asked.now_ns).date()

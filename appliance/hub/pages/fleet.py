@@ -4,13 +4,16 @@ from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.pages.seen import box_view
 from appliance.hub.people.boxes import PLACES
-from appliance.hub.store import fleet, fleet_list, sites
+from appliance.hub.store import fleet, fleet_list
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.fleet_list import SiteCount, VersionCount
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Steps
 
 Looked = tuple[list[FleetBox], str | None, dict[int, int], list[Site], list[str], list[SiteCount]]
+
+
+MAP_CELL_DEGREES = 2.0  # where there are too many sites to tell them apart
 
 
 async def fleet_page(asked: Asked) -> str:
@@ -27,10 +30,10 @@ async def fleet_page(asked: Asked) -> str:
             version=version,
         )  # fmt: skip
         tally = yield from fleet.tally(user_id, site_ids=site_ids, search=search, tag=tag, version=version)
-        points = (yield from fleet_list.on_the_map(user_id)) if as_map else []
-        return (
-            found, more, tally, (yield from sites.seen_by(user_id)), (yield from fleet_list.tags(user_id)), points
-        )  # fmt: skip
+        all_sites = yield from fleet_list.some_sites(user_id)
+        cell_degrees = 0.0001 if all_sites else MAP_CELL_DEGREES
+        points = (yield from fleet_list.on_the_map(user_id, cell_degrees)) if as_map else []
+        return found, more, tally, all_sites, (yield from fleet_list.tags(user_id)), points
 
     found, more, tally, all_sites, tags, points = await asked.hub.store.read(look)
     return asked.page(
@@ -59,7 +62,7 @@ async def rollouts(asked: Asked) -> str:
     def look() -> Steps[tuple[list[VersionCount], list[Site], list[str]]]:
         return (
             (yield from fleet_list.versions(user_id)),
-            (yield from sites.seen_by(user_id)),
+            (yield from fleet_list.some_sites(user_id)),
             (yield from fleet_list.tags(user_id)),
         )
 

@@ -1,16 +1,16 @@
 """What admins keep: people, sites, codes of enrolment, the audit; and everybody's own account."""
 
-import msgspec
 from aiohttp import web
 
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.people.admin import code_json
-from appliance.hub.store import audit, codes, sites, users
+from appliance.hub.store import audit, codes, fleet_list, sites, users
 from appliance.hub.store.audit import AuditRow
 from appliance.hub.store.users import ROLES
 
 MOST_CODES = 50
+MOST_SITES = 200  # on one page; the others are found by searching
 
 
 async def home(asked: Asked) -> str:
@@ -21,7 +21,7 @@ async def people(asked: Asked) -> str:
     asked.need("admin")
     asked.need_all_sites()
     found = await asked.hub.store.read(users.listed_users)
-    all_sites = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
+    all_sites = await asked.hub.store.read(lambda: fleet_list.some_sites(asked.user_id))
     names = {site.id: words.shown(site.name, 80) for site in all_sites}
     return asked.page(
         "people.html", "settings", "People", people=found, roles=ROLES, sites=all_sites, names=names
@@ -32,14 +32,24 @@ async def all_sites(asked: Asked) -> str:
     asked.need("admin")
     asked.need_all_sites()
     found = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
-    return asked.page("sites.html", "settings", "Sites", sites=found)
+    search = asked.one("q", 100)
+    fits = [site for site in found if search.lower() in f"{site.name} {site.id}".lower()]
+    return asked.page(
+        "sites.html",
+        "settings",
+        "Sites",
+        sites=fits[:MOST_SITES],
+        count=len(fits),
+        all=len(found),
+        search=search,
+    )
 
 
 async def enrolment(asked: Asked) -> str:
     asked.need("admin")
     asked.need_all_sites()
     found = await asked.hub.store.read(lambda: codes.newest(MOST_CODES))
-    all_sites = await asked.hub.store.read(lambda: sites.seen_by(asked.user_id))
+    all_sites = await asked.hub.store.read(lambda: fleet_list.some_sites(asked.user_id))
     return asked.page(
         "codes.html",
         "settings",
@@ -71,11 +81,12 @@ async def account(asked: Asked) -> str:
 
 
 def _detail(row: AuditRow) -> str:
-    found = words.object_of(bytes(row.detail).decode())
+    said = words.object_of(bytes(row.detail).decode())
+    told = {key: value if isinstance(value, str) else words.value(value) for key, value in said.items()}
     return " · ".join(
-        f"{words.shown(key, 40).replace('_', ' ')}: {text if isinstance(text, str) else msgspec.json.encode(text).decode()}"
-        for key, text in found.items()
-        if text not in (None, "")
+        f"{words.shown(key, 40).replace('_', ' ')}: {text}"
+        for key, text in told.items()
+        if text not in ("", "null")
     )
 
 

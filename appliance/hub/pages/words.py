@@ -62,7 +62,7 @@ COMMAND_STATES = {
 }
 UPLOADS = {"complete": "Complete", "partial": "Arriving", "broken": "Damaged, sent again"}
 LONGEST_TEXT = 160
-_CODE = re.compile(r"[A-Za-z0-9_ -]{1,60}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
 def shown(text: object, longest: int = LONGEST_TEXT) -> str:
@@ -132,6 +132,18 @@ def offset(offset_ns: int) -> str:
 
 def moment(when_ns: int, zone: ZoneInfo, now_ns: int) -> str:
     return pages_words.moment(rfc3339(when_ns), zone, now_ns)
+
+
+def with_times(text: str, zone: ZoneInfo, now_ns: int) -> str:
+    """Times that a sentence holds, as everywhere else on the page."""
+
+    def told(match: re.Match[str]) -> str:
+        try:
+            return pages_words.moment(match[0], zone, now_ns)
+        except (ValueError, OverflowError):
+            return match[0]  # it only looked like one
+
+    return _TIME.sub(told, text)
 
 
 def iso(when_ns: int) -> str:

@@ -56,7 +56,7 @@ def event_bodies(user_id: str, events: Sequence[tuple[str, str]]) -> Steps[dict[
     rows = yield from every(
         "SELECT r.box_id, r.id, r.body FROM rows r JOIN boxes b ON b.id = r.box_id"
         f" WHERE {SEEN} AND r.box_id IN EACH($2) AND r.id IN EACH($3) AND r.kind = 'event'",
-        user_id, listed(sorted({box_id for box_id, _ in events})), listed([event_id for _, event_id in events]),
+        user_id, listed(sorted({box_id for box_id, _ in events})), listed([id_ for _, id_ in events]),
     )  # fmt: skip
     return {(row["box_id"], row["id"]): row["body"] for row in rows}
 

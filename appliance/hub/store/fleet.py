@@ -102,7 +102,10 @@ def _terms(user_id: str, site_ids: tuple[str, ...], search: str, tag: str, versi
         terms.add("b.site_id IN EACH({})", listed(site_ids))
     if search:
         like = f"%{search.lower()}%"
-        terms.add("(lower(b.name) LIKE {} OR lower(b.tags) LIKE {} OR lower(b.id) LIKE {})", like, like, like)
+        terms.add(
+            "(lower(b.name) LIKE {} OR lower(b.tags) LIKE {} OR lower(b.id) LIKE {} OR b.site_id LIKE {})",
+            like, like, like, like,
+        )  # fmt: skip
     if tag:
         terms.add("b.tags LIKE {}", f"%{listed([tag])[1:-1]}%")
     if version:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.hub.store.steps import Steps, every, listed
+from appliance.hub.store import sites
+from appliance.hub.store.sites import Site
+from appliance.hub.store.steps import Steps, every, listed, one
 from appliance.hub.store.users import SEEN
 
 MOST_TAGS = 200
+MOST_SITES = 300  # in a list to choose from; a page with thousands of them would be nothing else
 
 
 class VersionCount(msgspec.Struct, frozen=True):
@@ -19,13 +22,14 @@ class VersionCount(msgspec.Struct, frozen=True):
 
 
 class SiteCount(msgspec.Struct, frozen=True):
-    """A site on the map: degrees, and its boxes. ``offline`` and ``troubled`` (failing or degraded) of
-    them."""
+    """Sites at one place of the map: degrees, and their boxes. ``sites``: how many; of several ``id`` and
+    ``name`` are one's. ``offline`` and ``troubled`` (failing or degraded) of the boxes."""
 
     id: str
     name: str
     latitude: float
     longitude: float
+    sites: int
     boxes: int
     offline: int
     troubled: int
@@ -60,16 +64,27 @@ def held(user_id: str, box_ids: Sequence[str]) -> Steps[dict[str, int]]:
     return {row["box_id"]: int(row["held"]) for row in rows}
 
 
-def on_the_map(user_id: str) -> Steps[list[SiteCount]]:
-    """Sites with coordinates."""
+def some_sites(user_id: str) -> Steps[list[Site]]:
+    """All that the person may see, by name, where a list of them can be chosen from; else none."""
+    row = yield from one(
+        "SELECT count(*) AS found FROM (SELECT 1 AS there FROM"
+        f" (SELECT id AS site_id FROM sites) AS b WHERE {SEEN} LIMIT {MOST_SITES + 1}) AS seen",
+        user_id,
+    )
+    return [] if row is None or row["found"] > MOST_SITES else (yield from sites.seen_by(user_id))
+
+
+def on_the_map(user_id: str, cell_degrees: float) -> Steps[list[SiteCount]]:
+    """Sites with coordinates, those within one cell together."""
     rows = yield from every(
-        "SELECT s.id, s.name, s.latitude, s.longitude, count(*) AS boxes,"
+        "SELECT min(s.id) AS id, min(s.name) AS name, avg(s.latitude) AS latitude,"
+        " avg(s.longitude) AS longitude, count(DISTINCT s.id) AS sites, count(*) AS boxes,"
         " CAST(sum(CASE WHEN b.presence = 'offline' THEN 1 ELSE 0 END) AS BIGINT) AS offline,"
         " CAST(sum(CASE WHEN b.presence = 'online' AND b.status IN ('failing', 'degraded') THEN 1 ELSE 0 END)"
         " AS BIGINT) AS troubled"
         " FROM sites s JOIN boxes b ON b.site_id = s.id"
         f" WHERE {SEEN} AND s.latitude IS NOT NULL AND s.longitude IS NOT NULL AND b.token_hash IS NOT NULL"
-        " GROUP BY s.id, s.name, s.latitude, s.longitude ORDER BY s.name, s.id",
-        user_id,
-    )
+        " GROUP BY round(s.latitude / $2), round(s.longitude / $2) ORDER BY offline, troubled, name",
+        user_id, cell_degrees,
+    )  # fmt: skip
     return [SiteCount(**row) for row in rows]

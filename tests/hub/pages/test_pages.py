@@ -56,7 +56,8 @@ async def test_a_stranger_is_led_to_the_sign_in_and_comes_back(served):
 async def test_nothing_that_a_box_says_becomes_markup(served, fleet):
     admin = await served.person("root")
     paths = (
-        *EVERYBODY, *ADMINS, "/boxes/box-far", "/sites/oslo", "/events/box-far/e-box-far", "/clips/box-far/c-box-far"
+        *EVERYBODY, *ADMINS, "/boxes/box-far", "/sites/oslo", "/events/box-far/e-box-far",
+        "/clips/box-far/c-box-far",
     )  # fmt: skip
     for path in paths:
         status, text, headers = await get(admin, path)
@@ -121,7 +122,8 @@ async def test_worst_first_and_filtered(served, fleet):
     assert [state for _, state in order] == ["critical", "critical", "parked", "never_heard", "ok"]
     for query, wanted in (
         ("state=ok", ["box-fine"]), ("state=parked", ["box-behind"]), ("q=BOX-F", ["box-far", "box-fine"]),
-        ("site=berlin", ["box-near"]), ("tag=%3Cb%3Etag%3C%2Fb%3E", ["box-far"]), ("version=1.0&state=ok", ["box-fine"]),
+        ("site=berlin", ["box-near"]), ("tag=%3Cb%3Etag%3C%2Fb%3E", ["box-far"]),
+        ("version=1.0&state=ok", ["box-fine"]),
     ):  # fmt: skip
         found = re.findall(r'data-box="([a-z-]+)"', (await get(admin, f"/?{query}"))[1])
         assert sorted(found) == sorted(wanted), query

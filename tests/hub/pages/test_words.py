@@ -45,3 +45,11 @@ def test_figures_for_people():
 )
 def test_every_event_has_a_title(body):
     assert words.event_title(body)
+
+
+def test_times_in_a_sentence_are_read_in_the_reader_s_zone():
+    berlin, now_ns = words.zone_of("Europe/Berlin"), 1_768_915_800_000_000_000  # 2026-01-20 13:30 UTC
+    told = words.with_times("last heard at 2026-01-20T13:00:05.000Z, or so", berlin, now_ns)
+    assert told == "last heard at 14:00:05, or so"
+    assert words.with_times("9999-99-99T99:99:99Z", berlin, now_ns) == "9999-99-99T99:99:99Z"
+    assert words.with_times("0001-01-01T00:00:00Z 9999-12-31T23:59:59Z", berlin, now_ns)

@@ -18,10 +18,11 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp import web
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from footage import footage
 
-from appliance.base.clock import SECOND_NS, BoxClock, rfc3339
+from appliance.base.clock import SECOND_NS, BoxClock, parse_rfc3339, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.ids import uuid7
 from appliance.hub.app import make_app
@@ -33,9 +34,11 @@ from appliance.hub.store.codes import Code
 from appliance.hub.store.sites import Site
 from appliance.hub.store.users import Person
 from appliance.sync.protocol.enrolment import Enrolment
+from appliance.web.passwords import Passwords
 
 FIGURES = ("acknowledged", "tombstoned", "waiting", "in_flight", "parked")
 PASSWORD = "correct horse battery"
+CLAIM_CODE = "once and never again"
 HOSTILE = '<img src=x onerror="document.title=1">"\'&'
 NAMES = (
     "Warehouse north",
@@ -108,8 +111,10 @@ class PlayedBox:
     def event(self, at_ns: int, type_: str, severity: str, camera: str, class_name: str) -> dict[str, Any]:
         id_, at = uuid7(at_ns), rfc3339(at_ns)
         body = {
-            "id": id_, "version": 1, "device_id": self.id, "camera_id": camera, "rule_id": "r1", "type": type_,
-            "severity": severity, "start_time": at, "end_time": None, "confidence": 0.87, "class_name": class_name,
+            "id": id_, "version": 1, "device_id": self.id, "camera_id": camera, "rule_id": "r1",
+            "type": type_,
+            "severity": severity, "start_time": at, "end_time": None, "confidence": 0.87,
+            "class_name": class_name,
             "track_id": "1-7", "bbox": None, "zone_id": "z-gate", "snapshot_url": None, "clip_url": None,
             "found_late": False, "created_at": at, "metadata": {},
         }  # fmt: skip
@@ -129,12 +134,10 @@ class PlayedBox:
     async def begin_file(self, event: dict[str, Any], kind: str, data: bytes, mime: str) -> str:
         id_, at = uuid7(self.clock.now_ns()), event["created_at"]
         file = {
-            "event_id": event["id"], "camera_id": event["body"]["camera_id"], "start_time": at, "end_time": at,
-            "stream": "sub" if kind == "small_clip" else "main",
+            "event_id": event["id"], "camera_id": event["body"]["camera_id"], "start_time": at,
+            "end_time": at, "stream": "sub" if kind == "small_clip" else "main",
         }  # fmt: skip
         if kind != "still":
-            from appliance.base.clock import parse_rfc3339
-
             file["end_time"] = rfc3339(parse_rfc3339(at) + 10 * SECOND_NS)
         manifest = {
             "kind": kind, "created_at": at, "file": file, "size_bytes": len(data),
@@ -160,29 +163,34 @@ class PlayedBox:
             self.counts[self.kinds[id_]]["in_flight"] -= 1
             self.counts[self.kinds[id_]]["acknowledged"] += 1
 
-    async def obey(self, state: str, message: str = "", result: dict[str, Any] | None = None) -> int:
-        """Fetch what is ordered, and answer it; how many there were."""
-        found = (await self.ask("GET", "/commands?wait=0&after=0"))["commands"]
-        answers = []
-        for signed in found:
-            command = json.loads(signed["payload"])
-            body = {"command_id": command["id"], "state": state, "message": message, "result": result or {}}
-            now_ns = self.clock.now_ns()
-            answers.append(
-                {"id": uuid7(now_ns), "kind": "command_result", "created_at": rfc3339(now_ns), "body": body}
-            )
-        if answers:
-            await self.rows(*answers)
-        return len(answers)
+    async def obey(self, state: str, message: str, result: dict[str, Any] | None) -> dict[str, Any]:
+        """Fetch what is ordered, and answer it; what it was."""
+        signed = (await self.ask("GET", "/commands?wait=0&after=0"))["commands"]
+        found = [json.loads(each["payload"]) for each in signed]
+        for command in found:
+            await self.tell(command["id"], state, message, result)
+        bodies = [command["body"] for command in found]
+        return {"count": len(found), "bodies": bodies, "ids": [command["id"] for command in found]}
+
+    async def tell(self, command_id: str, state: str, message: str, result: dict[str, Any] | None) -> None:
+        body = {"command_id": command_id, "state": state, "message": message, "result": result or {}}
+        now_ns = self.clock.now_ns()
+        await self.rows(
+            {"id": uuid7(now_ns), "kind": "command_result", "created_at": rfc3339(now_ns), "body": body}
+        )
 
 
 class FakeHub:
-    def __init__(self, hub: Hub, url: str, session: aiohttp.ClientSession) -> None:
-        self.hub, self.url = hub, url
+    def __init__(
+        self, hub: Hub, runner: web.AppRunner, site: web.TCPSite, session: aiohttp.ClientSession
+    ) -> None:
+        self.hub, self.store = hub, hub.store
+        self.runner, self.port = runner, runner.addresses[0][1]
+        self.url = url = f"http://127.0.0.1:{self.port}"
+        self.site: web.TCPSite | None = site
         self.clock: BoxClock = hub.clock  # type: ignore[assignment]  # it is one
         self.boxes = [PlayedBox(n, url, session, self.clock) for n in range(len(NAMES))]
-        self.clip, self.still = footage()
-        self.site: web.TCPSite | None = None
+        self.clip, self.still = b"", b""
         self.arriving = ""
 
     async def fill(self, empty: bool) -> None:
@@ -200,7 +208,11 @@ class FakeHub:
                 continue
             person = Person(f"u-{name}", name, role, only, False, False, now_ns)
             await store.write(lambda p=person: users.put(p, hashed))
+        claim = await self.hub.passwords.hash(CLAIM_CODE)
+        newcomer = Person("u-newcomer", "newcomer", "admin", None, True, False, now_ns)
+        await store.write(lambda: users.put(newcomer, claim))
         if not empty:
+            self.clip, self.still = footage()
             for box in self.boxes:
                 await self._start(box)
             await self._story()
@@ -278,8 +290,11 @@ class FakeHub:
             case "arrive":
                 await self.boxes[0].send_more(self.arriving, order["until"])
             case "answer":
-                count = await box.obey(order["state"], order.get("message", ""), order.get("result"))
-                return {"count": count}
+                return await box.obey(order["state"], order.get("message", ""), order.get("result"))
+            case "tell":
+                await box.tell(
+                    order["command"], order["state"], order.get("message", ""), order.get("result")
+                )
             case "break":  # the database is away
                 self.hub.store = _Broken() if order["broken"] else self.store  # type: ignore[assignment]
             case "deaf":  # nobody listens at the door, or again
@@ -290,13 +305,13 @@ class FakeHub:
         if not on and self.site is not None:
             await self.site.stop()
             self.site = None
+            for connection in self.runner.server.connections if self.runner.server else []:
+                connection.force_close()
+                if connection.transport is not None:
+                    connection.transport.abort()
         elif on and self.site is None:
             self.site = web.TCPSite(self.runner, "127.0.0.1", self.port)
             await self.site.start()
-
-    runner: web.AppRunner
-    port: int = 0
-    store: Any = None
 
 
 class _Broken:
@@ -322,17 +337,15 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = BoxClock()
         async with open_hub(Places(Path(folder)), clock) as hub, aiohttp.ClientSession() as session:
+            hub.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
             runner = web.AppRunner(make_app(hub), auto_decompress=False, shutdown_timeout=0.1)
             await runner.setup()
             first = web.TCPSite(runner, "127.0.0.1", args.port)
             await first.start()
-            port = runner.addresses[0][1]
-            url = f"http://127.0.0.1:{port}"
-            fake = FakeHub(hub, url, session)
-            fake.runner, fake.port, fake.site, fake.store = runner, port, first, hub.store
+            fake = FakeHub(hub, runner, first, session)
             await fake.fill(args.empty)
             ids = [box.id for box in fake.boxes]
-            print(json.dumps({"url": url, "password": PASSWORD, "boxes": ids}), flush=True)
+            print(json.dumps({"url": fake.url, "password": PASSWORD, "boxes": ids}), flush=True)
             async with running(hub):
                 await orders(fake)
             await runner.cleanup()

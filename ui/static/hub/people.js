@@ -11,7 +11,12 @@ function pick(fieldset) {
   return show;
 }
 
-const picked = (fields) => (fields.get("all_sites") ? null : fields.getAll("site"));
+/** Chosen from a list, or, where there are too many for one, written. */
+function picked(fields) {
+  if (fields.get("all_sites")) return null;
+  const written = (fields.get("site_ids") ?? "").split(",").map((id) => id.trim()).filter(Boolean);
+  return [...fields.getAll("site"), ...written];
+}
 
 for (const fieldset of document.querySelectorAll(".pick-sites")) pick(fieldset)();
 
@@ -49,6 +54,7 @@ for (const item of document.querySelectorAll("[data-user]")) {
     const chosen = new Set(JSON.parse(of.dataset.sitesOf));
     sites.elements.all_sites.checked = of.dataset.all === "1";
     for (const box of sites.querySelectorAll('[name="site"]')) box.checked = chosen.has(box.value);
+    if (sites.elements.site_ids) sites.elements.site_ids.value = [...chosen].join(", ");
     sites.querySelector(".site-list").hidden = sites.elements.all_sites.checked;
     dialog.showModal();
   });
