@@ -1,5 +1,6 @@
 """What a target's answer means for the batch (contract: HTTPS target)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,6 +11,7 @@ import msgspec
 from appliance.base.clock import SECOND_NS
 
 LONGEST_PAUSE_S = 300.0
+_OBJECT = re.compile(r" ssl:(<[^>]{0,200}>|default|None|True|False)")
 OF_THE_TARGET = (401, 402, 403, 404, 405, 407, 410)  # who asks, and where: the same of any batch
 
 
@@ -79,3 +81,11 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+def words(error: Exception) -> str:
+    """What a person is told of a link that failed. aiohttp writes an object's address into some of its own
+    texts (``ssl:<ssl.SSLContext object at 0x7f...>``), which says nothing to anybody."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return f"{type(error).__name__}: {_OBJECT.sub('', str(error))}".rstrip(": ")

@@ -29,6 +29,7 @@ from appliance.store.identity import Identity
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync import address
+from appliance.sync.answer import words
 from appliance.sync.protocol import PREFIX, signing
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
 from appliance.sync.protocol.invitation import Invitation
@@ -186,8 +187,8 @@ async def _ask(target: Target, enrolment: Enrolment) -> Enrolled:
 
 
 def _silent(error: Exception) -> ApplianceError:
-    text = f"the hub does not answer: {type(error).__name__}: {error}".rstrip(": ")
-    return ApplianceError("unavailable", text, "check its address, its certificate (--ca) and the network")
+    text = f"the hub does not answer: {words(error)}"
+    return ApplianceError("unavailable", text, "check its address, its certificate and the network")
 
 
 def _refusal(status: int, body: bytes) -> ApplianceError:

@@ -212,7 +212,7 @@ KINDS: tuple[TargetKind, ...] = (
     TargetKind(
         "kafka",
         "Kafka topic",
-        "Apache Kafka: each row is a message of one topic, in the order of this box.",
+        "Apache Kafka: each event is a message of one topic, in the order of this box.",
         (
             _url("Brokers", "kafka+ssl://broker.example:9093", "Several are separated by commas"),
             Field("options.topic", "Topic", example="aries"),
@@ -237,7 +237,7 @@ KINDS: tuple[TargetKind, ...] = (
     TargetKind(
         "pulsar",
         "Pulsar topic",
-        "Apache Pulsar: each row is a message of one topic.",
+        "Apache Pulsar: each event is a message of one topic.",
         (
             _url("Broker", "pulsar+ssl://broker.example:6651"),
             Field("options.topic", "Topic", example="persistent://public/default/aries"),

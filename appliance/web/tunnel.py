@@ -13,7 +13,7 @@ from aiohttp import web
 
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.wire import time_or_none
-from appliance.store import audit
+from appliance.store import audit, hub_link
 from appliance.system.tunnel import kept, state
 from appliance.system.tunnel.kept import Wanted
 from appliance.system.tunnel.state import TunnelState
@@ -21,6 +21,7 @@ from appliance.web.box import Box
 from appliance.web.routes import API, Call, Route, answer
 
 NOT_ENROLLED = "enrol the box at its hub first: it brings the tunnel"
+NONE_OFFERED = "this box's hub offers no tunnel: the box reaches it without one"
 NOBODY = "start it: systemctl start aries-tunnel"
 
 
@@ -53,16 +54,19 @@ class TunnelAnswer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def view(box: Box) -> TunnelView:
-    wanted = await box.db.read(kept.wanted)
+    def look(conn: sqlite3.Connection) -> tuple[Wanted, bool]:
+        return kept.wanted(conn), hub_link.get(conn) is not None
+
+    wanted, is_enrolled = await box.db.read(look)
     found = await asyncio.to_thread(state.read, box.data_path)
-    return tunnel_view(wanted, found, box.clock.now_ns())
+    return tunnel_view(wanted, found, box.clock.now_ns(), is_enrolled=is_enrolled)
 
 
-def tunnel_view(wanted: Wanted, found: TunnelState | None, now_ns: int) -> TunnelView:
+def tunnel_view(wanted: Wanted, found: TunnelState | None, now_ns: int, *, is_enrolled: bool) -> TunnelView:
     now = found or TunnelState(detail="no program runs it" if wanted.on else "")
     hint = now.hint
     if wanted.config is None:
-        hint = NOT_ENROLLED
+        hint = NONE_OFFERED if is_enrolled else NOT_ENROLLED
     elif found is None and wanted.on:
         hint = NOBODY
     elif now.state == "off":

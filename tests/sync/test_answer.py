@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.sync.answer import LONGEST_PAUSE_S, judge
+from appliance.sync.answer import LONGEST_PAUSE_S, judge, words
 
 NOW_NS = 1_768_919_400 * 10**9  # Tue, 20 Jan 2026 14:30:00 GMT
 
@@ -29,3 +29,9 @@ def test_whatever_a_target_says_is_one_of_four_and_acknowledges_only_what_was_se
 def test_acknowledged_is_what_was_named_of_what_was_sent():
     body = b'{"acknowledged": ["b", "b", "zzz"], "more": 1}'
     assert judge(200, {}, body, ["a", "b"], NOW_NS).acknowledged == ("b",)
+
+
+def test_what_a_person_is_told_names_no_object():
+    error = OSError("Cannot connect to host h:1 ssl:<ssl.SSLContext object at 0x7f41d8270320> [refused]")
+    assert words(error) == "OSError: Cannot connect to host h:1 [refused]"
+    assert words(TimeoutError()) == "no answer in time"

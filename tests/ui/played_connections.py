@@ -10,6 +10,7 @@ from appliance.base.clock import SECOND_NS, BoxClock
 from appliance.base.ids import uuid7
 from appliance.store import commands, hub_link, outbox, targets
 from appliance.store.hub_link import HubLink
+from appliance.store.policy import KindPolicy, Policy
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.sender import SenderState
@@ -50,11 +51,12 @@ def fill_targets(conn: Any, sealer: Sealer, now_ns: int) -> None:
     targets.put(conn, Target("cloud", "https://cloud.example/ingest"), secret)
     targets.put(
         conn,
-        Target("site-broker", "mqtts://broker.example:8883", "mqtt", options={"topic": "site/{kind}"}),
+        Target("site-broker", "mqtts://127.0.0.1:1", "mqtt", options={"topic": "site/{kind}"}),
         None,
     )
     keys = {"access_key_id": "AKIAEXAMPLE", "endpoint": "https://minio.example:9000"}
-    off = Target("archive", "s3://footage/site-7", "s3", enabled=False, options=keys)
+    policy = Policy(kinds={"clip": KindPolicy(lane=7)}, quota_bytes=123_456_789_012_345)
+    off = Target("archive", "s3://footage/site-7", "s3", enabled=False, options=keys, policy=policy)
     targets.put(conn, off, sealer.seal(b"s3cret-word-of-the-bucket", "target/archive"))
     for n in range(40):
         kind = ("event", "event", "alert", "alert_update", "ledger")[n % 5]

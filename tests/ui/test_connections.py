@@ -130,6 +130,14 @@ async def test_a_target_is_added_by_keyboard_and_wrong_fields_say_so(page, box_w
         "schema": "2", "stills": "none", "subscribers": "required"}  # fmt: skip
 
 
+async def test_a_stored_target_is_tested_where_it_stands(page, connected, sign_in):
+    await sign_in(page, at=connected, then=HOME)
+    await row(page, "site-broker").get_by_role("button", name="Test").click()
+    said = row(page, "site-broker").locator(".report", has_text="Tested at")
+    await said.wait_for()
+    assert re.match(r"Tested at \d\d:\d\d:\d\d: it does not work: ", await said.inner_text())
+
+
 async def test_a_second_target_of_one_name_does_not_take_the_place_of_the_first(page, connected, sign_in):
     await sign_in(page, at=connected, then=f"{HOME}/new/https")
     await page.fill("[name=id]", "cloud")
@@ -173,7 +181,7 @@ async def test_what_is_sent_and_how_much_is_kept_to_the_byte(page, own, sign_in)
     assert after["kinds"]["clip"]["on"] is False
     assert after["kinds"]["event"]["least_severity"] == after["kinds"]["event_update"]["least_severity"]
     assert after["kinds"]["event"]["least_severity"] == "critical" and "still" not in after["kinds"]
-    assert after["quota_bytes"] == before["quota_bytes"]
+    assert after["quota_bytes"] == before["quota_bytes"] and after["kinds"]["clip"]["lane"] == 7
 
 
 async def test_a_target_is_tried_before_it_is_kept_and_deleted_after_a_question(page, own, sign_in):
@@ -246,7 +254,7 @@ async def test_the_identity_shows_a_fingerprint_and_a_code(page, box_with, sign_
     own = await box_with("--cameras", "0")
     await sign_in(page, "installer", at=own, then=HOME)
     await page.click("#identity summary")
-    await page.locator("#identity-facts", has_text=re.compile(r"([0-9a-f]{4} ){7}")).wait_for()
+    await page.locator("#identity-facts", has_text=re.compile(r"[0-9a-f]{64}")).wait_for()
     await until(page, "document.querySelector('#identity-qr').naturalWidth > 0")
 
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from appliance.base.clock import SECOND_NS, rfc3339
-from appliance.store import outbox, targets
+from appliance.store import hub_link, outbox, targets
+from appliance.store.hub_link import HubLink
 from appliance.store.policy import KINDS as ROW_KINDS
 from appliance.store.targets import Target
 from appliance.sync.protocol.command import Kind as OrderKind
@@ -238,6 +239,8 @@ async def test_the_tunnel_says_what_to_do_next(site: Any) -> None:
     assert (off.state, off.is_configured, off.hint) == ("off", False, tunnel.NOT_ENROLLED)
     refused = await site.ask("POST", "/tunnel/up")
     assert refused.status == 409
+    await site.db.write(lambda conn: hub_link.put(conn, HubLink("hub", "box-1", bytes(32), 0)))
+    assert (await view()).hint == tunnel.NONE_OFFERED
     await site.db.write(lambda conn: kept.configure(conn, site.box.sealer, CONFIG))
     waiting = await view()
     assert (waiting.wanted, waiting.is_running, waiting.hint) == (True, False, tunnel.NOBODY)

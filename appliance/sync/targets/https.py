@@ -10,7 +10,7 @@ from appliance import __version__
 from appliance.base.clock import rfc3339
 from appliance.store.outbox import OutboxRow
 from appliance.store.targets import Target
-from appliance.sync.answer import Verdict, judge
+from appliance.sync.answer import Verdict, judge, words
 from appliance.sync.protocol.batch import MOST_ROWS
 from appliance.sync.targets import Material, Pace, Probed
 from appliance.sync.targets.checks import options
@@ -69,7 +69,7 @@ class HttpsTarget:
         try:
             return await self._post(encode(self._given.device_id, rows), headers, ids)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Verdict("later", error=f"{type(error).__name__}: {error}".rstrip(": "))
+            return Verdict("later", error=words(error))
 
     async def put_file(self, row: OutboxRow, material: Material, pace: Pace) -> Verdict:
         return Verdict("refused", error="a target of kind https takes no files")
@@ -80,7 +80,7 @@ class HttpsTarget:
         try:
             verdict = await self._post(encode(self._given.device_id, []), headers, [])
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Probed(False, f"{type(error).__name__}: {error}".rstrip(": "))
+            return Probed(False, words(error))
         if verdict.kind == "delivered":
             return Probed(True, "it takes batches")
         return Probed(False, verdict.error)

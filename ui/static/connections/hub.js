@@ -83,7 +83,8 @@ onSend(enrol, async (fields) => {
   $("#typed").open ||= Boolean(typed.url || typed.code || typed.sha256); // a refusal is shown at its field
   // Nothing at all: the invitation is what the box asks for first.
   const isTyped = !invitation && (typed.url || typed.code);
-  const { hub: found } = await post("/hub/enrol", isTyped ? typed : { invitation: invitation || " " });
+  const ca = text("ca") ? { ca: text("ca") } : {};
+  const { hub: found } = await post("/hub/enrol", { ...(isTyped ? typed : { invitation: invitation || " " }), ...ca });
   enrol.reset();
   touched = false;
   show(found);

@@ -36,10 +36,11 @@ function show(found) {
   for (const id of gone) { rows.get(id).row.remove(); rows.delete(id); }
   if (!found.length) { home.replaceChildren(nothing()); return; }
   for (const old of home.querySelectorAll(".alone")) old.remove();
-  for (const one of found) {
+  found.sort((a, b) => (b.kind === "hub") - (a.kind === "hub") || (a.id < b.id ? -1 : 1));
+  for (const [n, one] of found.entries()) {
     if (!rows.has(one.id)) rows.set(one.id, made(one));
     const { row } = rows.get(one.id);
-    if (row.parentNode !== home) home.append(row);
+    if (home.children[n] !== row) home.insertBefore(row, home.children[n] ?? null);
     fill(rows.get(one.id), one);
   }
 }

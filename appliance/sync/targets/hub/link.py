@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from appliance import __version__
-from appliance.sync.answer import Verdict, judge
+from appliance.sync.answer import Verdict, judge, words
 from appliance.sync.protocol import PREFIX
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.hub.flow import Flow, Pieces, Ready
@@ -94,7 +94,7 @@ class Link:
                     self._session(file), method, path, data, {**kind, **(headers or {})}, most_bytes
                 )
         except FAILURES as error:
-            raise Silence(_words(error)) from error
+            raise Silence(words(error)) from error
         if size < UNSENT_BYTES:
             self.flow.learn_round(loop.time() - began_s)
         return reply
@@ -112,7 +112,7 @@ class Link:
             async with limit:
                 return await self._once(self._session(True), "PUT", path, body, headers, LONGEST_ANSWER_BYTES)
         except FAILURES as error:
-            raise Silence(_words(error)) from error
+            raise Silence(words(error)) from error
 
     def verdict(self, reply: Reply, ids: Sequence[str] = ()) -> Verdict:
         """What an answer that is no success means (``sync.answer``), with the hub's own words."""
@@ -256,9 +256,3 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | No
         if len(body) > most_bytes:
             return None
     return bytes(body)
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, TimeoutError) and not str(error):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}".rstrip(": ")
