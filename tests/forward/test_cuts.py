@@ -93,7 +93,7 @@ def agree(line) -> dict:
 
 
 def check_files(line, chance) -> int:
-    """Each file of the hub is in its store; of 40 clips it is what the box's own command makes of the span."""
+    """Each file of the hub is in its store; 40 clips are what the box's own command makes of the span."""
     files = line.files_of_hub()
     chance.shuffle(files)
     stored = {path for path in line.objects.folder.rglob("*_object") if path.is_file()}
