@@ -39,7 +39,8 @@ class Host:
     def __init__(self, name: str, number: int) -> None:
         self.name, self.space = name, f"lab{os.getpid()}{name}"
         self.wire = f"lab{os.getpid() % 10_000}{name[0]}"
-        self.address, self.outside = f"10.66.{number}.2", f"10.66.{number}.1"
+        net = f"10.66.{os.getpid() % 120 * 2 + number}"  # two laboratories at once do not meet
+        self.address, self.outside = f"{net}.2", f"{net}.1"
         self.link, self.tunnel = f"link{number}", f"wg{os.getpid() % 10_000}{name[0]}"
         self.processes: list[subprocess.Popen[bytes]] = []
         sh("ip", "netns", "add", self.space)
