@@ -48,9 +48,11 @@ async def test_an_event_that_lasts_owes_its_clip_when_it_is_over(hub) -> None:
     assert set(owed(hub, event.start_ns)) == {"still"}, "the rest is not recorded yet"
     assert len(pins(hub)) == 2
     await intake.accept([ended])
-    due = owed(hub, hub.start_ns + 300 * SECOND_NS)
+    due = owed(hub, ended.time_ns)
+    assert "clip" not in due, "its end is not recorded yet"
     assert due["small_clip"] == (event.id, round(at_s - 5, 2), round(at_s + 10, 2), "sub")
     end_s = (ended.time_ns - hub.start_ns) / SECOND_NS
+    due = owed(hub, hub.start_ns + 300 * SECOND_NS)
     assert due["clip"] == (event.id, round(at_s - 5, 2), round(end_s + 5, 2), "main")
     assert len(pins(hub)) == 3
     assert hub.db.read_now(lambda c: outbox_counts.by_kind(c, "cloud")).keys() == {

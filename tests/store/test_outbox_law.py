@@ -87,10 +87,29 @@ class Outbox(RuleBasedStateMachine):
         for row in due[:limit]:
             row.state = "in_flight"
 
+    @rule(to=st.sampled_from(TARGETS))
+    def deliver(self, to: str) -> None:
+        """The straight line: all that is due goes, and is acknowledged."""
+        for files in (False, True):
+            self.take(to, 99, files)
+        journal, flying = to == "hub", self.of(to, "in_flight")
+        ids = [row.id for row in flying]
+        assert self.db.write_now(
+            lambda c: outbox.acknowledge(c, to, ids, self.now_ns, journal=journal)
+        ) == len(ids)
+        for row in flying:
+            row.state, row.in_journal = ("tombstoned" if row.buried else "acknowledged"), journal
+
+    @rule(to=st.sampled_from(TARGETS), reason=st.sampled_from(["400", "409"]))
+    def take_and_be_refused(self, to: str, reason: str) -> None:
+        for files in (False, True):
+            self.take(to, 2, files)
+        self.refuse(to)
+
     @rule(data=st.data(), to=st.sampled_from(TARGETS))
     def acknowledge_some(self, data: st.DataObject, to: str) -> None:
-        known = list(self.rows[to])
-        ids = data.draw(st.lists(st.sampled_from([*known, "stranger"]), max_size=8))
+        flying = [row.id for row in self.of(to, "in_flight")]
+        ids = data.draw(st.lists(st.sampled_from([*flying, *flying, *self.rows[to], "stranger"]), max_size=8))
         journal = to == "hub"
         gone = [row for id_ in set(ids) if (row := self.rows[to].get(id_)) and row.state == "in_flight"]
         left = self.db.write_now(lambda c: outbox.acknowledge(c, to, ids, self.now_ns, journal=journal))
@@ -100,7 +119,9 @@ class Outbox(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def lose_from_the_hub(self, data: st.DataObject) -> None:
-        ids = data.draw(st.lists(st.sampled_from([*self.rows["hub"], "stranger"]), max_size=6, unique=True))
+        has = [row.id for row in self.rows["hub"].values() if row.in_journal]
+        known = [*(has or self.rows["hub"]), "stranger"]
+        ids = data.draw(st.lists(st.sampled_from(known), max_size=6, unique=True))
         lost = [row for id_ in ids if (row := self.rows["hub"].get(id_)) and row.in_journal]
         assert self.db.write_now(lambda c: delivered.owe_again(c, "hub", ids, self.now_ns)) == len(lost)
         for row in lost:  # any order among them is good; they come after those that wait already

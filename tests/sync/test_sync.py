@@ -83,7 +83,7 @@ async def test_silence_ends_with_the_timeout(bench, cloud):
     ids = bench.owe(2)
     bench.start(timeout_s=0.2)
     await bench.settled()
-    assert "Timeout" in bench.sync.states()["cloud"].error
+    assert "no answer" in bench.sync.states()["cloud"].error
     await bench.until(lambda: bench.figures().acknowledged == 2, tick_s=0.05)
     assert cloud.effects == ids
 
