@@ -202,7 +202,10 @@ class Box:
         tending = Tending(
             self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.notifier, self.reload
         )
-        self.tunnel = TunnelPart(self.db, self.stores.sealer, self.clock, self.config.data_dir, self._boot_id)
+        self.tunnel = TunnelPart(
+            self.db, self.stores.sealer, self.clock, self.config.data_dir, self._boot_id,
+            self.analysis.sync.retry_now,
+        )  # fmt: skip
         self.health.add(self.tunnel.findings)
         self._spawn("tending", tending.run())
         self._spawn("tunnel", self.tunnel.run())

@@ -6,6 +6,7 @@ the daemon reads from its file how it is. Nothing waits for it: recording, rules
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,12 +30,22 @@ QUIET_NS = 30 * SECOND_NS  # just put up: not a finding yet
 
 
 class TunnelPart:
-    """``run`` until cancelled; ``state`` and ``findings`` at any moment, from memory."""
+    """``run`` until cancelled; ``state`` and ``findings`` at any moment, from memory. ``on_up``: it is up
+    again, whoever waits for the link may go on."""
 
-    def __init__(self, db: Database, sealer: Sealer, clock: Clock, data_dir: Path, boot_id: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        sealer: Sealer,
+        clock: Clock,
+        data_dir: Path,
+        boot_id: str,
+        on_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self._db, self._sealer, self._clock = db, sealer, clock
         self._data_dir, self._boot_id = data_dir, boot_id
         self._wanted = False
+        self._on_up = on_up
         self.state = TunnelState(since_ns=clock.now_ns())
 
     async def run(self) -> None:
@@ -67,7 +78,12 @@ class TunnelPart:
             found = TunnelState(since_ns=self.state.since_ns, detail=detail, hint=hint)
             if self.state.state != "off":
                 found = msgspec.structs.replace(found, since_ns=self._clock.now_ns())
-        self.state = found
+        self._now(found)
+
+    def _now(self, found: TunnelState) -> None:
+        before, self.state = self.state, found
+        if found.state == "up" != before.state:
+            self._on_up()
 
     async def _run_here(self) -> None:
         """Until it is not wanted any more."""
@@ -80,7 +96,7 @@ class TunnelPart:
             while self._wanted and not running.done():
                 await self._clock.sleep(1.0)
                 self._wanted = (await self._db.read(kept.wanted)).on
-                self.state = runner.state
+                self._now(runner.state)
             if running.done():
                 running.result()
         finally:

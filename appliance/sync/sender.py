@@ -94,6 +94,10 @@ class Sender:
         if self._uploads is not None:
             self._uploads.breaker.nudge()
 
+    def charge(self, size_bytes: int) -> None:
+        """Its target wrote so much beside rows and files: the budget counts that, too."""
+        self._meter.charge(self._meter.cost(size_bytes))
+
     async def run(self) -> None:
         id_ = self._id
         await self._db.write(lambda conn: outbox.recover(conn, id_))

@@ -152,8 +152,18 @@ class Sync:
             wake=self.wake,
             heartbeat=self.ports.heartbeat,
             commanded=self.ports.commanded,
+            charge=lambda size_bytes: self._charge(target.id, size_bytes),
+            reached=lambda: self._reached(target.id),
             sign=self._sign,
         )
+
+    def _charge(self, target_id: str, size_bytes: int) -> None:
+        if (sender := self._senders.get(target_id)) is not None:
+            sender.charge(size_bytes)
+
+    def _reached(self, target_id: str) -> None:
+        if (sender := self._senders.get(target_id)) is not None:
+            sender.retry_now()
 
     def _sign(self, text: bytes) -> bytes:
         """With the box's identity key, which is made when it is first needed. Blocks: for threads."""

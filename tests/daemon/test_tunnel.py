@@ -49,6 +49,20 @@ async def test_not_wanted_it_is_no_finding(part, clock):
     assert part.state.state == "off"
 
 
+async def test_who_waits_for_the_link_is_told_when_it_is_up(db, clock, want, tmp_path, monkeypatch):
+    monkeypatch.setattr(tunnel, "may_make_interfaces", lambda: False)
+    told = []
+    sealer = Sealer.from_dir(tmp_path / "secrets")
+    part = TunnelPart(db, sealer, clock, tmp_path, "boot-1", lambda: told.append(clock.now_ns()))
+    want()
+    turn = Turn.take(tmp_path)
+    for word, times in (("up", 1), ("up", 1), ("probe fails", 1), ("up", 2)):
+        state.write(tmp_path, TunnelState(state=word, since_ns=clock.now_ns(), hint=""))
+        await running(part, clock, 12)
+        assert len(told) == times, word
+    turn.close()
+
+
 async def test_wanted_and_run_by_nobody_is_a_finding_with_the_next_step(part, clock, want):
     want()
     await running(part, clock, 45)

@@ -23,7 +23,8 @@ class Given:
     ``state_folder``: of this target alone, on the box's own disk; made by who needs it. ``timeout_s``: of
     one request, by the real clock. ``wake``: there is something to send again. ``heartbeat``: what the
     box says of itself, without ``delivery``; None: nobody knows (a bench, a test). ``commanded``: the hub
-    said that orders wait. ``sign``: with the box's identity key; None: it has none yet."""
+    said that orders wait. ``charge``: so many bytes went out beside rows and files. ``reached``: the peer
+    answers again after a silence. ``sign``: with the box's identity key; None: it has none yet."""
 
     target: Target
     secret: str | None
@@ -36,4 +37,6 @@ class Given:
     wake: Callable[[], None] = lambda: None
     heartbeat: Callable[[], Awaitable[Heartbeat]] | None = None
     commanded: Callable[[], None] = lambda: None
+    charge: Callable[[int], None] = lambda _: None
+    reached: Callable[[], None] = lambda: None
     sign: Callable[[bytes], bytes] | None = None

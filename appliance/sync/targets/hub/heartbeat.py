@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(HeartbeatAnswer)
 class Heart:
     """``condition`` is what the box says of itself, without ``delivery``. ``on_lost`` is called where the
     hub holds fewer rows than it acknowledged (its disk was restored from yesterday); ``on_commands``
-    where orders wait."""
+    where orders wait; ``on_reached`` where it answers again after a silence."""
 
     def __init__(
         self,
@@ -31,10 +31,13 @@ class Heart:
         condition: Callable[[], Awaitable[Heartbeat]] | None,
         on_lost: Callable[[], None],
         on_commands: Callable[[], None],
+        on_reached: Callable[[], None] = lambda: None,
+        charge: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._link, self._clock, self._journal = link, clock, journal
         self._condition = condition
         self._on_lost, self._on_commands = on_lost, on_commands
+        self._on_reached, self._charge = on_reached, charge
         self._known_lack = 0
         self._was_heard = True
         self.heard_ns: int | None = None  # when the hub last answered one
@@ -59,6 +62,8 @@ class Heart:
                 log.info("the hub does not hear us: %s", silence)
             self._was_heard = False
             return None
+        if not self._was_heard:
+            self._on_reached()
         self.heard_ns, self._was_heard = self._clock.now_ns(), True
         self._compare(answer.rows, acknowledged)
         if answer.commands_waiting > 0:
@@ -83,6 +88,7 @@ class Heart:
     async def _ask(self, beat: Heartbeat) -> HeartbeatAnswer:
         body = msgspec.json.encode(beat)
         reply = await self._link.ask("POST", "/heartbeat", body, most_bytes=LARGEST_ANSWER_BYTES)
+        self._charge(reply.sent_bytes)
         if not 200 <= reply.status < 300:
             raise Silence(self._link.verdict(reply).error)
         try:

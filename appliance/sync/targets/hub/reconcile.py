@@ -28,10 +28,18 @@ T = TypeVar("T")
 
 
 class Reconciler:
-    """``wake`` is called after rows were owed again."""
+    """``wake`` is called after rows were owed again; ``charge`` with what asking has cost."""
 
-    def __init__(self, link: Link, journal: Journal, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        journal: Journal,
+        clock: Clock,
+        wake: Callable[[], None],
+        charge: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._link, self._journal, self._clock, self._wake = link, journal, clock, wake
+        self._charge = charge
         self._asked = asyncio.Event()
         self.done_ns: int | None = None  # when both ends were last compared to the end
 
@@ -94,6 +102,7 @@ class Reconciler:
     ) -> T:
         data = None if body is None else msgspec.json.encode(body)
         reply = await self._link.ask(method, path, data, most_bytes=most_bytes)
+        self._charge(reply.sent_bytes)
         if not 200 <= reply.status < 300:
             raise Silence(self._link.verdict(reply).error)
         try:

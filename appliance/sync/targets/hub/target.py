@@ -28,8 +28,11 @@ class HubTarget:
         self.link = Link(given)
         self._chunk = ChunkSize()
         own = journal or StoredJournal(given.db, given.target.id, given.clock)
-        self.reconciler = Reconciler(self.link, own, given.clock, given.wake)
-        self.heart = Heart(self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commanded)
+        self.reconciler = Reconciler(self.link, own, given.clock, given.wake, given.charge)
+        self.heart = Heart(
+            self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commanded,
+            given.reached, given.charge,
+        )  # fmt: skip
 
     async def put(self, rows: Sequence[OutboxRow]) -> Verdict:
         return await batch.put(self.link, self._given.device_id, rows)

@@ -64,6 +64,29 @@ async def test_orders_that_wait_are_told(hub, bench) -> None:
     await target.close()
 
 
+async def test_an_answer_after_a_silence_is_told_once(hub, bench) -> None:
+    told = []
+    target = bench.target(hub.url, reached=lambda: told.append(1))
+    await target.heart.beat()
+    assert told == []
+    hub.script["heartbeat"] = ["status:500", "ok"]
+    for _ in range(3):
+        await target.heart.beat()
+    assert told == [1]
+    await target.close()
+
+
+async def test_what_is_said_beside_rows_is_charged(hub, bench) -> None:
+    charged = []
+    target = bench.target(hub.url, charge=charged.append)
+    await target.heart.beat()
+    (beat_bytes,) = charged
+    assert 300 < beat_bytes < 3_000
+    await target.reconciler.once()
+    assert len(charged) > 1 and min(charged) > 100
+    await target.close()
+
+
 async def test_fewer_rows_than_it_acknowledged_set_a_reconciliation_going(hub, bench) -> None:
     journal = bench.Memory()
     for number in range(5):
