@@ -34,13 +34,13 @@ class HubProcess:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(what).encode() + b"\n")
         await self._process.stdin.drain()
-        return json.loads(await asyncio.wait_for(self._process.stdout.readline(), 20))
+        return json.loads(await asyncio.wait_for(self._process.stdout.readline(), 30))
 
     async def stop(self) -> None:
         assert self._process.stdin
         if self._process.returncode is None:
             self._process.stdin.close()
-            await asyncio.wait_for(self._process.wait(), 15)
+            await asyncio.wait_for(self._process.wait(), 30)
 
 
 async def _start(*arguments: str) -> HubProcess:
@@ -94,7 +94,7 @@ async def open_page(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Any]]
         found = await context.new_page()
         found.on("pageerror", lambda error: complaints.append(str(error)))
         found.on("console", told)
-        found.set_default_timeout(8000)
+        found.set_default_timeout(20_000)  # two cores are shared
         return found
 
     yield one
@@ -120,6 +120,19 @@ def sign_in(hub: HubProcess) -> Callable[..., Awaitable[None]]:
         await page.goto(f"{at.url}{then}")
 
     return sign
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """``await until(page, "some JavaScript")``: polled from outside, because the page's own policy (no eval)
+    holds for Playwright's ``wait_for_function`` too."""
+
+    async def wait(page: Any, expression: str) -> None:
+        async with asyncio.timeout(20):
+            while not await page.evaluate(expression):
+                await asyncio.sleep(0.03)
+
+    return wait
 
 
 @pytest.fixture

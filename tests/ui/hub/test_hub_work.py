@@ -134,7 +134,7 @@ async def test_settings_are_previewed_and_put_on_trial(page, hub, sign_in, refre
     await page.get_by_role("button", name="Preview").click()
     changes = [{"field": "retention.days", "before": 30, "after": 14}]
     result = {"settings": {}, "settings_version": 4711, "changes": changes}
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(20):
         while not (await hub.order(do="answer", box=1, state="done", result=result))["count"]:
             await asyncio.sleep(0.05)
     await page.get_by_text("1 would change").wait_for()
