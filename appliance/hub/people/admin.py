@@ -277,16 +277,16 @@ def _site_json(site: Site) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", f"{API}/codes", "admin", all_codes),
-    Route("POST", f"{API}/codes", "admin", add_code),
-    Route("DELETE", f"{API}/codes/{ID}", "admin", revoke_code),
+    Route("GET", f"{API}/codes", "admin", all_codes, all_sites=True),
+    Route("POST", f"{API}/codes", "admin", add_code, all_sites=True),
+    Route("DELETE", f"{API}/codes/{ID}", "admin", revoke_code, all_sites=True),
     Route("GET", f"{API}/sites", "viewer", all_sites),
-    Route("POST", f"{API}/sites", "admin", add_site),
-    Route("PUT", f"{API}/sites/{ID}", "admin", put_site),
-    Route("DELETE", f"{API}/sites/{ID}", "admin", delete_site),
-    Route("GET", f"{API}/users", "admin", all_users),
-    Route("POST", f"{API}/users", "admin", add_user),
-    Route("PATCH", f"{API}/users/{ID}", "admin", change_user),
-    Route("DELETE", f"{API}/users/{ID}", "admin", delete_user),
-    Route("GET", f"{API}/audit", "admin", all_audit),
+    Route("POST", f"{API}/sites", "admin", add_site, all_sites=True),
+    Route("PUT", f"{API}/sites/{ID}", "admin", put_site, all_sites=True),
+    Route("DELETE", f"{API}/sites/{ID}", "admin", delete_site, all_sites=True),
+    Route("GET", f"{API}/users", "admin", all_users, all_sites=True),
+    Route("POST", f"{API}/users", "admin", add_user, all_sites=True),
+    Route("PATCH", f"{API}/users/{ID}", "admin", change_user, all_sites=True),
+    Route("DELETE", f"{API}/users/{ID}", "admin", delete_user, all_sites=True),
+    Route("GET", f"{API}/audit", "admin", all_audit, all_sites=True),
 )

@@ -45,4 +45,4 @@ def picture(text: str) -> str:
     return out.getvalue().decode()
 
 
-ROUTES = (Route("POST", f"{API}/invitations", "admin", invite),)
+ROUTES = (Route("POST", f"{API}/invitations", "admin", invite, all_sites=True),)

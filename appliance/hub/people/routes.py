@@ -61,12 +61,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``role`` None: everybody."""
+    """``role`` None: everybody. ``all_sites``: not for people who are limited to some: who makes people,
+    sites and codes gives away all of them."""
 
     method: str
     path: str
     role: Role | None
     handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    all_sites: bool = False
     with_old_password: bool = False  # also for those who must first set a new password
 
 
@@ -94,6 +96,8 @@ def check_role(person: Person, route: Route) -> None:
         )
     if route.role is not None and ROLES.index(person.role) < ROLES.index(route.role):
         raise denied(f"this needs the role {route.role}; yours is {person.role}", "ask an admin")
+    if route.all_sites and person.site_ids is not None:
+        raise denied("your account is limited to some sites", "ask an admin who sees all of them")
 
 
 def nothing() -> web.Response:

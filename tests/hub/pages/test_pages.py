@@ -108,6 +108,16 @@ async def test_an_admin_of_some_sites_keeps_no_people(served, fleet):
     for path in ADMINS:
         assert (await get(limited, path))[0] == 403
     assert "/settings/people" not in (await get(limited, "/settings/account"))[1]
+    person = {"username": "x", "password": "three unrelated words", "role": "admin"}
+    for method, path, body in (
+        ("POST", "/users", person), ("GET", "/users", None), ("POST", "/codes", {}), ("GET", "/codes", None),
+        ("POST", "/sites", {"name": "New"}), ("DELETE", "/sites/oslo", None), ("GET", "/audit", None),
+        ("POST", "/invitations", {"url": "https://h", "code": "abcd"}),
+    ):  # fmt: skip
+        assert (await limited.ask(method, path, body))[0] == 403, path
+    for site_id, status in (("berlin", 200), ("oslo", 400), (None, 400)):
+        said = await limited.ask("PUT", "/boxes/box-near", {"name": "Near", "site_id": site_id})
+        assert said[0] == status, site_id
 
 
 async def test_worst_first_and_filtered(served, fleet):
