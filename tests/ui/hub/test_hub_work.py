@@ -236,3 +236,42 @@ async def test_people_get_roles_and_sites(page, hub, open_page, sign_in):
     await sign_in(other, "porto")
     boxes = await other.evaluate("[...document.querySelectorAll('tr[data-box]')].map(e => e.dataset.box)")
     assert sorted(boxes) == ["0199-box-2", "0199-box-5"]
+
+
+async def test_an_update_is_ordered_of_a_group_that_was_counted_first(page, hub, sign_in):
+    await sign_in(page, then="/rollouts")
+    assert await page.locator("#versions tbody tr").count() >= 3
+    await page.fill("#update-form [name=version]", "1.4.0")
+    await page.fill("#update-form [name=sha256]", "ab" * 32)
+    await page.select_option("#update-form [name=site]", "berlin")
+    await page.get_by_role("button", name="Count the boxes").click()
+    await page.get_by_text("2 in the group, 1 on it already").wait_for()  # its two boxes; one runs it
+    await page.get_by_role("button", name="Order 1.4.0 of 1 box").click()
+    await page.get_by_text("Ordered of 1 of 1").wait_for()
+    said = await hub.order(do="answer", box=4, state="refused", message="this box cannot update itself")
+    assert said["bodies"][-1] == {"version": "1.4.0", "sha256": "ab" * 32, "url": ""}
+    await page.goto("/boxes/0199-box-4")
+    assert await page.get_by_text("this box cannot update itself").is_visible()
+
+
+async def test_a_site_is_made_put_on_the_map_and_taken_away(page, sign_in):
+    await sign_in(page, then="/settings/sites")
+    await page.fill("#site-form [name=name]", "Far away")
+    await page.fill("#site-form [name=time_zone]", "Europe/Nowhere")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await page.get_by_text("There is no such time zone").wait_for()
+    await page.fill("#site-form [name=time_zone]", "Asia/Tokyo")
+    await page.fill("#site-form [name=latitude]", "35.68")
+    await page.fill("#site-form [name=longitude]", "139.69")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    row = page.locator("#sites li", has_text="Far away")
+    await row.wait_for()
+    assert "Asia/Tokyo" in await row.inner_text() and "35.6800" in await row.inner_text()
+    await row.get_by_role("button", name="Delete").click()
+    await row.get_by_role("button", name="Really delete?").click()
+    await row.wait_for(state="detached")
+    await page.goto("/?view=map")
+    link = page.locator("#map a", has=page.locator("[data-look=bad]"))
+    await link.focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/sites/porto")
