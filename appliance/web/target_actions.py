@@ -1,5 +1,6 @@
 """What a person does with a target beside writing it down: try it, send again what it refused."""
 
+import asyncio
 import sqlite3
 from typing import Any
 
@@ -11,7 +12,7 @@ from appliance.base.redaction import forbid
 from appliance.store import audit, outbox, targets
 from appliance.store.targets import Target
 from appliance.sync import address
-from appliance.sync.targets import registry
+from appliance.sync.targets import Probed, registry
 from appliance.sync.targets.given import Given
 from appliance.web.routes import API, Call, Route, answer
 from appliance.web.target_fields import KINDS, TargetKind
@@ -89,7 +90,10 @@ async def _probed(call: Call, target: Target, secret: str | None) -> web.StreamR
     except ApplianceError as error:
         return answer({"probe": Probe(ok=False, detail=f"{error.message}: {error.hint}".rstrip(": "))})
     try:
-        found = await peer.probe()
+        async with asyncio.timeout(2 * PATIENCE_S):  # for one that asks more than once
+            found = await peer.probe()
+    except TimeoutError:
+        found = Probed(False, "no answer in time")
     finally:
         await peer.close()
     return answer({"probe": Probe(ok=found.ok, detail=found.detail)})

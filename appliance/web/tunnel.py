@@ -6,16 +6,18 @@ state is read from where it writes it, and what is wanted is written where it lo
 
 import asyncio
 import sqlite3
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from appliance.base.clock import SECOND_NS, rfc3339
+from appliance.base.errors import ApplianceError
 from appliance.base.wire import time_or_none
 from appliance.store import audit, hub_link
 from appliance.system.tunnel import kept, state
 from appliance.system.tunnel.kept import Wanted
+from appliance.system.tunnel.keys import Keys
 from appliance.system.tunnel.state import TunnelState
 from appliance.web.box import Box
 from appliance.web.routes import API, Call, Route, answer
@@ -28,7 +30,8 @@ NOBODY = "start it: systemctl start aries-tunnel"
 class TunnelView(msgspec.Struct, forbid_unknown_fields=True):
     """``wanted``: a person or the enrolment wants it up. ``is_configured``: there is something to put up.
     ``is_running``: a program minds it now. ``hint``: the operator's next step, empty where all is well.
-    ``rotation``: steady, announced (a new key waits for the endpoint) or trying. ``address``: ours inside."""
+    ``rotation``: steady, announced (``next_key`` waits for the endpoint) or trying. ``address``: ours
+    inside. ``public_key`` and ``next_key`` are public ones."""
 
     state: str
     is_configured: bool
@@ -42,6 +45,7 @@ class TunnelView(msgspec.Struct, forbid_unknown_fields=True):
     address: str
     endpoint: str
     public_key: str
+    next_key: str
     backend: str
     because: str
     rotation: str
@@ -49,20 +53,33 @@ class TunnelView(msgspec.Struct, forbid_unknown_fields=True):
     restarts: int
 
 
+class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``acknowledged``: the announced key, which the endpoint takes now: change over to it. Left out:
+    make and announce a new one."""
+
+    acknowledged: Annotated[str, msgspec.Meta(max_length=44)] | None = None
+
+
 class TunnelAnswer(msgspec.Struct, forbid_unknown_fields=True):
     tunnel: TunnelView
 
 
 async def view(box: Box) -> TunnelView:
-    def look(conn: sqlite3.Connection) -> tuple[Wanted, bool]:
-        return kept.wanted(conn), hub_link.get(conn) is not None
+    def look(conn: sqlite3.Connection) -> tuple[Wanted, bool, Keys | None]:
+        try:
+            keys = kept.keys(conn, box.sealer)
+        except ApplianceError:  # another secret than they were sealed under: the state is shown all the same
+            keys = None
+        return kept.wanted(conn), hub_link.get(conn) is not None, keys
 
-    wanted, is_enrolled = await box.db.read(look)
+    wanted, is_enrolled, keys = await box.db.read(look)
     found = await asyncio.to_thread(state.read, box.data_path)
-    return tunnel_view(wanted, found, box.clock.now_ns(), is_enrolled=is_enrolled)
+    return tunnel_view(wanted, found, keys, box.clock.now_ns(), is_enrolled=is_enrolled)
 
 
-def tunnel_view(wanted: Wanted, found: TunnelState | None, now_ns: int, *, is_enrolled: bool) -> TunnelView:
+def tunnel_view(
+    wanted: Wanted, found: TunnelState | None, keys: Keys | None, now_ns: int, *, is_enrolled: bool
+) -> TunnelView:
     now = found or TunnelState(detail="no program runs it" if wanted.on else "")
     hint = now.hint
     if wanted.config is None:
@@ -87,9 +104,10 @@ def tunnel_view(wanted: Wanted, found: TunnelState | None, now_ns: int, *, is_en
         address=wanted.config.address if wanted.config else "",
         endpoint=now.endpoint or (wanted.config.endpoint if wanted.config else ""),
         public_key=now.public_key,
+        next_key=keys.next_public if keys else "",
         backend=now.backend,
         because=now.because,
-        rotation=now.rotation,
+        rotation=keys.phase if keys else now.rotation,
         heals=now.heals,
         restarts=now.restarts,
     )
@@ -108,12 +126,17 @@ async def down(call: Call) -> web.StreamResponse:
 
 
 async def rotate(call: Call) -> web.StreamResponse:
-    """Announces a new key; the old one stays in use until the endpoint takes the new one."""
-    sealer = call.box.sealer
+    """Two steps, so that neither end is left with a key that the other does not take: the new key is
+    announced, and used when somebody says that the endpoint takes it."""
+    body, sealer, now_ns = await call.body(RotateBody), call.box.sealer, call.now_ns
 
-    def work(conn: sqlite3.Connection) -> str:
-        audit.add(conn, call.now_ns, call.user, "changed", "tunnel/keys", {"announced": True})
-        return kept.announce(conn, sealer)
+    def work(conn: sqlite3.Connection) -> None:
+        if body.acknowledged is None:
+            kept.announce(conn, sealer)
+        else:
+            kept.acknowledged(conn, sealer, body.acknowledged)
+        detail = {"acknowledged": body.acknowledged}
+        audit.add(conn, now_ns, call.user, "changed", "tunnel/keys", detail)
 
     await call.box.db.write(work)
     await call.changed("tunnel")
@@ -136,5 +159,8 @@ ROUTES = (
     Route("GET", _PATH, "installer", show, "The tunnel, and the next step", _ANSWER),
     Route("POST", f"{_PATH}/up", "admin", up, "Put the tunnel up", _ANSWER, also=(409,)),
     Route("POST", f"{_PATH}/down", "admin", down, "Take the tunnel down", _ANSWER),
-    Route("POST", f"{_PATH}/rotate", "admin", rotate, "Make and announce new keys", _ANSWER),
-)
+    Route(
+        "POST", f"{_PATH}/rotate", "admin", rotate, "Announce a new key, then use it", _ANSWER, RotateBody,
+        also=(409,),
+    ),
+)  # fmt: skip

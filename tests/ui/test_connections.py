@@ -5,6 +5,9 @@ import re
 import pytest
 import pytest_asyncio
 
+from appliance.store import policy
+from appliance.web import connections_words
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOME = "/settings/connections"
@@ -148,15 +151,15 @@ async def test_a_second_target_of_one_name_does_not_take_the_place_of_the_first(
 
 
 async def test_what_is_sent_and_how_much_is_kept_to_the_byte(page, own, sign_in):
-    async def policy():
+    async def stored():
         answer = await page.request.get(f"{own.url}/api/v1/targets/archive")
         return (await answer.json())["target"]["policy"]
 
     await sign_in(page, at=own, then=f"{HOME}/targets/archive")
-    before = await policy()
+    before = await stored()
     await page.click("[type=submit]")
     await page.wait_for_url(f"**{HOME}")
-    assert await policy() == before  # what nobody touched is as it was
+    assert await stored() == before  # what nobody touched is as it was
     await page.goto(f"{own.url}{HOME}/targets/archive")
     await page.click("#policy summary")
     clips = page.locator(".sent li", has_text="from the main stream")
@@ -173,7 +176,7 @@ async def test_what_is_sent_and_how_much_is_kept_to_the_byte(page, own, sign_in)
     await page.fill('[name="policy.budget.hour_bytes"]', "")
     await page.click("[type=submit]")
     await page.wait_for_url(f"**{HOME}")
-    after = await policy()
+    after = await stored()
     budget = after["budget"]
     assert (budget["day_bytes"], budget["hour_bytes"], budget["metered"]) == (2_500_000, None, True)
     days = ["mon", "tue", "wed", "thu", "fri", "sat"]
@@ -243,6 +246,10 @@ async def test_an_invitation_is_read_from_a_file_or_scanned(page, box_with, sign
     await page.locator("[name=invitation]:focus").wait_for()
     assert await field.input_value() == INVITATION
     await field.fill("")
+    answer = await page.request.get(f"{own.url}{HOME}")
+    assert "camera=(self)" in answer.headers["permissions-policy"]
+    answer = await page.request.get(f"{own.url}/settings")
+    assert "camera=()" in answer.headers["permissions-policy"]
     await page.click("#scan")
     await page.locator("#scanner").wait_for(state="hidden")
     await page.locator("[name=invitation]:focus").wait_for()
@@ -256,6 +263,13 @@ async def test_the_identity_shows_a_fingerprint_and_a_code(page, box_with, sign_
     await page.click("#identity summary")
     await page.locator("#identity-facts", has_text=re.compile(r"[0-9a-f]{64}")).wait_for()
     await until(page, "document.querySelector('#identity-qr').naturalWidth > 0")
+
+
+async def test_kinds_of_rows_have_one_name_on_both_sides(page, connected, sign_in):
+    await sign_in(page, at=connected, then=HOME)
+    names = await page.evaluate("import('/static/connections/figures.js').then((m) => m.KINDS)")
+    assert set(names) == policy.KINDS
+    assert all(names[sent.kinds[0]] == sent.name for sent in connections_words.SENT)
 
 
 async def test_what_the_hub_may_order_is_ticked_and_the_hub_left_after_a_question(page, own, sign_in):
@@ -290,6 +304,11 @@ async def test_the_tunnel_shows_its_next_step_and_is_switched(page, own, sign_in
     assert "10.99.0.7/32" in text and "203.0.113.7:51820" in text and "ago" in text
     await tunnel.get_by_role("button", name="New keys").click()
     await page.click("#sure-yes")
+    await tunnel.get_by_text("Give the new public key to the hub's admin").wait_for()
+    assert await tunnel.get_by_role("button", name="New keys").is_hidden()
+    await tunnel.get_by_role("button", name="The hub takes the new key").click()
+    await page.click("#sure-yes")
+    await tunnel.get_by_text("Changing over to the new one").wait_for()
     await tunnel.get_by_role("button", name="Take it down").focus()
     await page.keyboard.press("Enter")
     await page.locator("#sure[open]").wait_for()

@@ -269,12 +269,19 @@ async def test_the_tunnel_is_switched_and_its_keys_rotated_by_an_admin(site: Any
     up = (await (await site.ask("POST", "/tunnel/up")).json())["tunnel"]
     assert up["wanted"] is True
     before = await site.db.read(lambda conn: kept.keys(conn, site.box.sealer))
-    assert (await site.ask("POST", "/tunnel/rotate")).status == 200
+    new = (await (await site.ask("POST", "/tunnel/rotate", json={})).json())["tunnel"]
     after = await site.db.read(lambda conn: kept.keys(conn, site.box.sealer))
     assert (before.phase, after.phase, after.current) == ("steady", "announced", before.current)
+    assert (new["rotation"], new["next_key"]) == ("announced", after.next_public)
+    other = await site.ask("POST", "/tunnel/rotate", json={"acknowledged": PEER_KEY})
+    assert other.status in (400, 409)
+    used = await site.ask("POST", "/tunnel/rotate", json={"acknowledged": new["next_key"]})
+    now = await site.db.read(lambda conn: kept.keys(conn, site.box.sealer))
+    assert used.status == 200 and (now.phase, now.public) == ("trying", new["next_key"])
+    assert now.current not in await used.text()
     entries = (await (await site.ask("GET", "/audit")).json())["audit"]
     assert [row["thing"] for row in entries if row["thing"].startswith("tunnel")] == [
-        "tunnel/keys", "tunnel", "tunnel",
+        "tunnel/keys", "tunnel/keys", "tunnel", "tunnel",
     ]  # fmt: skip
 
 

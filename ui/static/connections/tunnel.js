@@ -18,11 +18,12 @@ const WORDS = {
   "endpoint does not resolve": ["degraded", "warning", "The endpoint has no address"],
   off: ["off", "info", "Off"],
 };
-const KEYS = { announced: "A new one waits until the hub has taken it", trying: "Changing over to the new one" };
+const KEYS = { announced: "Give the new public key to the hub's admin, and say here when the hub takes it", trying: "Changing over to the new one" };
 
 const state = element("span", "check-mark");
 const step = element("p", "report");
 const list = element("dl", "facts");
+let nextKey = "";
 const load = async () => (await get("/tunnel")).tunnel;
 
 function show(found) {
@@ -33,6 +34,9 @@ function show(found) {
   list.hidden = !list.children.length;
   if (!actions) return;
   actions.hidden = !found.is_configured;
+  nextKey = found.next_key;
+  actions.querySelector('[data-tunnel="rotate"]').hidden = found.rotation !== "steady";
+  actions.querySelector('[data-tunnel="acknowledge"]').hidden = found.rotation !== "announced";
   actions.querySelector('[data-tunnel="up"]').hidden = found.wanted;
   actions.querySelector('[data-tunnel="down"]').hidden = !found.wanted;
 }
@@ -46,6 +50,7 @@ function factsOf(found) {
     ["Address of the box", found.address, "mono"],
     ["Endpoint", found.endpoint, "mono"],
     ["Public key", found.public_key, "mono"],
+    ["New public key", found.next_key, "mono"],
     ["Keys", KEYS[found.rotation] ?? ""],
     ["Made by", found.backend && [found.backend, found.because].filter(Boolean).join(": ")],
   ];
@@ -53,7 +58,8 @@ function factsOf(found) {
 
 const ASK = {
   down: ["Take the tunnel down?", "The hub is not reached through it until somebody puts it up again, here on the box. What waits for the hub is kept.", "Take it down"],
-  rotate: ["Make new keys?", "The hub is told the new public key; the old one stays in use until the hub has taken the new one.", "Make new keys"],
+  rotate: ["Make new keys?", "The new public key is shown here, for the hub's admin. The old one stays in use until you say that the hub takes the new one.", "Make new keys"],
+  acknowledge: ["Does the hub take the new key?", "The tunnel changes over to it, and goes back by itself where no handshake is made with it.", "Change over"],
 };
 
 for (const button of actions?.querySelectorAll("[data-tunnel]") ?? []) {
@@ -63,7 +69,7 @@ for (const button of actions?.querySelectorAll("[data-tunnel]") ?? []) {
     if (ASK[what] && !(await sure(...ASK[what]))) return;
     button.setAttribute("aria-busy", "true");
     try {
-      show((await post(`/tunnel/${what}`)).tunnel);
+      show((await (what === "acknowledge" ? post("/tunnel/rotate", { acknowledged: nextKey }) : post(`/tunnel/${what}`))).tunnel);
       page.dispatchEvent(new Event("changed"));
     } catch (error) { complain(error); }
     button.removeAttribute("aria-busy");
