@@ -60,7 +60,7 @@ def test_a_rotation_step_by_step():
         keys.announce(trying)
 
 
-@pytest.mark.parametrize("public", ["", "nonsense", keys.make().public])
+@pytest.mark.parametrize("public", ["", "nonsense", keys.make().public], ids=["none", "nonsense", "another"])
 def test_a_key_that_was_not_announced_is_not_changed_over_to(public):
     for found in (keys.make(), keys.announce(keys.make())):
         with pytest.raises(ApplianceError) as caught:
