@@ -144,7 +144,10 @@ def _last(text: str) -> str:
 
 
 def _shape(shape: Any) -> tuple[int | None, ...]:
-    return tuple(None if size.is_dynamic else size.get_length() for size in shape)
+    # Not iterated: where another library made with pybind11 is loaded (Pulsar's client is one), its handler
+    # of exceptions takes the end of an iteration for an error.
+    sizes = [shape[number] for number in range(len(shape))]
+    return tuple(None if size.is_dynamic else size.get_length() for size in sizes)
 
 
 def _dtype(element: Any) -> str:

@@ -22,3 +22,15 @@ def test_it_reports_to_nobody_and_leaves_nothing_at_home(tmp_path):
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_it_opens_a_model_beside_another_library_of_its_making(tmp_path):
+    """Pulsar's client is made with pybind11, too, and its handler of exceptions is everybody's."""
+    pytest.importorskip("pulsar")
+    program = (
+        "import pulsar\n"
+        "import appliance.vision.detectors.openvino as backend\n"
+        "shape = backend.openvino.PartialShape([1, -1, 8, 8])\n"
+        "assert backend._shape(shape) == (1, None, 8, 8)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
