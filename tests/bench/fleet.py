@@ -42,7 +42,7 @@ from appliance.sync.control.poll import Peer, Unheard, poll
 from appliance.sync.protocol import PREFIX
 from appliance.sync.protocol.command import LONGEST_WAIT_S
 from appliance.sync.protocol.enrolment import Enrolment
-from appliance.sync.protocol.heartbeat import EVERY_S, Heartbeat
+from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.hub.target import HubTarget
@@ -180,7 +180,7 @@ class Fleet:
             Given(
                 target=target, secret=account.token, tls=self._tls, device_id=account.id,
                 clock=self.clock, db=self._db, state_folder=self._folder / account.id,
-                wake=lambda: self._senders[account.id].wake(), heartbeat=self._condition,
+                wake=lambda: self._wake(account.id), heartbeat=self._condition,
             ),
             self.seen,
         )  # fmt: skip
@@ -193,6 +193,9 @@ class Fleet:
             ("orders", lambda: self._ask_for_orders(Peer(target, account.token))),
         ):
             self._run(supervise(f"{name} {account.id}", run, self.clock))
+
+    def _wake(self, box_id: str) -> None:
+        self._senders[box_id].wake()
 
     async def _condition(self) -> Heartbeat:
         """As a box with sixteen cameras says it (``daemon.pulse``)."""
@@ -213,12 +216,11 @@ class Fleet:
                     self.seen.failures[f"orders: {error}"] += 1
                     await asyncio.sleep(back_off.next_s())
 
-    async def live(self, every_s: float | None = None) -> None:
+    async def live(self) -> None:
         """Until cancelled: events, and now and then an alarm."""
-        every_s = every_s or self.habits.every_s
         async with asyncio.TaskGroup() as group:
             for account in self.accounts:
-                group.create_task(self._tell(account.id, every_s))
+                group.create_task(self._tell(account.id, self.habits.every_s))
             if self.habits.alarm_every_s:
                 group.create_task(self._alarms(self.habits.alarm_every_s / len(self.accounts)))
 
@@ -282,11 +284,6 @@ class Fleet:
         statement = "SELECT coalesce(sum(waiting + in_flight + parked), 0) FROM outbox_counts"
         return int(await self._db.read(lambda conn: conn.execute(statement).fetchone()[0]))
 
-    def retry_now(self) -> None:
-        """The link is back, and everybody knows it at the same moment."""
-        for sender in self._senders.values():
-            sender.retry_now()
-
     async def stop(self) -> None:
         """Connections are closed; the boxes may be started again."""
         for task in self._tasks:
@@ -317,9 +314,9 @@ def event(box_id: str, now_ns: int, severity: str = "info") -> tuple[str, bytes]
         "type": "intrusion", "severity": severity, "start_time": at, "end_time": at,
         "confidence": round(random.random(), 3), "class_name": "person", "track_id": random.randrange(10_000),
         "bbox": {"x": round(random.random(), 4), "y": round(random.random(), 4), "width": 0.1, "height": 0.3},
-        "zone_id": "yard", "direction": None, "count": None, "snapshot_url": f"/api/v1/events/{id_}/snapshot.jpg",
-        "clip_url": f"/api/v1/events/{id_}/clip.mp4", "found_late": False, "created_at": at,
-        "metadata": {"rule_name": "Yard at night"},
+        "zone_id": "yard", "direction": None, "count": None,
+        "snapshot_url": f"/api/v1/events/{id_}/snapshot.jpg",
+        "clip_url": f"/api/v1/events/{id_}/clip.mp4", "found_late": False, "created_at": at, "metadata": {"rule_name": "Yard at night"},
     }  # fmt: skip
     return id_, msgspec.json.encode(body)
 
@@ -398,6 +395,3 @@ async def until(holds: Callable[[], Awaitable[bool]], most_s: float) -> bool:
 def percentile(values: Sequence[float], percent: float) -> float:
     """0 where there are none."""
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))] if values else 0.0
-
-
-__all__ = ["EVERY_S", "Account", "Fleet", "Habits", "Seen", "enrol", "event", "invited", "percentile", "until"]
