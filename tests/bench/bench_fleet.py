@@ -214,11 +214,11 @@ async def _flood(url: str, bodies: list[tuple[str, bytes]], batches_s: float) ->
             assert answer.status == 200, answer.status
         took_ms.append((time.perf_counter() - due_s) * 1000)
 
-    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
-        async with asyncio.TaskGroup() as group:
-            for number, (token, body) in enumerate(bodies):
-                await asyncio.sleep(max(0.0, began_s + number / batches_s - time.perf_counter()))
-                group.create_task(send(number, token, body))
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(url, connector=connector) as session, asyncio.TaskGroup() as group:
+        for number, (token, body) in enumerate(bodies):
+            await asyncio.sleep(max(0.0, began_s + number / batches_s - time.perf_counter()))
+            group.create_task(send(number, token, body))
     return took_ms
 
 
@@ -364,7 +364,7 @@ async def at_hub(folder: Path, places: Places, name: str, parts_of: Parts | None
         fleet = Fleet(folder, url, accounts, HABITS)
         await steady(fleet, parts, url, name)
         await herd(fleet, parts, name)
-                await fleet.close()
+        await fleet.close()
 
 
 async def on_postgres(folder: Path, boxes: Path) -> None:

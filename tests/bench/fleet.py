@@ -316,7 +316,8 @@ def event(box_id: str, now_ns: int, severity: str = "info") -> tuple[str, bytes]
         "bbox": {"x": round(random.random(), 4), "y": round(random.random(), 4), "width": 0.1, "height": 0.3},
         "zone_id": "yard", "direction": None, "count": None,
         "snapshot_url": f"/api/v1/events/{id_}/snapshot.jpg",
-        "clip_url": f"/api/v1/events/{id_}/clip.mp4", "found_late": False, "created_at": at, "metadata": {"rule_name": "Yard at night"},
+        "clip_url": f"/api/v1/events/{id_}/clip.mp4", "found_late": False, "created_at": at,
+        "metadata": {"rule_name": "Yard at night"},
     }  # fmt: skip
     return id_, msgspec.json.encode(body)
 
