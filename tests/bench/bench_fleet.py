@@ -38,7 +38,8 @@ from appliance.hub.running import Places
 from appliance.sync.protocol import PREFIX
 
 QUICK = "quick" in sys.argv[1:]
-STORES = [word for word in ("sqlite", "postgres") if word in sys.argv[1:]] or ["sqlite", "postgres"]
+PLACES = {"beside", "sqlite", "postgres"} & set(sys.argv[1:]) or {"beside", "sqlite", "postgres"}
+PHASES = {"steady", "herd"} & set(sys.argv[1:]) or {"steady", "herd"}
 BOXES = 200 if QUICK else 2_000
 START_S, WARM_S, SECONDS, STEP_S = (5, 3, 15, 6) if QUICK else (30, 10, 60, 20)
 STEPS = (50, 100, 150, 200, 300, 400, 600, 800)  # batches a second
@@ -362,8 +363,10 @@ async def at_hub(folder: Path, places: Places, name: str, parts_of: Parts | None
         accounts = await enrol(url, await invited(places, BOXES))
         tell(f"enrolments, {name}", BOXES / (time.perf_counter() - began_s), "boxes/s")
         fleet = Fleet(folder, url, accounts, HABITS)
-        await steady(fleet, parts, url, name)
-        await herd(fleet, parts, name)
+        if "steady" in PHASES:
+            await steady(fleet, parts, url, name)
+        if "herd" in PHASES:
+            await herd(fleet, parts, name)
         await fleet.close()
 
 
@@ -398,10 +401,11 @@ async def main() -> None:
         folder = Path(made)
         for part in ("yes", "one", "two", "hub-one", "hub"):
             (folder / part).mkdir()
-        await beside(folder / "yes")
-        if "sqlite" in STORES:
+        if "beside" in PLACES:
+            await beside(folder / "yes")
+        if "sqlite" in PLACES:
             await at_hub(folder / "one", Places(folder / "hub-one"), "SQLite and a folder")
-        if "postgres" in STORES:
+        if "postgres" in PLACES:
             await on_postgres(folder, folder / "two")
 
 
