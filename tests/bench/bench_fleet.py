@@ -40,11 +40,11 @@ from appliance.sync.protocol import PREFIX
 QUICK = "quick" in sys.argv[1:]
 PLACES = {"beside", "sqlite", "postgres"} & set(sys.argv[1:]) or {"beside", "sqlite", "postgres"}
 PHASES = {"steady", "herd"} & set(sys.argv[1:]) or {"steady", "herd"}
-BOXES = 200 if QUICK else 2_000
-START_S, WARM_S, SECONDS, STEP_S = (5, 3, 15, 6) if QUICK else (30, 10, 60, 20)
+BOXES = next((int(word) for word in sys.argv[1:] if word.isdigit()), 200 if QUICK else 2_000)
+START_S, WARM_S, SECONDS, STEP_S = (5, 3, 15, 6) if QUICK else (30, 10, 60, 15)
 STEPS = (50, 100, 150, 200, 300, 400, 600, 800)  # batches a second
 HOUR_S = 600.0 if QUICK else 3600.0
-HERD_S = 400.0  # at most
+HERD_S = 300.0  # at most
 ALARM_EVERY_S = 0.5  # in the herd, somewhere
 HABITS = Habits()
 LIMIT_MS = 250.0
@@ -138,6 +138,8 @@ def tell_seen(seen: Seen, what: str) -> None:
 def tell_shares(shares: dict[str, float], parts: Parts, what: str) -> None:
     for name, share in shares.items():
         tell(f"{name}: share of a core, {what}", 100 * share, "%")
+    behind = 1e3 * (sum(shares.values()) - shares["boxes"]) / BOXES
+    tell(f"CPU for each box, hub and what is behind it, {what}", behind, "ms/s")
     tell(f"hub: RSS, {what}", parts.hub.memory_info().rss / 1e6, "MB")
 
 
