@@ -29,15 +29,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Crowd:
     """How many may be connected. ``files``: what this process asks to open at most; a shell often gives
     1024. Of those that it gets connections have ``share``, and never more than ``most``, because each
-    costs memory too."""
+    costs memory too. ``backlog``: how many may wait for the loop to accept them (listen(2))."""
 
     files: int
     share: float
     most: int
+    backlog: int = 128
 
 
 OF_BOX: Final = Crowd(16_384, 0.5, 2_048)  # files: what the unit asks of systemd
-OF_HUB: Final = Crowd(131_072, 0.9, 100_000)  # a box keeps three: rows, files, and one that waits for orders
+# A box keeps up to three: rows, files, and one that waits for orders; and boxes come back all at once.
+OF_HUB: Final = Crowd(131_072, 0.9, 100_000, backlog=4_096)
 
 
 def raise_files(wanted: int = OF_BOX.files) -> int:

@@ -50,7 +50,7 @@ async def serve(
     stack.push_async_callback(runner.cleanup)
     try:
         for listener in listeners(config.listen.host, config.listen.port, crowd):
-            await SockSite(runner, listener, ssl_context=context).start()
+            await SockSite(runner, listener, ssl_context=context, backlog=crowd.backlog).start()
     except OSError as error:
         raise ApplianceError(
             "conflict",
