@@ -21,15 +21,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
 import asyncpg
 import psutil
-from aiohttp import web
 from bench_hub import cpu_s, create, hub, tell
 from database import postgres
+from endpoint import serve_yes
 from fleet import Account, Fleet, Habits, Seen, enrol, event, invited, percentile, until
 
 from appliance.base.clock import BoxClock, rfc3339
@@ -268,51 +267,10 @@ def _overflows() -> int:
 # -- beside it ------------------------------------------------------------------------------------
 
 
-async def _yes(pipe: Connection) -> None:
-    """Says what a hub would say, and does nothing for it."""
-
-    async def batch(request: web.Request) -> web.Response:
-        said = json.loads(await request.read())
-        return web.json_response({"acknowledged": [row["id"] for row in said["batch"]], "refused": []})
-
-    async def heartbeat(request: web.Request) -> web.Response:
-        await request.read()
-        return web.json_response({"hub_time": "2026-01-20T14:30:00.000Z", "rows": 1 << 40})
-
-    async def counts(_: web.Request) -> web.Response:
-        return web.json_response({"buckets": []})
-
-    async def orders(request: web.Request) -> web.Response:
-        await asyncio.sleep(float(request.query.get("wait", "0")))
-        return web.json_response({"commands": []})
-
-    async def upload(request: web.Request) -> web.Response:
-        size = json.loads(await request.read())["size_bytes"]
-        state = {"id": request.match_info["id"], "state": "complete", "received_bytes": size}
-        return web.json_response(state | {"size_bytes": size})
-
-    app = web.Application(client_max_size=16_000_000)
-    for method, path, handler in (
-        ("POST", "/batch", batch), ("POST", "/heartbeat", heartbeat), ("GET", "/counts", counts),
-        ("GET", "/commands", orders), ("PUT", "/uploads/{id}", upload),
-    ):  # fmt: skip
-        app.router.add_route(method, PREFIX + path, handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    pipe.send(runner.addresses[0][1])
-    await asyncio.Event().wait()
-
-
-def _serve_yes(pipe: Connection) -> None:
-    asyncio.run(_yes(pipe))
-
-
 async def beside(folder: Path) -> None:
     """The same boxes at an endpoint that says yes: what HTTP and the boxes cost by themselves."""
     ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=_serve_yes, args=(theirs,), daemon=True)
+    child = multiprocessing.get_context("spawn").Process(target=serve_yes, args=(theirs,), daemon=True)
     child.start()
     parts = Parts(psutil.Process(child.pid))
     accounts = [Account(f"box-{number:05d}", "nothing") for number in range(BOXES)]
