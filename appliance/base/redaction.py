@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Callable
 
 BLOT = "…"
+MOST_FORBIDDEN = 1_000
 SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words; the shapes still catch them
 
 _KEYS = (
@@ -41,17 +42,19 @@ _SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
 )
 
 _lock = threading.Lock()
-_forbidden: frozenset[str] = frozenset()
+_forbidden: dict[str, None] = {}  # the newest last
 _forbidden_shape: re.Pattern[str] | None = None
+_is_stale = False  # the shape is made when it is needed: a fleet enrols many boxes, and logs little
 
 
 def forbid(*secrets: str) -> None:
     """From now on ``redact`` blots these out everywhere: as they are, and as a URL quotes them.
 
     To be called with every password the box learns. Secrets of fewer than 4 characters are left to
-    the shapes.
+    the shapes. Of more than ``MOST_FORBIDDEN`` forms the oldest are forgotten, as a restart does: a hub
+    gives a token to each of its boxes, keeps none, and must not search every line for all of them.
     """
-    global _forbidden, _forbidden_shape
+    global _is_stale
     forms = {
         form
         for secret in secrets
@@ -64,18 +67,31 @@ def forbid(*secrets: str) -> None:
         )
     }
     with _lock:
-        if forms <= _forbidden:
-            return
-        _forbidden |= forms
-        longest_first = sorted(_forbidden, key=len, reverse=True)
-        _forbidden_shape = re.compile("|".join(map(re.escape, longest_first)))
+        for form in forms:
+            _is_stale |= form not in _forbidden
+            _forbidden.pop(form, None)
+            _forbidden[form] = None
+        while len(_forbidden) > MOST_FORBIDDEN:
+            del _forbidden[next(iter(_forbidden))]
 
 
 def redact(text: str) -> str:
     """``text`` without credentials."""
-    shape = _forbidden_shape
+    shape = _shape()
     if shape is not None:
         text = shape.sub(BLOT, text)
     for pattern, instead in _SHAPES:
         text = pattern.sub(instead, text)
     return text
+
+
+def _shape() -> re.Pattern[str] | None:
+    """Of all that is forbidden now; who asks while it is made waits for it."""
+    global _forbidden_shape, _is_stale
+    if _is_stale:
+        with _lock:
+            if _is_stale:
+                longest_first = sorted(_forbidden, key=len, reverse=True)
+                _forbidden_shape = re.compile("|".join(map(re.escape, longest_first)))
+                _is_stale = False
+    return _forbidden_shape

@@ -14,6 +14,7 @@ from appliance.base.config import Config
 from appliance.base.errors import invalid
 from appliance.base.ids import uuid7
 from appliance.cli.box import add_data, config_of, print_json
+from appliance.daemon.door import OF_HUB
 from appliance.daemon.first_boot import ADMIN, claim_code
 from appliance.daemon.serving import serve
 from appliance.hub import tunnel
@@ -92,7 +93,7 @@ async def _serve(config: Config, places: Places, json: bool) -> None:
         code = await _first_start(hub)
         await stack.enter_async_context(running(hub))
         stack.callback(asyncio.create_task(_follow_time(clock), name="clock").cancel)
-        served = await serve(stack, make_app(hub), config, clock, auto_decompress=False)
+        served = await serve(stack, make_app(hub), config, clock, auto_decompress=False, crowd=OF_HUB)
         hub.fingerprint = served.fingerprint or ""
         _announce(served.url, served.fingerprint, hub, places, code, json)
         await stop.wait()

@@ -9,7 +9,8 @@ import logging
 import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -18,23 +19,37 @@ from appliance.base.clock import SECOND_NS, Clock
 
 log = logging.getLogger(__name__)
 
-WANTED_FILES = 16_384  # what the unit asks of systemd; a shell often gives 1024
-WEB_SHARE = 0.5  # of all files this process may open ...
-MOST = 2_048  # ... and never more, because each costs memory too
 SILENT_NS = 20 * SECOND_NS  # for the first request to be complete
 LOOK_S = 5.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def raise_files() -> int:
-    """As many open files as the machine allows, up to ``WANTED_FILES``; how many there are then."""
+@dataclass(frozen=True)
+class Crowd:
+    """How many may be connected. ``files``: what this process asks to open at most; a shell often gives
+    1024. Of those that it gets connections have ``share``, and never more than ``most``, because each
+    costs memory too. ``backlog``: how many may wait for the loop to accept them (listen(2))."""
+
+    files: int
+    share: float
+    most: int
+    backlog: int = 128
+
+
+OF_BOX: Final = Crowd(16_384, 0.5, 2_048)  # files: what the unit asks of systemd
+# A box keeps up to three: rows, files, and one that waits for orders; and boxes come back all at once.
+OF_HUB: Final = Crowd(131_072, 0.9, 100_000, backlog=4_096)
+
+
+def raise_files(wanted: int = OF_BOX.files) -> int:
+    """As many open files as the machine allows, up to ``wanted``; how many there are then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return WANTED_FILES if soft == resource.RLIM_INFINITY else soft
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 class Listener(socket.socket):
@@ -42,7 +57,7 @@ class Listener(socket.socket):
     number of a new connection tells how many are open: nothing is counted, and nothing miscounted
     where a TLS handshake never ends."""
 
-    most = MOST
+    most = OF_BOX.most
 
     def accept(self) -> tuple[socket.socket, Any]:
         peer, address = super().accept()
@@ -53,12 +68,13 @@ class Listener(socket.socket):
         raise ConnectionAbortedError  # which the loop takes for a peer that went by itself
 
 
-def listeners(host: str, port: int, files: int) -> Iterator[Listener]:
+def listeners(host: str, port: int, crowd: Crowd) -> Iterator[Listener]:
     """Bound sockets, one for each address of ``host``. Raises ``OSError``."""
+    most = min(crowd.most, int(raise_files(crowd.files) * crowd.share))
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
         listener = Listener(family, socket.SOCK_STREAM)
-        listener.most = min(MOST, int(files * WEB_SHARE))
+        listener.most = most
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -10,7 +10,7 @@ from aiohttp.web_runner import AppRunner, SockSite
 from appliance.base.clock import Clock
 from appliance.base.config import Config, TlsFiles
 from appliance.base.errors import ApplianceError
-from appliance.daemon.door import Door, listeners, raise_files
+from appliance.daemon.door import OF_BOX, Crowd, Door, listeners
 from appliance.system import tls
 
 KEEP_ALIVE_S = 75.0
@@ -32,9 +32,10 @@ async def serve(
     clock: Clock,
     *,
     auto_decompress: bool = True,
+    crowd: Crowd = OF_BOX,
 ) -> Served:
     """Listen until ``stack`` closes. ``auto_decompress`` False: packed bodies reach ``app`` as they are.
-    Raises ``conflict`` where the port is taken."""
+    ``crowd``: how many may be connected. Raises ``conflict`` where the port is taken."""
     context, fingerprint = _context(config, clock)
     door = Door(clock)
     door.greet(app)
@@ -48,8 +49,8 @@ async def serve(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        for listener in listeners(config.listen.host, config.listen.port, raise_files()):
-            await SockSite(runner, listener, ssl_context=context).start()
+        for listener in listeners(config.listen.host, config.listen.port, crowd):
+            await SockSite(runner, listener, ssl_context=context, backlog=crowd.backlog).start()
     except OSError as error:
         raise ApplianceError(
             "conflict",

@@ -11,6 +11,7 @@ from appliance.hub.files import Files
 from appliance.hub.keys import CommandKey
 from appliance.hub.settings import HubSettings
 from appliance.hub.store import Store
+from appliance.hub.turns import Turns
 from appliance.store.sealing import Sealer
 from appliance.web.passwords import Passwords
 
@@ -20,7 +21,7 @@ class Hub:
     """``finishing``: uploads that this instance is putting together just now, so that a box that asks
     again does not begin it again; another instance may do the same, with the same result. ``ordered``:
     boxes that have commands to pull, each with its newest ``seq``, as of a second ago, and ``bell`` for
-    who waits for that."""
+    who waits for that. ``turns``: of batches, on this instance."""
 
     store: Store
     files: Files
@@ -34,6 +35,7 @@ class Hub:
     finishing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     ordered: dict[str, int] = field(default_factory=dict)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: Turns = field(default_factory=Turns)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -118,6 +118,21 @@ def test_hostile_text_costs_no_time(piece):
     assert cost_s(16_000) < 30 * cost_s(2_000) + 0.002
 
 
+def test_a_thousand_boxes_enrol_at_the_price_of_one_line(monkeypatch):
+    """A shape made anew with each token was a second of a hub's loop at ten thousand boxes."""
+    made = []
+    compile_ = redaction.re.compile
+    monkeypatch.setattr(redaction.re, "compile", lambda *said: made.append(said) or compile_(*said))
+    tokens = [f"box-{number}.{MARK}{number:040d}" for number in range(redaction.MOST_FORBIDDEN + 5)]
+    for token in tokens:
+        forbid(token)
+    assert made == []
+    assert redact(f"got {tokens[-1]} and {tokens[5]}") == "got … and …"
+    redact("another line")
+    assert len(made) == 1
+    assert redact(f"got {tokens[0]}") == f"got {tokens[0]}"  # as after a restart
+
+
 @pytest.mark.parametrize("form", [to_json, to_journal, to_plain])
 def test_no_form_of_a_log_line_shows_a_password_not_even_in_a_traceback(form):
     try:

@@ -84,6 +84,7 @@ async def enrolled(places: Places, count: int) -> dict[str, str]:
 def hub(places: Places) -> Iterator[tuple[str, psutil.Process]]:
     command = [sys.executable, "-m", "appliance", "hub", "--data", str(places.data_dir), "--json"]
     command += ["--listen", "127.0.0.1:0", *(["--database", places.database] if places.database else [])]
+    command += ["--files", places.files] if places.files else []
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

@@ -60,6 +60,22 @@ async def test_no_crowd_takes_all_the_files(port, monkeypatch):
     assert await says_hello(port)
 
 
+def test_a_hub_takes_many_more_than_a_box():
+    """Three connections each of some thousand boxes, where the machine allows as many files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        of_box, of_hub = (
+            next(iter(door.listeners("127.0.0.1", 0, crowd))) for crowd in (door.OF_BOX, door.OF_HUB)
+        )
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert of_box.most <= door.OF_BOX.most
+        assert of_hub.most == min(door.OF_HUB.most, int(files * door.OF_HUB.share))
+        of_box.close()
+        of_hub.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 async def test_who_says_nothing_is_shown_out_and_who_asks_may_stay(port, clock):
     loop = asyncio.get_running_loop()
     with ExitStack() as stack:
@@ -83,6 +99,6 @@ def test_the_soft_limit_is_raised_as_far_as_it_goes():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
-        assert door.raise_files() == min(door.WANTED_FILES, before[1])
+        assert door.raise_files() == min(door.OF_BOX.files, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -42,7 +42,7 @@ async def read(request: web.Request, most_bytes: int, *, gzip: bool = False) -> 
             body += piece
             if max(packed_bytes, len(body)) > most_bytes:
                 raise too_long(most_bytes)
-    except TimeoutError:
+    except (TimeoutError, ConnectionError):  # who has left reads no answer; it is no fault of ours to log
         raise HttpError(408, "invalid", "the body stopped coming", "send it again") from None
     except zlib.error:
         raise invalid("the body is not gzip", "send it again, packed anew or not at all") from None

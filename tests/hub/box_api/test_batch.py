@@ -217,3 +217,25 @@ async def test_a_tombstone_is_a_row_of_its_own_kind(served):
     box = await served.box("box-a")
     await box.batch(box.row("e1", "tombstone", {"kind": "event", "reason": "quota"}))
     assert [kind for kind, _ in await box.counts()] == ["tombstone"]
+
+
+async def test_a_crowd_is_told_when_to_come_back_and_an_alert_is_taken_all_the_same(served) -> None:
+    box = await served.box("box-1")
+    held = asyncio.Event()
+
+    async def hold() -> None:
+        async with served.hub.turns.turn(0, False):
+            await held.wait()
+
+    before = [asyncio.create_task(hold()) for _ in range(20)]
+    await asyncio.sleep(0)
+    served.hub.turns._turn_s = 1e6
+    response = await box.raw("POST", "/batch", {"device_id": box.id, "batch": [box.row("e-1")]})
+    assert response.status == 503 and int(response.headers["Retry-After"]) >= 1
+    assert await box.counts() == {}
+    status, said = await box.batch(box.row("e-2"), Priority="u=0")
+    assert (status, said["acknowledged"]) == (200, ["e-2"])
+    held.set()
+    await asyncio.gather(*before)
+    served.hub.turns._turn_s = 0.01
+    assert (await box.batch(box.row("e-1")))[0] == 200

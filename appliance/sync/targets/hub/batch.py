@@ -90,7 +90,8 @@ def _requests(rows: Sequence[OutboxRow]) -> Iterator[tuple[list[OutboxRow], list
 async def _put(link: Link, device_id: str, rows: list[OutboxRow], encoded: list[bytes]) -> Verdict:
     ids = [row.id for row in rows]
     body = msgspec.json.encode(Batch(device_id, [msgspec.Raw(data) for data in encoded], SCHEMA))
-    headers = {"Idempotency-Key": idempotency_key(ids)}
+    # How urgent the first row is, and with it the batch (RFC 9218): a hub that is busy takes it first.
+    headers = {"Idempotency-Key": idempotency_key(ids), "Priority": f"u={min(7, rows[0].lane)}"}
     try:
         reply: Reply = await link.ask("POST", "/batch", body, headers)
     except Silence as silence:

@@ -36,6 +36,12 @@ async def test_a_refused_row_is_named_with_its_reason_and_the_others_are_taken(h
     assert verdict.rejected == (("b", "its clock is ten years off"),)
 
 
+async def test_a_batch_says_how_urgent_it_is(hub, target, row) -> None:
+    await target.put([row("a", "alert", lane=0), row("b")])
+    await target.put([row("c", lane=6)])
+    assert [headers["Priority"] for headers in hub.headers] == ["u=0", "u=6"]
+
+
 @pytest.mark.parametrize(
     ("refused", "rejected"),
     [
