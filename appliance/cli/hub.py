@@ -1,4 +1,4 @@
-"""``appliance hub``: the endpoint that many boxes report to; and ``appliance hub code``."""
+"""``appliance hub``: the endpoint that many boxes report to; and its ``code``, ``peers``, ``import``."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ from appliance.base.config import Config
 from appliance.base.errors import invalid
 from appliance.base.ids import uuid7
 from appliance.cli.box import add_data, config_of, print_json
+from appliance.cli.hub_import import import_folder
 from appliance.daemon.first_boot import ADMIN, claim_code
 from appliance.daemon.serving import serve
 from appliance.hub import tunnel
@@ -39,10 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("serve", "code", "peers"),
+        choices=("serve", "code", "peers", "import"),
         default="serve",
-        help="serve (default); code: print a one-time code of enrolment; peers: the tunnel's [Peer] sections",
+        help="serve (default); code: print a one-time code of enrolment; peers: the tunnel's [Peer] sections;"
+        " import: take in what boxes wrote to the stick at DIR",
     )
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="import: the stick")
     add_data(parser)
     parser.add_argument("--listen", metavar="HOST:PORT", help="where it answers (default 0.0.0.0:8443)")
     parser.add_argument(
@@ -78,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
             logging.getLogger().removeHandler(handler)
             handler.close()
         return 0
+    if args.what == "import":
+        return asyncio.run(import_folder(places, args.folder, json=args.json))
     asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places))
     return 0
 
