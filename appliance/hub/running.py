@@ -1,7 +1,8 @@
-"""An instance: its store, its files, and the three things it does unasked.
+"""An instance: its store, its files, and the four things it does unasked.
 
 ``watch`` tells of boxes that fell silent, ``look`` wakes long polls, ``sweep`` deletes garbage and makes next
-month's partition. Each is right whichever instance does it, and if all of them do.
+month's partition, ``retain`` lets go what is old. Each is right whichever instance does it, and if all of
+them do.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from appliance.hub.files import Files
 from appliance.hub.files.folder import Folder
 from appliance.hub.hub import Hub
 from appliance.hub.keys import command_key
+from appliance.hub.retaining import before_of, retain_once
 from appliance.hub.store import Store, commands, presence, sessions, sqlite, uploads
 from appliance.store.sealing import Sealer
 from appliance.sync.protocol.heartbeat import EVERY_S, MISSED
@@ -28,6 +30,7 @@ SILENT_S = MISSED * EVERY_S
 WATCH_S = 10.0
 LOOK_S = 1.0
 SWEEP_S = 60.0
+RETAIN_S = 3_600.0
 GARBAGE_REST_S = 600.0  # somebody may still be watching these chunks
 
 
@@ -76,7 +79,7 @@ async def open_hub(places: Places, clock: Clock) -> AsyncIterator[Hub]:
 @contextlib.asynccontextmanager
 async def running(hub: Hub) -> AsyncIterator[None]:
     """With everything that it does unasked, until the block ends."""
-    parts = (("watch", watch), ("look", look), ("sweep", sweep))
+    parts = (("watch", watch), ("look", look), ("sweep", sweep), ("retain", retain))
     tasks = [
         asyncio.create_task(supervise(f"hub {name}", lambda part=part: part(hub), hub.clock), name=name)  # type: ignore[misc]  # mypy cannot type a lambda's default
         for name, part in parts
@@ -135,10 +138,16 @@ async def sweep(hub: Hub) -> None:
         await sweep_once(hub)
 
 
+async def retain(hub: Hub) -> None:
+    while True:
+        await hub.clock.sleep(RETAIN_S)
+        await retain_once(hub)
+
+
 async def sweep_once(hub: Hub) -> None:
     """Next month's partition, old sign-ins, and what nobody needs in the store of files."""
     now_ns = hub.clock.now_ns()
-    await hub.store.tend(now_ns)
+    await hub.store.tend(now_ns, before_of(hub.settings.retention, now_ns).rows_ns)
     await hub.store.write(lambda: sessions.prune(now_ns))
     before_ns = now_ns - round(GARBAGE_REST_S * SECOND_NS)
     for prefix in await hub.store.read(lambda: uploads.garbage(before_ns)):

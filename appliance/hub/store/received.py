@@ -62,6 +62,29 @@ def add(box_id: str, receipts: Sequence[Receipt]) -> Steps[set[str]]:
     return new
 
 
+def rise(box_id: str, ids: Sequence[str]) -> Steps[set[str]]:
+    """Those of ``ids`` that are held as tombstones alone, forgotten as such: the real thing has come after
+    all, over another way (a stick, say) than the one on which it was dropped."""
+    gone = yield from every(
+        "DELETE FROM received WHERE box_id = $1 AND kind = 'tombstone' AND id IN EACH($2)"
+        " RETURNING id, day, digest",
+        box_id, listed(sorted(ids)),
+    )  # fmt: skip
+    for row in sorted(gone, key=lambda row: str(row["day"])):
+        yield from run(
+            "UPDATE tallies SET count = count - 1, digest = digest - $3"
+            " WHERE box_id = $1 AND kind = 'tombstone' AND day = $2",
+            box_id, row["day"], row["digest"],
+        )  # fmt: skip
+    if gone:
+        names = listed([row["id"] for row in gone])
+        yield from run("DELETE FROM tallies WHERE box_id = $1 AND count = 0", box_id)
+        yield from run(
+            "DELETE FROM rows WHERE box_id = $1 AND kind = 'tombstone' AND id IN EACH($2)", box_id, names
+        )
+    return {row["id"] for row in gone}
+
+
 def buckets(box_id: str) -> Steps[list[Bucket]]:
     rows = yield from every(
         "SELECT kind, day, count, digest FROM tallies WHERE box_id = $1 ORDER BY day, kind", box_id

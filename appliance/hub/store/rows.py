@@ -56,6 +56,10 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
     When this is committed, all of them are held."""
     yield from lock(f"box {box_id}")  # what follows from rows must not cross with another batch of the box
     new = yield from received.add(box_id, [Receipt(r.id, r.kind, r.created_ns) for r in batch])
+    known = [row for row in batch if row.id not in new and row.kind != "tombstone"]
+    if known and (risen := (yield from received.rise(box_id, [row.id for row in known]))):
+        again = [Receipt(r.id, r.kind, r.created_ns) for r in known if r.id in risen]
+        new |= yield from received.add(box_id, again)
     fresh = [row for row in batch if row.id in new]
     values = [_values(box_id, row, clock_offset_ns, now_ns) for row in fresh]
     yield from insert("rows", _COLUMNS, values)

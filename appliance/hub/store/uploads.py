@@ -88,26 +88,35 @@ def begin(
     box_id: str, upload_id: str, manifest: Manifest, times: Times, now_ns: int
 ) -> Steps[tuple[Upload | None, bool]]:
     """(the upload, whether it is new). Another manifest starts anew, unless the upload is complete: then
-    it is returned as it is, and the caller compares. None: the id was delivered as something else."""
+    it is returned as it is, and the caller compares. A file that was held and let go since (``retention``)
+    is complete, too: it is not wanted again. None: the id was delivered as something else."""
     yield from lock(f"upload {box_id} {upload_id}")
     old = yield from get(box_id, upload_id)
     if old is not None and (old.state == "complete" or old.is_of(manifest)):
         return old, False
-    if old is None and (yield from received.held(box_id, [upload_id])):
-        return None, False
+    fresh = _fresh(box_id, upload_id, manifest, times, now_ns)
     if old is not None:
         yield from _throw_away(old, now_ns)
-    fresh = Upload(
-        box_id, upload_id, uuid7(now_ns), manifest.kind, times.created_ns, now_ns, now_ns, "partial", 0,
-        manifest.size_bytes, manifest.sha256, manifest.mime, manifest.file.event_id, manifest.file.camera_id,
-        manifest.file.stream, times.start_ns, times.end_ns,
-    )  # fmt: skip
+    elif not (yield from received.rise(box_id, [upload_id])):
+        held = (yield from received.held(box_id, [upload_id])).get(upload_id)
+        if held is not None and held.kind == manifest.kind:
+            return msgspec.structs.replace(fresh, state="complete", received_bytes=fresh.size_bytes), False
+        if held is not None:
+            return None, False
     yield from run(
         f"INSERT INTO uploads ({COLUMNS})"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         *msgspec.structs.astuple(fresh),
     )
     return fresh, True
+
+
+def _fresh(box_id: str, upload_id: str, manifest: Manifest, times: Times, now_ns: int) -> Upload:
+    return Upload(
+        box_id, upload_id, uuid7(now_ns), manifest.kind, times.created_ns, now_ns, now_ns, "partial", 0,
+        manifest.size_bytes, manifest.sha256, manifest.mime, manifest.file.event_id, manifest.file.camera_id,
+        manifest.file.stream, times.start_ns, times.end_ns,
+    )  # fmt: skip
 
 
 def advance(upload: Upload, chunk: Chunk, now_ns: int) -> Steps[Upload | None]:
@@ -168,6 +177,21 @@ def broke(upload: Upload, now_ns: int) -> Steps[Upload | None]:
     yield from _forget_chunks(upload, now_ns)
     yield from add_garbage(upload.name, now_ns)
     return Upload(**row)
+
+
+def let_go(upload: Upload, now_ns: int) -> Steps[bool]:
+    """It is old enough. The journal still says that it was held, where it was; False: it is not as it was
+    any more."""
+    row = yield from one(
+        "DELETE FROM uploads WHERE box_id = $1 AND id = $2 AND generation = $3 AND changed_ns = $4"
+        " RETURNING id",
+        upload.box_id, upload.id, upload.generation, upload.changed_ns,
+    )  # fmt: skip
+    if row is None:
+        return False
+    yield from _forget_chunks(upload, now_ns)
+    yield from add_garbage(upload.name, now_ns)
+    return True
 
 
 def add_garbage(prefix: str, now_ns: int) -> Steps[None]:

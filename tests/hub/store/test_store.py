@@ -13,7 +13,7 @@ from appliance.base.clock import SECOND_NS, ManualClock
 from appliance.base.errors import ApplianceError
 from appliance.hub.running import Places, open_store
 from appliance.hub.store import boxes, received, sites, uploads
-from appliance.hub.store.postgres import months
+from appliance.hub.store.months import months
 from appliance.hub.store.received import Receipt
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import every, insert, lock, one, run
