@@ -24,7 +24,7 @@ class Gone:
     months: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.alerts or self.files or self.months)
+        return bool(self.rows or self.alerts or self.files)  # an empty month is nothing
 
 
 def before_of(said: Retention, now_ns: int) -> Before:

@@ -138,7 +138,7 @@ async def test_a_receipt_that_the_hub_did_not_sign_for_this_bundle_counts_for_no
 async def test_a_stick_that_never_comes_back_is_written_again_where_that_is_wanted(box, served, bring):
     box.owe("e1", "e2")
     box.write()
-    await box.clock.advance(3 * 86_400)
+    box.clock.tick(3 * 86_400)
     await box.back()
     assert await box.figures("stick") == (0, 2)  # not asked for
     await box.back(resend_days=4)
@@ -151,6 +151,6 @@ async def test_what_has_its_receipt_is_not_written_again(box, served, bring):
     box.owe("e1")
     box.write()
     await bring(served)
-    await box.clock.advance(30 * 86_400)
+    box.clock.tick(30 * 86_400)
     await box.back(resend_days=1)
     assert await box.figures("stick") == (0, 1)

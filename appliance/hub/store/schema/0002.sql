@@ -2,3 +2,8 @@
 CREATE INDEX rows_age ON rows(shown_ns); -- sqlite
 CREATE INDEX rows_rest_age ON rows_rest(shown_ns); -- postgres
 CREATE INDEX alerts_event ON alerts(box_id, event_id) WHERE status = 'new';
+
+-- Events of one type or one severity, newest first, however rare; the other of the two is looked at in the
+-- index, so that a pair that never meets costs a walk over the index alone.
+CREATE INDEX rows_type ON rows(type, shown_ns DESC, id DESC, box_id DESC, severity) WHERE kind = 'event';
+CREATE INDEX rows_severity ON rows(severity, shown_ns DESC, id DESC, box_id DESC, type) WHERE kind = 'event';
