@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 from appliance.base import log
@@ -66,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stick", metavar="DIR", type=Path, help=f"code: write the invitation there, as {FILE_NAME}"
     )
+    parser.add_argument(
+        "--handshakes",
+        metavar="FILE",
+        type=Path,
+        help="peers: what `wg show INTERFACE latest-handshakes` printed (- for standard input): keys that"
+        " boxes changed over to become theirs",
+    )
     parser.add_argument("--hours", type=float, default=24.0, help="code: how long it counts (default 24)")
 
 
@@ -83,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.what == "import":
         return asyncio.run(import_folder(places, args.folder, json=args.json))
-    asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places))
+    asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places, args.handshakes))
     return 0
 
 
@@ -191,6 +199,13 @@ def _invitation(config: Config, url: str, code: str) -> str:
     return invitation.render(asked)
 
 
-async def _peers(places: Places) -> None:
+async def _peers(places: Places, handshakes: Path | None) -> None:
+    known = None
+    if handshakes is not None:
+        known = tunnel.read_handshakes(sys.stdin.read() if str(handshakes) == "-" else handshakes.read_text())
     async with open_hub(places, BoxClock()) as hub:
-        print(tunnel.render_peers(await hub.store.read(boxes.peers), hub.sealer), end="")
+        peers = await hub.store.read(boxes.peers)
+        for box_id, key in tunnel.settled(peers, known or {}):
+            await hub.store.write(lambda i=box_id, k=key: boxes.settle_next(i, k))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        peers = await hub.store.read(boxes.peers)
+        print(tunnel.render_peers(peers, hub.sealer, known), end="")

@@ -13,9 +13,10 @@ from appliance.hub.box_api.reading import FILE_KINDS, read_row
 from appliance.hub.hub import Hub
 from appliance.hub.sticks.files import take_file
 from appliance.hub.sticks.summary import BoxSummary
-from appliance.hub.store import audit, boxes, rows
+from appliance.hub.store import audit, boxes
 from appliance.hub.store.boxes import BoxIdentity
 from appliance.hub.store.rows import NewRow
+from appliance.hub.taking import take_rows
 from appliance.sync.bundle import reading, receipt
 from appliance.sync.bundle.reading import Bundle, Found
 from appliance.sync.bundle.receipt import Receipt
@@ -118,7 +119,7 @@ async def _take_rows(hub: Hub, box: BoxIdentity, bundle: Bundle, said: _Said, su
             good.setdefault(read.id, read)
     if not good:
         return
-    new = await hub.store.write(lambda: rows.take(box.id, list(good.values()), box.clock_offset_ns, now_ns))
+    new = await take_rows(hub, box, list(good.values()), now_ns)
     summary.rows_new += new
     summary.rows_known += len(good) - new
     for row in good.values():

@@ -7,3 +7,7 @@ CREATE INDEX alerts_event ON alerts(box_id, event_id) WHERE status = 'new';
 -- index, so that a pair that never meets costs a walk over the index alone.
 CREATE INDEX rows_type ON rows(type, shown_ns DESC, id DESC, box_id DESC, severity) WHERE kind = 'event';
 CREATE INDEX rows_severity ON rows(severity, shown_ns DESC, id DESC, box_id DESC, type) WHERE kind = 'event';
+
+-- Rotation of a box's tunnel key: announced by the box, not yet seen in use.
+ALTER TABLE boxes ADD COLUMN tunnel_key_next TEXT NOT NULL DEFAULT '';  -- WireGuard, public, base64
+ALTER TABLE boxes ADD COLUMN tunnel_key_used BIGINT NOT NULL DEFAULT 0; -- 1: the box said that it changes over
