@@ -1,7 +1,8 @@
-"""An instance: its store, its files, and the four things it does unasked.
+"""An instance: its store, its files, and the five things it does unasked.
 
 ``watch`` tells of boxes that fell silent, ``look`` wakes long polls, ``sweep`` deletes garbage and makes next
-month's partition, ``retain`` lets go what is old. Each is right whichever instance does it, and if all of
+month's partition, ``retain`` lets go what is old, ``check`` asks again for files that are
+missing. Each is right whichever instance does it, and if all of
 them do.
 """
 
@@ -17,6 +18,7 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.supervision import supervise
 from appliance.hub import settings
+from appliance.hub.checking import Checker
 from appliance.hub.files import Files
 from appliance.hub.files.folder import Folder
 from appliance.hub.hub import Hub
@@ -31,6 +33,7 @@ WATCH_S = 10.0
 LOOK_S = 1.0
 SWEEP_S = 60.0
 RETAIN_S = 3_600.0
+CHECK_S = 60.0
 GARBAGE_REST_S = 600.0  # somebody may still be watching these chunks
 
 
@@ -79,7 +82,7 @@ async def open_hub(places: Places, clock: Clock) -> AsyncIterator[Hub]:
 @contextlib.asynccontextmanager
 async def running(hub: Hub) -> AsyncIterator[None]:
     """With everything that it does unasked, until the block ends."""
-    parts = (("watch", watch), ("look", look), ("sweep", sweep), ("retain", retain))
+    parts = (("watch", watch), ("look", look), ("sweep", sweep), ("retain", retain), ("check", check))
     tasks = [
         asyncio.create_task(supervise(f"hub {name}", lambda part=part: part(hub), hub.clock), name=name)  # type: ignore[misc]  # mypy cannot type a lambda's default
         for name, part in parts
@@ -142,6 +145,13 @@ async def retain(hub: Hub) -> None:
     while True:
         await hub.clock.sleep(RETAIN_S)
         await retain_once(hub)
+
+
+async def check(hub: Hub) -> None:
+    checker = Checker(hub)
+    while True:
+        await hub.clock.sleep(CHECK_S)
+        await checker.once()
 
 
 async def sweep_once(hub: Hub) -> None:

@@ -11,3 +11,6 @@ CREATE INDEX rows_severity ON rows(severity, shown_ns DESC, id DESC, box_id DESC
 -- Rotation of a box's tunnel key: announced by the box, not yet seen in use.
 ALTER TABLE boxes ADD COLUMN tunnel_key_next TEXT NOT NULL DEFAULT '';  -- WireGuard, public, base64
 ALTER TABLE boxes ADD COLUMN tunnel_key_used BIGINT NOT NULL DEFAULT 0; -- 1: the box said that it changes over
+
+-- 1: it will not come any more; the box had to tell its tombstone instead (D5).
+ALTER TABLE uploads ADD COLUMN lost BIGINT NOT NULL DEFAULT 0;
