@@ -11,7 +11,6 @@ import logging
 from appliance.base.errors import ApplianceError
 from appliance.hub.hub import Hub
 from appliance.hub.store import kept, uploads
-from appliance.hub.store.steps import one
 from appliance.hub.store.uploads import Upload
 
 log = logging.getLogger(__name__)
@@ -54,8 +53,7 @@ class Checker:
         return await self._hub.files.size_bytes(upload.name) == upload.size_bytes
 
     async def _is_ours(self) -> None:
-        marked = await self._hub.store.read(lambda: one("SELECT 1 AS there FROM kept WHERE name = $1", MARK))
-        if marked is None:
+        if not await self._hub.store.read(lambda: kept.has(MARK)):
             await self._hub.files.put(MARK, b"ours")
             await self._hub.store.write(lambda: kept.keep(MARK, b"ours"))
         elif await self._hub.files.size_bytes(MARK) is None:

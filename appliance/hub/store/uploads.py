@@ -100,11 +100,11 @@ def begin(
     fresh = _fresh(box_id, upload_id, manifest, times, now_ns)
     if old is not None:
         yield from _throw_away(old, now_ns)
-    elif not (yield from received.rise(box_id, [upload_id])):
+    else:
         held = (yield from received.held(box_id, [upload_id])).get(upload_id)
         if held is not None and held.kind == manifest.kind:
             return msgspec.structs.replace(fresh, state="complete", received_bytes=fresh.size_bytes), False
-        if held is not None:
+        if held is not None and held.kind != "tombstone":  # whose place it takes once it is complete
             return None, False
     yield from run(
         f"INSERT INTO uploads ({COLUMNS})"
