@@ -1,4 +1,4 @@
-"""``appliance hub``: the endpoint that many boxes report to; and ``appliance hub code``."""
+"""``appliance hub``: the endpoint that many boxes report to; and its ``code``, ``peers``, ``import``."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 from appliance.base import log
@@ -14,6 +15,7 @@ from appliance.base.config import Config
 from appliance.base.errors import invalid
 from appliance.base.ids import uuid7
 from appliance.cli.box import add_data, config_of, print_json
+from appliance.cli.hub_import import import_folder
 from appliance.daemon.door import OF_HUB
 from appliance.daemon.first_boot import ADMIN, claim_code
 from appliance.daemon.serving import serve
@@ -40,10 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("serve", "code", "peers"),
+        choices=("serve", "code", "peers", "import"),
         default="serve",
-        help="serve (default); code: print a one-time code of enrolment; peers: the tunnel's [Peer] sections",
+        help="serve (default); code: print a one-time code of enrolment; peers: the tunnel's [Peer] sections;"
+        " import: take in what boxes wrote to the stick at DIR",
     )
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="import: the stick")
     add_data(parser)
     parser.add_argument("--listen", metavar="HOST:PORT", help="where it answers (default 0.0.0.0:8443)")
     parser.add_argument(
@@ -64,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stick", metavar="DIR", type=Path, help=f"code: write the invitation there, as {FILE_NAME}"
     )
+    parser.add_argument(
+        "--handshakes",
+        metavar="FILE",
+        type=Path,
+        help="peers: what `wg show INTERFACE latest-handshakes` printed (- for standard input): keys that"
+        " boxes changed over to become theirs",
+    )
     parser.add_argument("--hours", type=float, default=24.0, help="code: how long it counts (default 24)")
 
 
@@ -79,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
             logging.getLogger().removeHandler(handler)
             handler.close()
         return 0
-    asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places))
+    if args.what == "import":
+        return asyncio.run(import_folder(places, args.folder, json=args.json))
+    asyncio.run(_code(config, places, args) if args.what == "code" else _peers(places, args.handshakes))
     return 0
 
 
@@ -187,6 +200,13 @@ def _invitation(config: Config, url: str, code: str) -> str:
     return invitation.render(asked)
 
 
-async def _peers(places: Places) -> None:
+async def _peers(places: Places, handshakes: Path | None) -> None:
+    known = None
+    if handshakes is not None:
+        known = tunnel.read_handshakes(sys.stdin.read() if str(handshakes) == "-" else handshakes.read_text())
     async with open_hub(places, BoxClock()) as hub:
-        print(tunnel.render_peers(await hub.store.read(boxes.peers), hub.sealer), end="")
+        peers = await hub.store.read(boxes.peers)
+        for box_id, key in tunnel.settled(peers, known or {}):
+            await hub.store.write(lambda i=box_id, k=key: boxes.settle_next(i, k))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        peers = await hub.store.read(boxes.peers)
+        print(tunnel.render_peers(peers, hub.sealer, known), end="")

@@ -30,6 +30,10 @@ class CommandKey:
         """As the box checks it."""
         return signing.sign_command(self._private, command)
 
+    def sign_text(self, text: bytes) -> str:
+        """Base64 of 64 bytes. ``text`` begins with the context of what is signed, which is no command's."""
+        return base64.b64encode(self._private.sign(text)).decode()
+
 
 async def command_key(store: Store, sealer: Sealer) -> CommandKey:
     """Made at the very first start; of two instances that start at once, one's. Raises ``data_loss``

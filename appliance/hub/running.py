@@ -1,7 +1,9 @@
-"""An instance: its store, its files, and the three things it does unasked.
+"""An instance: its store, its files, and the five things it does unasked.
 
 ``watch`` tells of boxes that fell silent, ``look`` wakes long polls, ``sweep`` deletes garbage and makes next
-month's partition. Each is right whichever instance does it, and if all of them do.
+month's partition, ``retain`` lets go what is old, ``check`` asks again for files that are
+missing. Each is right whichever instance does it, and if all of
+them do.
 """
 
 import asyncio
@@ -16,10 +18,12 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.supervision import supervise
 from appliance.hub import settings
+from appliance.hub.checking import Checker
 from appliance.hub.files import Files
 from appliance.hub.files.folder import Folder
 from appliance.hub.hub import Hub
 from appliance.hub.keys import command_key
+from appliance.hub.retaining import before_of, retain_once
 from appliance.hub.store import Store, commands, presence, sessions, sqlite, uploads
 from appliance.store.sealing import Sealer
 from appliance.sync.protocol.heartbeat import EVERY_S, MISSED
@@ -28,6 +32,8 @@ SILENT_S = MISSED * EVERY_S
 WATCH_S = 10.0
 LOOK_S = 1.0
 SWEEP_S = 60.0
+RETAIN_S = 3_600.0
+CHECK_S = 60.0
 GARBAGE_REST_S = 600.0  # somebody may still be watching these chunks
 
 
@@ -76,7 +82,7 @@ async def open_hub(places: Places, clock: Clock) -> AsyncIterator[Hub]:
 @contextlib.asynccontextmanager
 async def running(hub: Hub) -> AsyncIterator[None]:
     """With everything that it does unasked, until the block ends."""
-    parts = (("watch", watch), ("look", look), ("sweep", sweep))
+    parts = (("watch", watch), ("look", look), ("sweep", sweep), ("retain", retain), ("check", check))
     tasks = [
         asyncio.create_task(supervise(f"hub {name}", lambda part=part: part(hub), hub.clock), name=name)  # type: ignore[misc]  # mypy cannot type a lambda's default
         for name, part in parts
@@ -135,10 +141,23 @@ async def sweep(hub: Hub) -> None:
         await sweep_once(hub)
 
 
+async def retain(hub: Hub) -> None:
+    while True:
+        await hub.clock.sleep(RETAIN_S)
+        await retain_once(hub)
+
+
+async def check(hub: Hub) -> None:
+    checker = Checker(hub)
+    while True:
+        await hub.clock.sleep(CHECK_S)
+        await checker.once()
+
+
 async def sweep_once(hub: Hub) -> None:
     """Next month's partition, old sign-ins, and what nobody needs in the store of files."""
     now_ns = hub.clock.now_ns()
-    await hub.store.tend(now_ns)
+    await hub.store.tend(now_ns, before_of(hub.settings.retention, now_ns).rows_ns)
     await hub.store.write(lambda: sessions.prune(now_ns))
     before_ns = now_ns - round(GARBAGE_REST_S * SECOND_NS)
     for prefix in await hub.store.read(lambda: uploads.garbage(before_ns)):

@@ -3,6 +3,13 @@
 url = "https://10.90.0.1:8443"            # where boxes reach it from now on (default: as they did)
 proxies = ["10.0.0.0/24"]                 # balancers whose X-Forwarded-For is believed
 
+[retention]                               # 0: for ever, or as many as come; these are the defaults
+rows_days = 400                           # events and all else that is told in rows
+files_days = 90                           # stills and clips
+alerts_days = 800                         # an alert that nobody acknowledged keeps what is its own so long
+files_bytes_per_box = 0
+files_bytes_per_site = 0
+
 [tunnel]                                  # without it no tunnel is offered
 network = "10.90.0.0/16"
 address = "10.90.0.1"                     # the hub's own end
@@ -51,12 +58,27 @@ class TunnelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return str(self.net[number])
 
 
+Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """0: without a bound."""
+
+    rows_days: Days = 400
+    files_days: Days = 90
+    alerts_days: Days = 800
+    files_bytes_per_box: Bytes = 0
+    files_bytes_per_site: Bytes = 0
+
+
 class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``url`` empty: boxes go on using the address that they enrolled at."""
 
     url: str = ""
     proxies: tuple[str, ...] = ()
     tunnel: TunnelSettings | None = None
+    retention: Retention = Retention()
 
     @property
     def trusted(self) -> tuple[Network, ...]:

@@ -6,10 +6,10 @@ Applying it is the operator's (``wg syncconf``): the hub needs no privilege for 
 import base64
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from appliance.base.errors import ApplianceError
-from appliance.hub.settings import TunnelSettings
+from appliance.base.errors import ApplianceError, invalid
+from appliance.hub.settings import TunnelSettings, is_key
 from appliance.hub.store import boxes
 from appliance.hub.store.steps import Found, Steps
 from appliance.store.sealing import Sealer
@@ -42,18 +42,57 @@ def offer(box_id: str, settings: TunnelSettings, sealer: Sealer) -> Steps[Tunnel
     )
 
 
-def render_peers(peers: Sequence[Found], sealer: Sealer) -> str:
-    """The ``[Peer]`` sections of wg(8)'s configuration format. Holds the pre-shared keys."""
+def settled(peers: Sequence[Found], handshakes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """(box, its new key) where that one shook hands later than the old one. ``handshakes``: public key ->
+    seconds since 1970, 0 for never, as ``wg show INTERFACE latest-handshakes`` tells them."""
+    for peer in peers:
+        if _new_is_later(peer, handshakes):
+            yield peer["id"], peer["tunnel_key_next"]
+
+
+def render_peers(peers: Sequence[Found], sealer: Sealer, handshakes: Mapping[str, int] | None = None) -> str:
+    """The ``[Peer]`` sections of wg(8)'s configuration format. Holds the pre-shared keys.
+
+    While a box changes over it is two peers. WireGuard lets an address belong to one of them: to the one
+    that shook hands last, or, where nobody told us of that, to the new one as soon as the box said that it
+    changes over. The other one can shake hands and nothing else, which is enough to find out."""
     parts = []
     for peer in peers:
         bits = 128 if ":" in peer["tunnel_address"] else 32
-        lines = ["[Peer]", f"# {peer['id']}", f"PublicKey = {peer['tunnel_key']}"]
-        if peer["tunnel_psk"] is not None:
-            psk = sealer.open(peer["tunnel_psk"], f"psk/{peer['id']}")
-            lines.append(f"PresharedKey = {base64.b64encode(psk).decode()}")
-        lines.append(f"AllowedIPs = {peer['tunnel_address']}/{bits}")
-        parts.append("\n".join(lines) + "\n")
+        psk = None if peer["tunnel_psk"] is None else sealer.open(peer["tunnel_psk"], f"psk/{peer['id']}")
+        owner = _owner(peer, handshakes)
+        for key in (peer["tunnel_key"], peer["tunnel_key_next"]):
+            if not key:
+                continue
+            lines = ["[Peer]", f"# {peer['id']}", f"PublicKey = {key}"]
+            if psk is not None:
+                lines.append(f"PresharedKey = {base64.b64encode(psk).decode()}")
+            if key == owner:
+                lines.append(f"AllowedIPs = {peer['tunnel_address']}/{bits}")
+            parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def read_handshakes(text: str) -> dict[str, int]:
+    """Lines of ``KEY<TAB>SECONDS``, as wg prints them. Raises ``invalid``."""
+    found = {}
+    for line in text.splitlines():
+        key, _, seconds = line.partition("\t")
+        if not is_key(key) or not seconds.isascii() or not seconds.isdigit():
+            raise invalid("these are no handshakes", "give what `wg show INTERFACE latest-handshakes` prints")
+        found[key] = int(seconds)
+    return found
+
+
+def _owner(peer: Found, handshakes: Mapping[str, int] | None) -> str:
+    old, new = str(peer["tunnel_key"]), str(peer["tunnel_key_next"])
+    changed = bool(peer["tunnel_key_used"]) if handshakes is None else _new_is_later(peer, handshakes)
+    return new if new and changed else old
+
+
+def _new_is_later(peer: Found, handshakes: Mapping[str, int]) -> bool:
+    new = handshakes.get(peer["tunnel_key_next"], 0) if peer["tunnel_key_next"] else 0
+    return new > 0 and new >= handshakes.get(peer["tunnel_key"], 0)
 
 
 def _number(settings: TunnelSettings, address: str) -> int:

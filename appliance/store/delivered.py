@@ -108,6 +108,31 @@ def owe_again(conn: sqlite3.Connection, target_id: str, row_ids: Sequence[str], 
     return len(rows)
 
 
+def confirmed(conn: sqlite3.Connection, target_id: str, row_ids: Sequence[str]) -> int:
+    """Where they are now, nobody loses them: forgotten, as ``prune`` does, without waiting for their age;
+    how many."""
+    rows = conn.execute(
+        "DELETE FROM delivered WHERE id IN (SELECT value FROM json_each(?)) AND target_id = ?"
+        " RETURNING kind, day, length(body)",
+        (msgspec.json.encode(list(row_ids)).decode(), target_id),
+    ).fetchall()
+    sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for kind, day, size_bytes in rows:
+        _add(sums[kind, day], (0, 0, -1, -size_bytes))
+    _write(conn, target_id, sums)
+    conn.execute("DELETE FROM delivered_days WHERE target_id = ? AND kept = 0", (target_id,))
+    return len(rows)
+
+
+def since(conn: sqlite3.Connection, target_id: str, before_ns: int, limit: int = 1_000) -> list[str]:
+    """Ids that were acknowledged before ``before_ns`` and are still in the journal, oldest first."""
+    rows = conn.execute(
+        "SELECT id, acknowledged_ns FROM delivered WHERE target_id = ? ORDER BY position LIMIT ?",
+        (target_id, limit),
+    )
+    return [row["id"] for row in rows if row["acknowledged_ns"] < before_ns]
+
+
 def acknowledged(conn: sqlite3.Connection, target_id: str) -> int:
     """How many rows the target should hold: all that it ever acknowledged, tombstones too."""
     row = conn.execute(

@@ -160,6 +160,25 @@ def acknowledge(
     return len(gone)
 
 
+def acknowledge_waiting(conn: sqlite3.Connection, target_id: str, row_ids: Iterable[str], now_ns: int) -> int:
+    """The target has these though we did not send them: somebody carried them there, and it says so (D3).
+    Rows on their way are left to the answer that they will get; tombstones say something else, and go."""
+    waiting = conn.execute(
+        "SELECT position, id, lane, kind FROM outbox INDEXED BY outbox_id"
+        " WHERE id IN (SELECT value FROM json_each(?)) AND target_id = ? AND is_tombstone = 0"
+        f" AND state <> {PARKED} AND +position NOT IN {_FLYING}",
+        (_json(row_ids), target_id),
+    ).fetchall()
+    conn.execute(
+        "INSERT INTO outbox_flight (position, target_id) SELECT value, ? FROM json_each(?)",
+        (target_id, _json([row["position"] for row in waiting])),
+    )
+    tally = Tally(target_id)
+    tally.move_all([(row["lane"], row["kind"]) for row in waiting], "waiting", "in_flight")
+    tally.write(conn)
+    return acknowledge(conn, target_id, [row["id"] for row in waiting], now_ns, journal=True)
+
+
 def retry(
     conn: sqlite3.Connection, target_id: str, row_ids: Iterable[str], next_attempt_ns: int, error: str
 ) -> None:

@@ -34,17 +34,22 @@ def firewall(root):
     return root / "systemd" / "aries-firewall.service"
 
 
+@pytest.fixture
+def hub(root):
+    return root / "systemd" / "aries-hub.service"
+
+
 def ask(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall"])
+@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall", "hub"])
 def test_it_is_a_unit_without_a_warning(which, request):
     done = ask("systemd-analyze", "verify", str(request.getfixturevalue(which)))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall"])
+@pytest.mark.parametrize("which", ["unit", "with_nvidia", "tunnel", "firewall", "hub"])
 def test_its_exposure_is_at_most_2(which, request):
     path = str(request.getfixturevalue(which))
     done = ask("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)

@@ -7,8 +7,8 @@ from appliance.hub.box_api import body
 from appliance.hub.box_api.door import Caller
 from appliance.hub.box_api.reading import read_row
 from appliance.hub.figures import FIGURES
-from appliance.hub.store import rows
 from appliance.hub.store.rows import NewRow
+from appliance.hub.taking import take_rows
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Answer, Batch, Refusal
 from appliance.web.errors import denied
 
@@ -37,6 +37,6 @@ async def _take(caller: Caller, batch: Batch) -> web.StreamResponse:
         else:
             good.setdefault(found.id, found)
     if good:
-        await hub.store.write(lambda: rows.take(box.id, list(good.values()), box.clock_offset_ns, now_ns))
+        await take_rows(hub, box, list(good.values()), now_ns)
     caller.request.app[FIGURES].rows(len(good), len(refused))
     return body.answer(Answer(acknowledged=list(good), refused=refused))

@@ -31,18 +31,18 @@ _OFFSET = re.compile(r"[0-9]{1,12}")
 async def begin(caller: Caller) -> web.StreamResponse:
     upload_id = _id(caller)
     manifest = await body.read_json(caller.request, Manifest, LONGEST_MANIFEST_BYTES)
-    times = _times(manifest)
+    times = times_of(manifest)
     hub, box_id, now_ns = caller.hub, caller.box.id, caller.now_ns
     upload, new = await hub.store.write(lambda: uploads.begin(box_id, upload_id, manifest, times, now_ns))
     if upload is None:
         raise ApplianceError("conflict", "this id was delivered as something else", "it is held already")
     if not upload.is_of(manifest):
         raise ApplianceError("conflict", "this id is a complete file of other content", "it is held already")
-    return body.answer(await _finished(hub, upload), 201 if new else 200)
+    return body.answer(await finished(hub, upload), 201 if new else 200)
 
 
 async def state(caller: Caller) -> web.StreamResponse:
-    return body.answer(await _finished(caller.hub, await _upload(caller)))
+    return body.answer(await finished(caller.hub, await _upload(caller)))
 
 
 async def chunk(caller: Caller) -> web.StreamResponse:
@@ -70,15 +70,21 @@ async def _chunk(caller: Caller) -> web.StreamResponse:
         raise invalid("the chunk goes beyond the file's end", "send what the manifest says", field="offset")
     if offset != upload.received_bytes or upload.state == "complete":
         return await _known_or_wrong(hub, offset, len(data), upload)
-    name = f"{upload.chunk_prefix}{offset:012d}-{len(data)}-{said[:16]}"
-    await hub.files.put(name, data)
-    fresh = await hub.store.write(
-        lambda: uploads.advance(upload, Chunk(offset, len(data), name), hub.clock.now_ns())
-    )
+    fresh = await add_chunk(hub, upload, data, said)
     if fresh is None:  # another instance was faster, with this chunk or another
         return await _known_or_wrong(hub, offset, len(data), await _upload(caller))
     caller.request.app[FIGURES].file_bytes(len(data))
-    return body.answer(await _finished(hub, fresh))
+    return body.answer(await finished(hub, fresh))
+
+
+async def add_chunk(hub: Hub, upload: Upload, data: bytes, sha256: str) -> Upload | None:
+    """Put ``data`` where the upload ends. The upload as it is then; None: it is not where it was."""
+    offset = upload.received_bytes
+    name = f"{upload.chunk_prefix}{offset:012d}-{len(data)}-{sha256[:16]}"
+    await hub.files.put(name, data)
+    return await hub.store.write(
+        lambda: uploads.advance(upload, Chunk(offset, len(data), name), hub.clock.now_ns())
+    )
 
 
 def _must_be_there(offset: int, length: int, upload: Upload) -> None:
@@ -89,7 +95,7 @@ def _must_be_there(offset: int, length: int, upload: Upload) -> None:
 
 async def _known_or_wrong(hub: Hub, offset: int, length: int, upload: Upload) -> web.StreamResponse:
     if offset + length <= upload.received_bytes or upload.state == "complete":
-        return body.answer(await _finished(hub, upload))  # it is there already: nothing is written twice
+        return body.answer(await finished(hub, upload))  # it is there already: nothing is written twice
     raise _WrongOffset(upload)
 
 
@@ -101,7 +107,7 @@ class _WrongOffset(ApplianceError):
         self.upload = upload
 
 
-async def _finished(hub: Hub, upload: Upload) -> UploadState:
+async def finished(hub: Hub, upload: Upload) -> UploadState:
     """Put the file together if all of it has come; what the box is told. Where that takes long, the box
     is told so far as it is and asks again."""
     if upload.state != "partial" or upload.received_bytes < upload.size_bytes:
@@ -164,7 +170,7 @@ def _offset(caller: Caller) -> int:
     return int(text)
 
 
-def _times(manifest: Manifest) -> Times:
+def times_of(manifest: Manifest) -> Times:
     """Raises ``invalid`` where the file's facts make no sense."""
     for name in ("event_id", "camera_id", "stream"):
         text = getattr(manifest.file, name)

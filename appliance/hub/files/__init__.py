@@ -1,4 +1,4 @@
-"""Where files lie: a folder, or a bucket of any S3-compatible service, behind five verbs.
+"""Where files lie: a folder, or a bucket of any S3-compatible service, behind six verbs.
 
 Objective: chunks and whole files under names; a name is written once, or again with the same bytes.
 Invariants: what ``put`` and ``join`` have returned from is on stable storage; a reader sees all of a name's
@@ -29,6 +29,9 @@ class Files(Protocol):
 
     def read(self, name: str, offset_bytes: int, length_bytes: int) -> AsyncIterator[bytes]:
         """Pieces of that span; fewer bytes where the file ends before it does."""
+
+    async def size_bytes(self, name: str) -> int | None:
+        """None: there is no such file."""
 
     async def join(self, names: Sequence[str], whole: str) -> str:
         """Put the files ``names`` together to one named ``whole``, in bounded memory; its SHA-256, hex.

@@ -46,6 +46,10 @@ class Folder:
                 left_bytes -= len(piece)
                 yield piece
 
+    async def size_bytes(self, name: str) -> int | None:
+        path = self._path / checked(name)
+        return await self._in_thread(lambda: path.stat().st_size if path.is_file() else None)
+
     async def join(self, names: Sequence[str], whole: str) -> str:
         paths = [self._path / checked(name) for name in names]
         return await self._in_thread(lambda: self._join(paths, checked(whole)))

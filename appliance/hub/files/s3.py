@@ -55,6 +55,16 @@ class Bucket:
                 return
             yield bytes(piece)
 
+    async def size_bytes(self, name: str) -> int | None:
+        import obstore
+
+        try:
+            return int((await _guarded(obstore.head_async(self._store, checked(name))))["size"])
+        except ApplianceError as error:
+            if error.kind != "not_found":
+                raise
+            return None
+
     async def join(self, names: Sequence[str], whole: str) -> str:
         import obstore
 

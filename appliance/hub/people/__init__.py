@@ -5,13 +5,13 @@ arrive, both ends' figures of delivery, codes, users, and who did what.
 Invariants: a person limited to some sites cannot tell that others exist, which the statements themselves
 see to; nothing a stranger sends ends in a traceback; no credential is returned but a code, once.
 Non-goals: what boxes say (``hub.box_api``); pages.
-Read next: ``door`` (who asks), ``routes``.
+Read next: ``door`` (who asks), ``routes``, ``openapi``.
 """
 
 from aiohttp import web
 
 from appliance.hub.control import routes as control
-from appliance.hub.people import admin, boxes, clips, events, health, invitations, routes, signin
+from appliance.hub.people import admin, boxes, clips, events, health, invitations, openapi, routes, signin
 
 ROUTES = (
     *signin.ROUTES,
@@ -22,9 +22,11 @@ ROUTES = (
     *admin.ROUTES,
     *invitations.ROUTES,
     *health.ROUTES,
+    *openapi.ROUTES,
 )
 
 
 def mount(app: web.Application) -> None:
+    app[openapi.DOCUMENT] = openapi.told(ROUTES)
     for route in ROUTES:
         routes.mount(app, route)

@@ -33,6 +33,7 @@ def upload_json(upload: Upload) -> dict[str, Any]:
         "created_at": rfc3339(upload.created_ns),
         "changed_at": rfc3339(upload.changed_ns),
         "state": upload.state,
+        "lost": bool(upload.lost),
         "received_bytes": upload.received_bytes,
         "size_bytes": upload.size_bytes,
         "sha256": upload.sha256,

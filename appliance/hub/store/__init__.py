@@ -14,6 +14,7 @@ Read next: ``steps``, ``schema/0001.sql`` (every column explained), ``rows`` (in
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from appliance.hub.store.retention import Before
 from appliance.hub.store.steps import Steps
 
 T = TypeVar("T")
@@ -31,8 +32,12 @@ class Store(Protocol):
     async def read(self, work: Callable[[], Steps[T]], *, together: bool = False) -> T:
         """Nothing is written. Each statement sees one state; ``together``: all of them the same."""
 
-    async def tend(self, now_ns: int) -> None:
-        """What is due now and then: next month's partition, say."""
+    async def tend(self, now_ns: int, keep_from_ns: int = 0) -> None:
+        """What is due now and then: next month's partition, say. None is made of what is let go anyway."""
+
+    async def drop_months(self, before: Before) -> tuple[tuple[str, ...], int]:
+        """Of rows, whole months that are older; (their names, how many rows went). Where rows do not lie
+        by months: none."""
 
     async def close(self) -> None:
         """Give the connections back; may be called twice."""

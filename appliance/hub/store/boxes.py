@@ -49,7 +49,8 @@ def enrol(
         " presence_ns) VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, '', 'never', $4)"
         " ON CONFLICT (id) DO UPDATE SET enrolled_ns = excluded.enrolled_ns,"
         " token_hash = excluded.token_hash, tunnel_key = excluded.tunnel_key, version = excluded.version,"
-        " seen_ns = NULL, site_id = coalesce(excluded.site_id, boxes.site_id)",
+        " seen_ns = NULL, tunnel_key_next = '', tunnel_key_used = 0,"
+        " site_id = coalesce(excluded.site_id, boxes.site_id)",
         box_id, name, site_id, now_ns, token_hash, identity_key, tunnel_key, version,
     )  # fmt: skip
 
@@ -79,13 +80,41 @@ def set_tunnel(box_id: str, number: int, address: str, psk: bytes | None) -> Ste
 
 
 def peers() -> Steps[list[Found]]:
-    """Of the tunnel: id, name, tunnel_key, tunnel_address, tunnel_psk (sealed); revoked ones left out."""
+    """Of the tunnel: id, name, tunnel_key, tunnel_key_next (empty: none), tunnel_key_used, tunnel_address,
+    tunnel_psk (sealed); revoked ones left out."""
     rows = yield from every(
-        "SELECT id, name, tunnel_key, tunnel_address, tunnel_psk FROM boxes"
+        "SELECT id, name, tunnel_key, tunnel_key_next, tunnel_key_used, tunnel_address, tunnel_psk FROM boxes"
         " WHERE tunnel_address IS NOT NULL AND tunnel_key <> '' AND token_hash IS NOT NULL"
         " ORDER BY tunnel_number"
     )
     return list(rows)
+
+
+def announce(box_id: str, key: str) -> Steps[bool]:
+    """A new key of the tunnel, beside the one in use. False: it is in use already, or another box's: two
+    peers of one key would be one."""
+    rows = yield from every(
+        "UPDATE boxes SET tunnel_key_used = CASE WHEN tunnel_key_next = $2 THEN tunnel_key_used ELSE 0 END,"
+        " tunnel_key_next = $2 WHERE id = $1 AND tunnel_key NOT IN ('', $2) AND token_hash IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM boxes o"
+        " WHERE o.id <> $1 AND (o.tunnel_key = $2 OR o.tunnel_key_next = $2)) RETURNING id",
+        box_id, key,
+    )  # fmt: skip
+    return bool(rows)
+
+
+def uses_next(box_id: str, key: str) -> Steps[None]:
+    """The box said that it changes over to ``key``."""
+    yield from run("UPDATE boxes SET tunnel_key_used = 1 WHERE id = $1 AND tunnel_key_next = $2", box_id, key)
+
+
+def settle_next(box_id: str, key: str) -> Steps[None]:
+    """``key`` has shaken hands: it is the one, and the old one goes."""
+    yield from run(
+        "UPDATE boxes SET tunnel_key = tunnel_key_next, tunnel_key_next = '', tunnel_key_used = 0"
+        " WHERE id = $1 AND tunnel_key_next = $2",
+        box_id, key,
+    )  # fmt: skip
 
 
 def change(box_id: str, name: str, site_id: str | None, tags: str) -> Steps[bool]:

@@ -7,7 +7,7 @@ answer arrives as a row of kind ``command_result`` in a batch (``answer``, in th
 import msgspec
 
 from appliance.hub.store.steps import Found, Steps, every, lock, one, run
-from appliance.sync.protocol.command import MOST_WAITING, CommandResult, Signed
+from appliance.sync.protocol.command import MOST_WAITING, Command, CommandResult, Signed
 
 
 class OutgoingCommand(msgspec.Struct, frozen=True):
@@ -85,6 +85,32 @@ def answer(box_id: str, result: CommandResult, now_ns: int) -> Steps[None]:
         result.command_id, box_id, result.state, result.message,
         msgspec.json.encode(result.result).decode(), now_ns,
     )  # fmt: skip
+
+
+def get(box_id: str, command_id: str) -> Steps[OutgoingCommand | None]:
+    """None: there is none of this box."""
+    row = yield from one(
+        "SELECT id, box_id, seq, kind, payload, signature, key_id, issued_ns, expires_ns, issued_by"
+        " FROM commands WHERE id = $1 AND box_id = $2",
+        command_id, box_id,
+    )  # fmt: skip
+    return None if row is None else OutgoingCommand(**row)
+
+
+def waits(box_id: str, kind: str, now_ns: int) -> Steps[bool]:
+    """An order of this kind is still to be fetched."""
+    row = yield from one(
+        "SELECT 1 AS there FROM commands"
+        " WHERE box_id = $1 AND kind = $2 AND state = 'waiting' AND expires_ns > $3 LIMIT 1",
+        box_id, kind, now_ns,
+    )  # fmt: skip
+    return row is not None
+
+
+def body_of(command: OutgoingCommand) -> dict[str, object]:
+    """What was ordered."""
+    body = msgspec.json.decode(command.payload, type=Command).body
+    return msgspec.json.decode(body, type=dict[str, object])
 
 
 def listed_of(box_id: str, limit: int) -> Steps[list[Found]]:

@@ -8,14 +8,14 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from appliance.base.clock import SECOND_NS
 from appliance.base.errors import ApplianceError, invalid
 from appliance.hub.store.migrations import scripts
+from appliance.hub.store.months import MIGRATING, drop_months, make_partitions
+from appliance.hub.store.retention import Before
 from appliance.hub.store.steps import Ask, Found, Insert, Lock, Step, Steps
 
 T = TypeVar("T")
@@ -24,8 +24,6 @@ WRITING, READING = 8, 4  # connections of one instance
 TIMEOUT_S = 30.0
 CLOSE_S = 5.0
 TRIES = 8  # of a transaction that met another: deadlocks are solved by the database, by ending one
-MONTHS_BACK, MONTHS_AHEAD = 14, 2
-_MIGRATING = 4_711_001  # the advisory lock of whoever brings the schema up to date
 _EACH = re.compile(r"EACH\((\$\d+)\)")
 
 
@@ -56,8 +54,11 @@ class PostgresStore:
 
         return await self._guarded(self._reading, once)
 
-    async def tend(self, now_ns: int) -> None:
-        await self._guarded(self._writing, lambda conn: _make_partitions(conn, now_ns))
+    async def tend(self, now_ns: int, keep_from_ns: int = 0) -> None:
+        await self._guarded(self._writing, lambda conn: make_partitions(conn, now_ns, keep_from_ns))
+
+    async def drop_months(self, before: Before) -> tuple[tuple[str, ...], int]:
+        return await self._guarded(self._writing, lambda conn: drop_months(conn, before))
 
     async def migrate(self, now_ns: int) -> None:
         """To the newest form; of many instances that start at once, one does it."""
@@ -129,7 +130,7 @@ async def _nothing_to_reset(conn: Any) -> None:
 
 async def _migrate(conn: Any, now_ns: int) -> None:
     async with conn.transaction():
-        await conn.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+        await conn.execute("SELECT pg_advisory_xact_lock($1)", MIGRATING)
         await conn.execute(
             "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, applied_ns BIGINT NOT NULL)"
         )
@@ -138,47 +139,6 @@ async def _migrate(conn: Any, now_ns: int) -> None:
             if number not in done:
                 await conn.execute(script)
                 await conn.execute("INSERT INTO migrations VALUES ($1, $2)", number, now_ns)
-
-
-async def _make_partitions(conn: Any, now_ns: int) -> None:
-    """Every month from a year ago to the one after next. Rows of a clock that ran ahead lie in
-    ``rows_rest`` until their month is made: they are moved."""
-    names = {row["name"] for row in await conn.fetch(
-        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'rows'::regclass"
-    )}  # fmt: skip
-    for name, start_ns, end_ns in months(now_ns):
-        if name in names:
-            continue
-        async with conn.transaction():
-            await conn.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
-            if await conn.fetchval("SELECT to_regclass($1)", name) is not None:
-                continue  # another instance was faster
-            # The names and the numbers are ours: DDL takes no parameters.
-            await conn.execute(f"CREATE TABLE {name} (LIKE rows INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-            await conn.execute(
-                f"WITH moved AS (DELETE FROM rows_rest"
-                f" WHERE created_ns >= {start_ns} AND created_ns < {end_ns} RETURNING *)"
-                f" INSERT INTO {name} SELECT * FROM moved"
-            )
-            await conn.execute(
-                f"ALTER TABLE rows ATTACH PARTITION {name} FOR VALUES FROM ({start_ns}) TO ({end_ns})"
-            )
-
-
-def months(now_ns: int) -> list[tuple[str, int, int]]:
-    """(partition's name, its first nanosecond, the first after it) of the months kept ready."""
-    now = datetime.fromtimestamp(now_ns // SECOND_NS, UTC)
-    this = now.year * 12 + now.month - 1
-    found = []
-    for number in range(this - MONTHS_BACK, this + MONTHS_AHEAD + 1):
-        found.append(
-            (f"rows_{number // 12:04d}_{number % 12 + 1:02d}", _first_ns(number), _first_ns(number + 1))
-        )
-    return found
-
-
-def _first_ns(month: int) -> int:
-    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()) * SECOND_NS
 
 
 async def _drive(conn: Any, steps: Steps[T]) -> T:

@@ -62,6 +62,35 @@ def add(box_id: str, receipts: Sequence[Receipt]) -> Steps[set[str]]:
     return new
 
 
+def forget(box_id: str, kind: str, ids: Sequence[str]) -> Steps[set[str]]:
+    """Those of ``ids`` that were held as ``kind``: not held any more. The box finds out by the sums."""
+    gone = yield from every(
+        "DELETE FROM received WHERE box_id = $1 AND kind = $2 AND id IN EACH($3) RETURNING id, day, digest",
+        box_id, kind, listed(sorted(ids)),
+    )  # fmt: skip
+    for row in sorted(gone, key=lambda row: str(row["day"])):
+        yield from run(
+            "UPDATE tallies SET count = count - 1, digest = digest - $4"
+            " WHERE box_id = $1 AND kind = $2 AND day = $3",
+            box_id, kind, row["day"], row["digest"],
+        )  # fmt: skip
+    if gone:
+        yield from run("DELETE FROM tallies WHERE box_id = $1 AND count = 0", box_id)
+    return {row["id"] for row in gone}
+
+
+def rise(box_id: str, ids: Sequence[str]) -> Steps[set[str]]:
+    """Those of ``ids`` that are held as tombstones alone, forgotten as such: the real thing has come after
+    all, over another way (a stick, say) than the one on which it was dropped."""
+    gone = yield from forget(box_id, "tombstone", ids)
+    if gone:
+        names = listed(sorted(gone))
+        yield from run(
+            "DELETE FROM rows WHERE box_id = $1 AND kind = 'tombstone' AND id IN EACH($2)", box_id, names
+        )
+    return gone
+
+
 def buckets(box_id: str) -> Steps[list[Bucket]]:
     rows = yield from every(
         "SELECT kind, day, count, digest FROM tallies WHERE box_id = $1 ORDER BY day, kind", box_id

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.hub.store import alerts, commands, received
+from appliance.hub.store import alerts, commands, received, uploads
 from appliance.hub.store.received import Receipt
 from appliance.hub.store.steps import Steps, insert, lock, one, run
 from appliance.sync.protocol.command import CommandResult
@@ -56,10 +56,16 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
     When this is committed, all of them are held."""
     yield from lock(f"box {box_id}")  # what follows from rows must not cross with another batch of the box
     new = yield from received.add(box_id, [Receipt(r.id, r.kind, r.created_ns) for r in batch])
+    known = [row for row in batch if row.id not in new and row.kind != "tombstone"]
+    if known and (risen := (yield from received.rise(box_id, [row.id for row in known]))):
+        again = [Receipt(r.id, r.kind, r.created_ns) for r in known if r.id in risen]
+        new |= yield from received.add(box_id, again)
     fresh = [row for row in batch if row.id in new]
     values = [_values(box_id, row, clock_offset_ns, now_ns) for row in fresh]
     yield from insert("rows", _COLUMNS, values)
     yield from _early_updates(box_id, fresh)
+    if dead := [row.id for row in fresh if row.kind == "tombstone"]:
+        yield from uploads.bury(box_id, dead)
     for row in fresh:
         if row.kind == "event_update" and row.event is not None:
             yield from _update_event(box_id, row, row.event)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.hub.store.migrations import SCHEMAS, scripts
+from appliance.hub.store.retention import Before
 from appliance.hub.store.steps import Ask, Found, Insert, Step, Steps
 from appliance.store.database import Database, statements
 
@@ -33,8 +34,12 @@ class SqliteStore:
         """Always on one state."""
         return await self._db.read(lambda conn: _drive(conn, work()))
 
-    async def tend(self, now_ns: int) -> None:
+    async def tend(self, now_ns: int, keep_from_ns: int = 0) -> None:
         """Nothing: SQLite tends itself."""
+
+    async def drop_months(self, before: Before) -> tuple[tuple[str, ...], int]:
+        """None: rows lie in one table, and go in small steps."""
+        return (), 0
 
     async def close(self) -> None:
         self._db.close()

@@ -74,6 +74,14 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
 
+    def write_new(self, name: str, data: bytes) -> None:
+        """As ``write``, where nothing of that name may be there yet."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(_single(name), flags, 0o644, dir_fd=self.fd), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
     def rename(self, old: str, new: str) -> None:
         os.rename(_single(old), _single(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
 

@@ -21,6 +21,7 @@ from appliance.sync.bundle.manifest import (
     Manifest,
     signed_text,
 )
+from appliance.sync.bundle.receipt import RECEIPT
 
 Sign = Callable[[bytes], bytes]
 
@@ -59,7 +60,8 @@ def day_folder(root: Folder, manifest: Manifest) -> Folder:
 
 def is_there(day: Folder, one: Draft) -> bool:
     """A bundle of this name is there, of this very manifest, and its parts are as long as they should
-    be: an earlier delivery. One that somebody has touched is removed and made again."""
+    be: an earlier delivery. One that somebody has touched is removed and made again; so is one with the
+    hub's receipt: it would not be owed again if the hub had found it whole."""
     name = one.manifest.name
     if not day.has(name):
         return False
@@ -69,6 +71,7 @@ def is_there(day: Folder, one: Draft) -> bool:
             if (
                 folder.read(MANIFEST, len(encoded)) == encoded
                 and folder.has(SIGNATURE)
+                and not folder.has(RECEIPT)
                 and _fits(folder, one)
             ):
                 return True

@@ -2,8 +2,10 @@
 
 Held: the bundle has its name, and all of it is on stable storage. Dedupe: the same rows are the same bundle.
 A stick that is away is the usual case: rows wait. A file that was begun goes on where it stopped.
+What is acknowledged (D3) is acknowledged by the disk, and sticks get lost: with ``resend_days`` rows are
+owed again unless the hub's receipt for them has come back by then (``receipts``).
 
-    file:///media/usb    options: stick (the id in its marker), schema, longest_bytes
+    file:///media/usb    options: stick (the id in its marker), schema, longest_bytes, resend_days
 """
 
 import asyncio
@@ -30,8 +32,10 @@ from appliance.sync.protocol.upload import LARGEST_FILE_BYTES
 from appliance.sync.targets import Material, Pace, Probed
 from appliance.sync.targets.checks import options, words
 from appliance.sync.targets.given import Given
+from appliance.sync.targets.receipts import Receipts
 
 ABANDONED_S = 7 * 86_400
+RECEIPTS_S = 30.0
 _T = TypeVar("_T")
 
 
@@ -39,11 +43,15 @@ class DirectoryOptions(msgspec.Struct, frozen=True, kw_only=True):
     stick: str = ""
     schema: Literal[1, 2] = 2
     longest_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=64_000)] = 60_000
+    resend_days: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 0  # 0: never, the disk is the archive
 
 
 def check(given: Target, secret: str | None) -> None:
     """Raises ``invalid``."""
-    options(given, DirectoryOptions)
+    chosen = options(given, DirectoryOptions)
+    if chosen.resend_days > given.policy.journal_days:
+        hint = "raise journal_days of its policy, or lower resend_days"
+        raise invalid("what is forgotten cannot be sent again", hint, field="resend_days")
     path_of(given)
 
 
@@ -127,6 +135,22 @@ class DirectoryTarget:
             return Probed(True, await asyncio.to_thread(self._look))
         except (ApplianceError, OSError) as error:
             return Probed(False, self._words(error))
+
+    async def attend(self) -> None:
+        """For ever: receipts, as soon as a stick with some is there."""
+        receipts = Receipts(self._given)
+        while True:
+            await asyncio.to_thread(self._look_for_receipts, receipts)
+            await receipts.settle(self._chosen.resend_days)
+            await self._given.clock.sleep(RECEIPTS_S)
+
+    def _look_for_receipts(self, receipts: Receipts) -> None:
+        try:
+            with marker.opened(self._root) as root:
+                marker.found(root, self._given.device_id, self._chosen.stick)
+                receipts.look(root)
+        except (ApplianceError, OSError):
+            return  # the stick is away, which is the usual case
 
     async def close(self) -> None:
         """Nothing is held open between deliveries: a stick may be pulled at any time."""

@@ -197,3 +197,15 @@ def test_a_manifest_says_what_it_says_in_json(tmp_path):
     said = (folder / "manifest.json").read_bytes()
     assert json.loads(said)["device_id"] == "box-1" and msgspec.json.decode(said, type=Manifest).rows == 1
     KEY.public_key().verify(base64.b64decode((folder / "manifest.sig").read_bytes()), signed_text(said))
+
+
+def test_what_is_owed_again_though_the_hub_gave_a_receipt_is_made_anew(tmp_path):
+    folder = bundle(tmp_path)
+    entry = FileEntry("clip-1", "video/mp4", len(FILM), hashlib.sha256(FILM).hexdigest())
+    one = writing.draft("box-1", [row()], [write("box-1", row(), 2)], [entry])
+    for receipted in (False, True):
+        if receipted:
+            (folder / "receipt.json").write_bytes(b"{}")
+        with Folder.at(tmp_path) as root, writing.day_folder(root, one.manifest) as day:
+            assert writing.is_there(day, one) is not receipted
+    assert not folder.exists()
