@@ -10,7 +10,7 @@ from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from appliance.base.errors import invalid
+from appliance.base.errors import ApplianceError, invalid
 from appliance.base.redaction import forbid
 from appliance.hub import tunnel
 from appliance.hub.box_api import body
@@ -19,7 +19,7 @@ from appliance.hub.hub import HUB, Hub
 from appliance.hub.settings import is_key
 from appliance.hub.store import audit, boxes, codes
 from appliance.hub.store.codes import Code
-from appliance.hub.store.steps import Steps
+from appliance.hub.store.steps import Steps, lock
 from appliance.hub.throttling import THROTTLE
 from appliance.sync.protocol.batch import RowId
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
@@ -94,21 +94,31 @@ def _check(asked: Enrolment) -> None:
 def _enrol(
     hub: Hub, asked: Enrolment, hashed: bytes, address: str
 ) -> Steps[tuple[TunnelOffer | None] | Refused]:
+    """One device after another, in whichever instance: the key that it is known with is read, compared and
+    written by one at a time. Who has no code learns nothing of the boxes that are known."""
     now_ns, box_id = hub.clock.now_ns(), asked.device_id
+    yield from lock(f"box {box_id}")
     known = yield from boxes.identity(box_id)
+    code = yield from codes.find(code_hash(asked.code))
+    if code is None or not _counts(code, asked, known, now_ns):
+        detail = {"why": "wrong, used or old code", "address": address}
+        yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
+        return "code"
     if known is not None and known.identity_key != asked.identity_key:
         detail = {"why": "another identity key", "address": address}
         yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
         return "key"
-    code = yield from codes.find(code_hash(asked.code))
-    if code is None or not (yield from _spent(code, asked, known, now_ns)):
-        detail = {"why": "wrong, used or old code", "address": address}
+    if code.used_ns is None and not (yield from codes.use(code.id, box_id, now_ns)):
+        detail = {"why": "somebody used the code at that moment", "address": address}
         yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
         return "code"
-    yield from boxes.enrol(
-        box_id, code.name or asked.name, code.site_id, asked.version, hashed, asked.identity_key,
-        asked.tunnel_key, now_ns,
-    )  # fmt: skip
+    if not (
+        yield from boxes.enrol(
+            box_id, code.name or asked.name, code.site_id, asked.version, hashed, asked.identity_key,
+            asked.tunnel_key, now_ns,
+        )
+    ):  # fmt: skip
+        raise ApplianceError("conflict", "this box enrolled elsewhere at this moment", "enrol it again")
     offered = None
     if hub.settings.tunnel is not None and asked.tunnel_key:
         offered = yield from tunnel.offer(box_id, hub.settings.tunnel, hub.sealer)
@@ -117,14 +127,17 @@ def _enrol(
     return (offered,)
 
 
-def _spent(code: Code, asked: Enrolment, known: boxes.BoxIdentity | None, now_ns: int) -> Steps[bool]:
-    """Use the code up. The one who used it may use it again as long as it was not heard with the token
-    that it got: the answer may have been lost on the way."""
+def _counts(code: Code, asked: Enrolment, known: boxes.BoxIdentity | None, now_ns: int) -> bool:
+    """The code is good for this device. The one who used it may use it again as long as it was not heard
+    with the token that it got: the answer may have been lost on the way."""
     if code.fingerprint and code.fingerprint != fingerprint(asked.identity_key):
         return False
-    if code.used_by == asked.device_id and known is not None and known.seen_ns is None:
-        return code.revoked_ns is None and code.expires_ns > now_ns
-    return (yield from codes.use(code.id, asked.device_id, now_ns))
+    if code.revoked_ns is not None or code.expires_ns <= now_ns:
+        return False
+    if code.used_ns is None:
+        return True
+    again = known is not None and known.identity_key == asked.identity_key and known.seen_ns is None
+    return again and code.used_by == asked.device_id
 
 
 def _refusal(why: Refused) -> HttpError:

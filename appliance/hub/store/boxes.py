@@ -40,19 +40,21 @@ def enrol(
     identity_key: str,
     tunnel_key: str,
     now_ns: int,
-) -> Steps[None]:
-    """A new box, or a known one again: its name and site stay, unless the code had a site.
-    ``identity_key`` of a known one is not changed: the caller has compared it."""
-    yield from run(
+) -> Steps[bool]:
+    """A new box, or a known one again: its name and site stay, unless the code had a site. False, and
+    nothing is written: it is known with another ``identity_key``."""
+    row = yield from one(
         "INSERT INTO boxes (id, name, site_id, tags, enrolled_ns, token_hash, identity_key, tunnel_key,"
         " version, clock_offset_ns, parked, waiting, alerts_open, alerts_critical, status, presence,"
         " presence_ns) VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, '', 'never', $4)"
         " ON CONFLICT (id) DO UPDATE SET enrolled_ns = excluded.enrolled_ns,"
         " token_hash = excluded.token_hash, tunnel_key = excluded.tunnel_key, version = excluded.version,"
         " seen_ns = NULL, tunnel_key_next = '', tunnel_key_used = 0,"
-        " site_id = coalesce(excluded.site_id, boxes.site_id)",
+        " site_id = coalesce(excluded.site_id, boxes.site_id)"
+        " WHERE boxes.identity_key = excluded.identity_key RETURNING id",
         box_id, name, site_id, now_ns, token_hash, identity_key, tunnel_key, version,
     )  # fmt: skip
+    return row is not None
 
 
 def allot(box_id: str, first: int, last: int) -> Steps[int | None]:

@@ -166,3 +166,42 @@ async def _plain(served):
     box = await served.box(f"box-{os.getpid()}")
     served.hub.settings = settings
     return box
+
+
+async def test_two_at_once_under_one_device_id_are_one(start):
+    """Each with a code and a key of its own, at two instances: one of them is the box."""
+    first, second = await start(), await start()
+    played = type(await first.box("box-x"))
+    for number in range(8):
+        rivals = [
+            played(at.client, at.clock, f"box-{number}", await first.code()) for at in (first, second, first)
+        ]
+        answers = await asyncio.gather(*(rival.enrol() for rival in rivals))
+        assert sorted(status for status, _ in answers) == [200, 403, 403]
+        first.clock.tick(61)
+        heard = [rival for rival in rivals if rival.token]
+        known = await first.hub.store.read(lambda n=number: boxes.identity(f"box-{n}"))
+        assert [rival.enrolment().identity_key for rival in heard] == [known.identity_key]
+
+
+async def test_the_table_itself_keeps_the_first_identity_key(served):
+    def enrol(key: str, token: bytes):
+        return boxes.enrol("b", "B", None, "1", token, key, "", 5)
+
+    assert await served.hub.store.write(lambda: enrol("key", b"1"))
+    assert not await served.hub.store.write(lambda: enrol("another", b"2"))
+    known = await served.hub.store.read(lambda: boxes.identity("b"))
+    assert (known.identity_key, bytes(known.token_hash)) == ("key", b"1")
+
+
+@EMBEDDED
+async def test_without_a_code_nobody_learns_which_boxes_are_known(served):
+    played = type(await served.box("box-a"))
+    used = await served.code()
+    assert (await played(served.client, served.clock, "box-u", used).enrol())[0] == 200
+    for code in ("wrong", used):
+        said = [
+            await played(served.client, served.clock, id_, code).enrol() for id_ in ("box-a", "box-u", "new")
+        ]
+        assert said[0] == said[1] == said[2]
+        served.clock.tick(61)
