@@ -3,9 +3,9 @@
 Objective: everything a box sends is checked, held once and acknowledged, in that order.
 Invariants: a request is one box's, by its token and, where it has a tunnel, by its address there; nothing
 in a body, a path or a header names another box; a bad row is refused alone; no body costs more memory than
-its limit, packed or unpacked.
+its limit, packed or unpacked, and all bodies of a box together no more than theirs.
 Non-goals: what people see (``hub.people``).
-Read next: ``door`` (who asks), ``batch``, ``uploads``, ``enrol``.
+Read next: ``door`` (who asks), ``body`` and ``holding``, ``batch``, ``uploads``, ``enrol``.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from appliance.hub.box_api import batch, commands, counts, enrol, heartbeat, uploads
 from appliance.hub.box_api.door import Caller, caller
+from appliance.hub.box_api.holding import BUDGET, HELD, Budget
 from appliance.sync.protocol import PREFIX
 
 Handler = Callable[[Caller], Awaitable[web.StreamResponse]]
@@ -31,6 +32,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 def mount(app: web.Application) -> None:
+    app[BUDGET] = Budget()
     app.router.add_post(f"{PREFIX}/enrol", enrol.enrol)
     for method, path, handler in ROUTES:
         app.router.add_route(method, PREFIX + path, _guarded(handler))
@@ -38,6 +40,9 @@ def mount(app: web.Application) -> None:
 
 def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await handler(await caller(request))
+        asking = await caller(request)
+        with request.app[BUDGET].request(asking.box.id) as held:
+            request[HELD] = held
+            return await handler(asking)
 
     return handle

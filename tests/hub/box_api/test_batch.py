@@ -122,6 +122,7 @@ async def test_a_gigabyte_of_zeros_in_gzip_costs_nothing(served, gigabyte_of_zer
             return found
 
         eof = False
+        unconsumed_tail = property(lambda self: self._real.unconsumed_tail)
 
     zlib.decompressobj = Counted
     try:
@@ -129,7 +130,7 @@ async def test_a_gigabyte_of_zeros_in_gzip_costs_nothing(served, gigabyte_of_zer
     finally:
         zlib.decompressobj = real
     assert (status, said["error"]["kind"]) == (413, "invalid")
-    assert 0 < unpacked <= 8_000_001  # of 1 073 741 824
+    assert 0 < unpacked <= 8_000_000 + 65_536  # of 1 073 741 824
 
 
 @EMBEDDED
