@@ -138,8 +138,10 @@ def _check_tunnel(tunnel: TunnelSettings) -> None:
 
 
 def is_key(text: str) -> bool:
-    """Base64 of 32 bytes, as WireGuard and our protocol write keys."""
+    """Base64 of 32 bytes, as WireGuard and our protocol write keys: of the texts that would be read as the
+    same bytes the one that is written."""
     try:
-        return len(base64.b64decode(text.encode("ascii"), validate=True)) == 32
+        raw = base64.b64decode(text.encode("ascii"), validate=True)
+        return len(raw) == 32 and base64.b64encode(raw).decode() == text
     except (UnicodeEncodeError, binascii.Error, ValueError):
         return False

@@ -26,6 +26,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from appliance.base.clock import SECOND_NS, ManualClock, rfc3339
 from appliance.base.ids import uuid7
@@ -188,6 +189,11 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
     return Places(tmp_path / "hub", server.cleared(), request.getfixturevalue("bucket"))
 
 
+def tunnel_key() -> str:
+    """Public, of a pair whose other half nobody needs."""
+    return base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+
+
 @dataclass
 class PlayedBox:
     """A box as the hub knows it: its keys, its token, and the requests of the protocol."""
@@ -197,7 +203,7 @@ class PlayedBox:
     id: str
     code: str
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-    tunnel_key: str = field(default_factory=lambda: base64.b64encode(os.urandom(32)).decode())
+    tunnel_key: str = field(default_factory=tunnel_key)
     token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.redaction import forbid
-from appliance.hub import tunnel
+from appliance.hub import tunnel, tunnel_keys
 from appliance.hub.box_api import body
 from appliance.hub.box_api.door import address_of, new_token, token_hash
 from appliance.hub.hub import HUB, Hub
-from appliance.hub.settings import is_key
+from appliance.hub.settings import HubSettings, is_key
 from appliance.hub.store import audit, boxes, codes
 from appliance.hub.store.codes import Code
 from appliance.hub.store.steps import Steps, lock
@@ -29,14 +29,14 @@ from appliance.web.params import Name
 LONGEST_BYTES = 16_000
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # 31 signs that nobody mixes up on paper
 
-Refused = Literal["code", "key"]
+Refused = Literal["code", "key", "tunnel"]
 
 
 async def enrol(request: web.Request) -> web.StreamResponse:
     """Wrong, old, used and revoked codes look the same. Failures are counted by address."""
     hub = request.app[HUB]
     asked = await body.read_json(request, Enrolment, LONGEST_BYTES)
-    _check(asked)
+    _check(asked, hub.settings)
     address = address_of(request)
     throttle = request.app[THROTTLE]
     async with throttle.attempt(address, "enrolment"):
@@ -70,7 +70,7 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(base64.b64decode(key)).hexdigest()
 
 
-def _check(asked: Enrolment) -> None:
+def _check(asked: Enrolment, settings: HubSettings) -> None:
     """Raises ``invalid``, or 403 where the proof does not fit: nothing is looked up before that."""
     for name, text, kind in (("device_id", asked.device_id, RowId), ("name", asked.name, Name)):
         try:
@@ -79,7 +79,9 @@ def _check(asked: Enrolment) -> None:
             raise invalid(f"this is no {name}", "", field=name) from None
     if len(asked.code) > 100 or len(asked.version) > 100 or not asked.version.isprintable():
         raise invalid("this is no enrolment", "", field="code" if len(asked.code) > 100 else "version")
-    if not is_key(asked.identity_key) or (asked.tunnel_key and not is_key(asked.tunnel_key)):
+    if asked.tunnel_key:
+        tunnel_keys.check(asked.tunnel_key, settings)
+    if not is_key(asked.identity_key):
         raise invalid("this is no public key", "base64 of 32 bytes", field="identity_key")
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(asked.identity_key))
@@ -108,6 +110,10 @@ def _enrol(
         detail = {"why": "another identity key", "address": address}
         yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
         return "key"
+    if asked.tunnel_key and (yield from boxes.has_tunnel_key(box_id, asked.tunnel_key)):
+        detail = {"why": "another box's tunnel key", "address": address}
+        yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
+        return "tunnel"
     if code.used_ns is None and not (yield from codes.use(code.id, box_id, now_ns)):
         detail = {"why": "somebody used the code at that moment", "address": address}
         yield from audit.add(now_ns, None, None, "refused", f"box/{box_id}", detail)
@@ -122,6 +128,8 @@ def _enrol(
     offered = None
     if hub.settings.tunnel is not None and asked.tunnel_key:
         offered = yield from tunnel.offer(box_id, hub.settings.tunnel, hub.sealer)
+    else:
+        yield from boxes.forget_tunnel(box_id)
     detail = {"address": address, "code": code.id, "fingerprint": fingerprint(asked.identity_key)}
     yield from audit.add(now_ns, None, None, "enrolled", f"box/{box_id}", detail)
     return (offered,)
@@ -144,5 +152,8 @@ def _refusal(why: Refused) -> HttpError:
     if why == "key":
         message = "a box with this id is known here with another identity key"
         return HttpError(403, "denied", message, "ask the hub's admin", field="identity_key")
+    if why == "tunnel":
+        message = "another box has this tunnel key"
+        return HttpError(409, "conflict", message, "make a new one on this box", field="tunnel_key")
     hint = "ask the hub's admin for a new one"
     return HttpError(403, "denied", "this code is wrong, used, or too old", hint, field="code")

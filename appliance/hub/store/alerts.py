@@ -18,18 +18,24 @@ class AlertFacts(msgspec.Struct, frozen=True):
     created_ns: int
 
 
-def follow(box_id: str, row_id: str, said_ns: int, body: str, facts: AlertFacts, now_ns: int) -> Steps[None]:
+def follow(
+    box_id: str, row_id: str, said_ns: int, off: bool, body: str, facts: AlertFacts, now_ns: int
+) -> Steps[None]:
     """Rows may come in any order: what was said later (by the box's clock; at one moment: by the greater
-    row id, which grows with time) stands."""
+    row id, which grows with time) stands. ``off``: that clock is not to be believed; then, and against a
+    word of such a clock, what arrives later stands, and the alert is listed by its arrival."""
+    created_ns = now_ns if off else facts.created_ns
     yield from run(
         "INSERT INTO alerts (box_id, id, event_id, camera_id, severity, status, created_ns, updated_ns,"
-        " updated_by, arrived_ns, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        " updated_by, updated_off, arrived_ns, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         " ON CONFLICT (box_id, id) DO UPDATE SET severity = excluded.severity, status = excluded.status,"
-        " updated_ns = excluded.updated_ns, updated_by = excluded.updated_by, body = excluded.body"
-        " WHERE excluded.updated_ns > alerts.updated_ns"
+        " updated_ns = excluded.updated_ns, updated_by = excluded.updated_by,"
+        " updated_off = excluded.updated_off, body = excluded.body"
+        " WHERE excluded.updated_off = 1 OR alerts.updated_off = 1"
+        " OR excluded.updated_ns > alerts.updated_ns"
         " OR (excluded.updated_ns = alerts.updated_ns AND excluded.updated_by > alerts.updated_by)",
-        box_id, facts.id, facts.event_id, facts.camera_id, facts.severity, facts.status, facts.created_ns,
-        said_ns, row_id, now_ns, body,
+        box_id, facts.id, facts.event_id, facts.camera_id, facts.severity, facts.status, created_ns,
+        said_ns, row_id, int(off), now_ns, body,
     )  # fmt: skip
 
 

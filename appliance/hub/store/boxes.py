@@ -74,6 +74,19 @@ def allot(box_id: str, first: int, last: int) -> Steps[int | None]:
     return None if row is None or row["free"] is None else int(row["free"])
 
 
+def has_tunnel_key(box_id: str, key: str) -> Steps[bool]:
+    """Another box has it, revoked ones included: two peers of one key would be one. Until the end of the
+    transaction nobody else takes it."""
+    yield from lock("tunnel numbers")
+    row = yield from one("SELECT 1 AS there FROM boxes WHERE tunnel_key = $1 AND id <> $2 LIMIT 1", key, box_id)
+    return row is not None
+
+
+def forget_tunnel(box_id: str) -> Steps[None]:
+    """It enrolled without one. Its number stays its own, should it have one again."""
+    yield from run("UPDATE boxes SET tunnel_address = NULL, tunnel_psk = NULL WHERE id = $1", box_id)
+
+
 def set_tunnel(box_id: str, number: int, address: str, psk: bytes | None) -> Steps[None]:
     yield from run(
         "UPDATE boxes SET tunnel_number = $2, tunnel_address = $3, tunnel_psk = $4 WHERE id = $1",

@@ -70,7 +70,9 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
         if row.kind == "event_update" and row.event is not None:
             yield from _update_event(box_id, row, row.event)
         elif row.alert is not None:
-            yield from alerts.follow(box_id, row.id, row.created_ns, row.body, row.alert, now_ns)
+            yield from alerts.follow(
+                box_id, row.id, row.created_ns, row.clock_off, row.body, row.alert, now_ns
+            )
         elif row.result is not None:
             yield from commands.answer(box_id, row.result, now_ns)
     if any(row.alert is not None for row in fresh):
@@ -87,20 +89,33 @@ def _values(box_id: str, row: NewRow, clock_offset_ns: int, now_ns: int) -> tupl
     )  # fmt: skip
 
 
+class _Word(msgspec.Struct, frozen=True):
+    """What an update says of an event. ``said_ns``: by the box's clock, not to be believed where ``off``."""
+
+    body: str
+    said_ns: int
+    row_id: str
+    off: int
+
+
 def _update_event(box_id: str, row: NewRow, facts: EventFacts) -> Steps[None]:
     """The event is shown in its newest form; one that has not come yet will be."""
     event = yield from one(
         "SELECT created_ns FROM received WHERE box_id = $1 AND id = $2 AND kind = 'event'", box_id, facts.id
     )
-    if event is None:
-        yield from run(
-            "INSERT INTO early (box_id, event_id, created_ns, body) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (box_id, event_id) DO UPDATE SET created_ns = excluded.created_ns,"
-            " body = excluded.body WHERE excluded.created_ns >= early.created_ns",
-            box_id, facts.id, row.created_ns, row.body,
-        )  # fmt: skip
+    word = _Word(row.body, row.created_ns, row.id, int(row.clock_off))
+    if event is not None:
+        yield from _set_body(box_id, facts.id, event["created_ns"], word)
         return
-    yield from _set_body(box_id, facts.id, event["created_ns"], row.body)
+    yield from run(
+        "INSERT INTO early (box_id, event_id, created_ns, updated_by, updated_off, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6)"
+        " ON CONFLICT (box_id, event_id) DO UPDATE SET created_ns = excluded.created_ns,"
+        " updated_by = excluded.updated_by, updated_off = excluded.updated_off, body = excluded.body"
+        " WHERE excluded.updated_off = 1 OR early.updated_off = 1 OR excluded.created_ns > early.created_ns"
+        " OR (excluded.created_ns = early.created_ns AND excluded.updated_by > early.updated_by)",
+        box_id, facts.id, word.said_ns, word.row_id, word.off, word.body,
+    )  # fmt: skip
 
 
 def _early_updates(box_id: str, fresh: Sequence[NewRow]) -> Steps[None]:
@@ -108,26 +123,33 @@ def _early_updates(box_id: str, fresh: Sequence[NewRow]) -> Steps[None]:
     if not events:
         return
     rows = yield from _forget_early(box_id, list(events))
-    for event_id, body in rows:
-        yield from _set_body(box_id, event_id, events[event_id].created_ns, body)
+    for event_id, word in rows:
+        yield from _set_body(box_id, event_id, events[event_id].created_ns, word)
 
 
-def _forget_early(box_id: str, event_ids: list[str]) -> Steps[list[tuple[str, str]]]:
+def _forget_early(box_id: str, event_ids: list[str]) -> Steps[list[tuple[str, _Word]]]:
     found = []
     any_ = yield from one("SELECT 1 AS there FROM early WHERE box_id = $1 LIMIT 1", box_id)
     if any_ is None:
         return []
     for event_id in event_ids:
         row = yield from one(
-            "DELETE FROM early WHERE box_id = $1 AND event_id = $2 RETURNING body", box_id, event_id
-        )
+            "DELETE FROM early WHERE box_id = $1 AND event_id = $2"
+            " RETURNING body, created_ns, updated_by, updated_off",
+            box_id, event_id,
+        )  # fmt: skip
         if row is not None:
-            found.append((event_id, row["body"]))
+            word = _Word(row["body"], row["created_ns"], row["updated_by"], row["updated_off"])
+            found.append((event_id, word))
     return found
 
 
-def _set_body(box_id: str, event_id: str, created_ns: int, body: str) -> Steps[None]:
+def _set_body(box_id: str, event_id: str, created_ns: int, word: _Word) -> Steps[None]:
+    """Unless a newer word stands there: as of alerts (``alerts.follow``)."""
     yield from run(
-        "UPDATE rows SET body = $4 WHERE box_id = $1 AND id = $2 AND created_ns = $3",
-        box_id, event_id, created_ns, body,
+        "UPDATE rows SET body = $4, updated_ns = $5, updated_by = $6, updated_off = $7"
+        " WHERE box_id = $1 AND id = $2 AND created_ns = $3"
+        " AND (CAST($7 AS BIGINT) = 1 OR updated_off = 1 OR $5 > updated_ns"
+        " OR ($5 = updated_ns AND $6 > updated_by))",
+        box_id, event_id, created_ns, word.body, word.said_ns, word.row_id, word.off,
     )  # fmt: skip

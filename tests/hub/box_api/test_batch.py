@@ -240,3 +240,53 @@ async def test_a_crowd_is_told_when_to_come_back_and_an_alert_is_taken_all_the_s
     await asyncio.gather(*before)
     served.hub.turns._turn_s = 0.01
     assert (await box.batch(box.row("e-1")))[0] == 200
+
+
+async def test_an_older_update_of_an_event_that_comes_later_does_not_win(served):
+    box = await served.box("box-a")
+    person = await served.person("ann")
+    body = box.row("e1")["body"]
+
+    def told(row_id: str, event_id: str, word: str, at_s: float):
+        return box.row(row_id, "event_update", {**body, "id": event_id, "type": word}, at_s=at_s)
+
+    await box.batch(box.row("e1"), box.row("e3"))
+    for row in (told("u2", "e1", "newest", 20), told("u1", "e1", "older", 10)):
+        await box.batch(row)
+    for row in (told("u3", "e2", "newest", 20), told("u4", "e2", "older", 10)):  # before the event itself
+        await box.batch(row)
+    await box.batch(box.row("e2"))
+    await box.batch(told("u5", "e2", "between", 15))
+    await box.batch(told("u7", "e3", "greater", 5))
+    await box.batch(told("u6", "e3", "smaller", 5))  # at one moment: the greater id
+    _, said = await person.ask("GET", "/events")
+    shown = {event["event"]["id"]: event["event"]["type"] for event in said["events"]}
+    assert shown == {"e1": "newest", "e2": "newest", "e3": "greater"}
+
+
+async def test_a_word_of_a_clock_that_was_ahead_does_not_stand_for_years(served):
+    box = await served.box("box-a")
+    person = await served.person("ann")
+    years_s = 10 * 365 * 86_400
+    ahead = box.row("x", at_s=years_s)["created_at"]
+    alert = {"id": "a1", "event_id": "e1", "camera_id": "gate", "severity": "critical", "created_at": ahead}
+    body = box.row("e1")["body"]
+    far, near = {**body, "type": "ahead"}, {**body, "type": "right"}
+    served.clock.tick(100)  # the box was not heard for a while: it set its clock right meanwhile
+    await box.batch(
+        box.row("a1", "alert", {**alert, "status": "new"}, at_s=years_s),
+        box.row("e1", at_s=-60),
+        box.row("u1", "event_update", far, at_s=years_s),
+        box.row("u2", "event_update", near, at_s=-50),
+        box.row("a2", "alert_update", {**alert, "status": "resolved"}, at_s=-50),
+    )
+    served.clock.tick(10)
+    right = box.row("x")["created_at"]
+    await box.batch(box.row("a9", "alert", {**alert, "id": "a9", "status": "new", "created_at": right}))
+    _, said = await person.ask("GET", "/alerts")
+    shown = [(found["alert"]["id"], found["alert"]["status"]) for found in said["alerts"]]
+    assert shown == [("a9", "new"), ("a1", "resolved")]  # not on top for ten years
+    _, said = await person.ask("GET", "/events")
+    assert [event["event"]["type"] for event in said["events"]] == ["right"]
+    _, said = await person.ask("GET", "/boxes")
+    assert said["boxes"][0]["alerts_critical"] == 1

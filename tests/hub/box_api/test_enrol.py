@@ -205,3 +205,63 @@ async def test_without_a_code_nobody_learns_which_boxes_are_known(served):
         ]
         assert said[0] == said[1] == said[2]
         served.clock.tick(61)
+
+
+PRIME = 2**255 - 19
+BAD_KEYS = {
+    "zero": bytes(32),
+    "one": (1).to_bytes(32, "little"),
+    "of low order": bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    "the prime": PRIME.to_bytes(32, "little"),
+    "the greatest": b"\xff" * 32,
+    "one, written otherwise": (PRIME + 1).to_bytes(32, "little"),
+}
+
+
+@EMBEDDED
+@pytest.mark.parametrize("name", BAD_KEYS)
+async def test_a_tunnel_key_without_a_secret_is_refused(served, name):
+    box = type(await served.box("box-a"))(served.client, served.clock, "box-b", await served.code())
+    status, said = await box.enrol(tunnel_key=base64.b64encode(BAD_KEYS[name]).decode())
+    assert (status, said["error"]["field"]) == (400, "tunnel_key")
+    assert (await box.enrol())[0] == 200
+
+
+@EMBEDDED
+async def test_a_key_has_one_form_and_is_not_the_hubs(served):
+    own = type(await served.box("box-a"))(served.client, served.clock, "b", "").tunnel_key
+    tunnel = msgspec.structs.replace(TUNNEL, public_key=own)
+    served.hub.settings = HubSettings(tunnel=tunnel)
+    box = type(await served.box("box-b"))(served.client, served.clock, "box-c", await served.code())
+    assert box.tunnel_key[-2] in "AEIMQUYcgkosw048"
+    otherwise = box.tunnel_key[:-2] + chr(ord(box.tunnel_key[-2]) + 1) + "="
+    for key in (own, otherwise, box.tunnel_key + "\n", box.tunnel_key[:-1]):
+        status, said = await box.enrol(tunnel_key=key)
+        assert (status, said["error"]["field"]) == (400, "tunnel_key")
+
+
+async def test_two_boxes_never_have_one_tunnel_key(served):
+    served.hub.settings = HubSettings(tunnel=TUNNEL)
+    box = await served.box("box-a")
+    other = type(box)(served.client, served.clock, "box-b", await served.code())
+    status, said = await other.enrol(tunnel_key=box.tunnel_key)
+    assert (status, said["error"]["kind"], said["error"]["field"]) == (409, "conflict", "tunnel_key")
+    rows, _ = await served.hub.store.read(lambda: audit.page(1, None))
+    assert rows[0].action == "refused" and b"another box's tunnel key" in bytes(rows[0].detail)
+    assert (await other.enrol())[0] == 200  # the code was not used up
+    box.code = await served.code()
+    assert (await box.enrol())[0] == 200  # its own it keeps
+
+
+async def test_who_enrols_again_without_a_tunnel_has_none(served):
+    served.hub.settings = HubSettings(tunnel=TUNNEL)
+    box = await served.box("box-a")
+    assert (await box.beat())[0] == 403  # through the tunnel only
+    was = await served.hub.store.read(lambda: boxes.identity("box-a"))
+    key, box.code, box.tunnel_key = box.tunnel_key, await served.code(), ""
+    assert (await box.enrol())[1]["tunnel"] is None
+    assert (await box.beat())[0] == 200
+    assert await served.hub.store.read(boxes.peers) == []
+    box.code, box.tunnel_key = await served.code(), key
+    _, said = await box.enrol()
+    assert said["tunnel"]["address"].split("/")[0] == was.tunnel_address

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from appliance.base.clock import SECOND_NS, ManualClock
 from appliance.base.ids import uuid7
@@ -30,7 +31,7 @@ async def enrol(hub, url: str, device_id: str) -> str:
     await hub.store.write(lambda: codes.add(made, code_hash(text)))
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    tunnel = base64.b64encode(os.urandom(32)).decode()
+    tunnel = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
     asked = Enrolment(text, device_id, "Gate house", "1.0", public, tunnel, "")
     proof = base64.b64encode(key.sign(asked.signed_text())).decode()
     body = msgspec.json.encode(msgspec.structs.replace(asked, proof=proof))
