@@ -15,6 +15,10 @@ network = "10.90.0.0/16"
 address = "10.90.0.1"                     # the hub's own end
 public_key = "..."                        # of the hub's end, base64
 endpoint = "hub.example.org:51820"
+
+[quota]                                   # 0: without a bound; these are the defaults
+bytes_per_box = 200_000_000_000           # files of one box, those included that it has begun to send
+partial_per_box = 50                      # of them on their way at a time
 """
 
 import base64
@@ -36,6 +40,13 @@ _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one box may take of the store of files; beyond it is answered 507, and the box comes again."""
+
+    bytes_per_box: Annotated[int, msgspec.Meta(ge=0, le=1 << 60)] = 200_000_000_000
+    partial_per_box: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 50
 
 
 class TunnelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +88,7 @@ class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = ""
     proxies: tuple[str, ...] = ()
+    quota: Quota = Quota()
     tunnel: TunnelSettings | None = None
     retention: Retention = Retention()
 

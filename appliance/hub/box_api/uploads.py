@@ -13,11 +13,12 @@ from appliance.hub.box_api import body
 from appliance.hub.box_api.door import Caller
 from appliance.hub.figures import FIGURES
 from appliance.hub.hub import Hub
-from appliance.hub.store import uploads
+from appliance.hub.store import quota, uploads
+from appliance.hub.store.steps import Steps
 from appliance.hub.store.uploads import Chunk, Times, Upload
 from appliance.sync.protocol.batch import RowId
 from appliance.sync.protocol.upload import CHUNK_HASH, LARGEST_CHUNK_BYTES, Manifest, UploadState
-from appliance.web.errors import error_body
+from appliance.web.errors import HttpError, error_body
 from appliance.web.params import time_from
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,17 @@ async def begin(caller: Caller) -> web.StreamResponse:
     manifest = await body.read_json(caller.request, Manifest, LONGEST_MANIFEST_BYTES)
     times = times_of(manifest)
     hub, box_id, now_ns = caller.hub, caller.box.id, caller.now_ns
-    upload, new = await hub.store.write(lambda: uploads.begin(box_id, upload_id, manifest, times, now_ns))
+    limits = hub.settings.quota
+
+    def work() -> Steps[tuple[Upload | None, bool]]:
+        full = yield from quota.check(
+            box_id, upload_id, manifest.size_bytes, limits.bytes_per_box, limits.partial_per_box, now_ns
+        )
+        if full:
+            raise HttpError(507, "exhausted", full, "raise it in hub.toml, [quota], or let old files go")
+        return (yield from uploads.begin(box_id, upload_id, manifest, times, now_ns))
+
+    upload, new = await hub.store.write(work)
     if upload is None:
         raise ApplianceError("conflict", "this id was delivered as something else", "it is held already")
     if not upload.is_of(manifest):

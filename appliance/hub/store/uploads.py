@@ -249,6 +249,20 @@ def garbage_is_gone(prefix: str) -> Steps[None]:
     yield from run("DELETE FROM garbage WHERE prefix = $1", prefix)
 
 
+def give_way(
+    box_id: str, *, now_ns: int, ids: Sequence[str] | None = None, before_ns: int | None = None
+) -> Steps[None]:
+    """Throw away what is not complete: of ``ids`` (they were delivered as something else, such as the
+    tombstone of a clip), or what nobody went on with since ``before_ns``."""
+    rows = yield from every(
+        f"SELECT {COLUMNS} FROM uploads WHERE box_id = $1 AND state IN ('partial', 'broken')"
+        + (" AND changed_ns < $2" if ids is None else " AND id IN EACH($2)"),
+        box_id, before_ns if ids is None else listed(ids),
+    )  # fmt: skip
+    for row in rows:
+        yield from _throw_away(Upload(**row), now_ns)
+
+
 def _throw_away(upload: Upload, now_ns: int) -> Steps[None]:
     yield from _forget_chunks(upload, now_ns)
     yield from add_garbage(upload.name, now_ns)
