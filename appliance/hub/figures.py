@@ -49,6 +49,10 @@ async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         status = response.status
         return response
+    except ConnectionError:
+        if request.transport is not None and not request.transport.is_closing():
+            raise
+        return web.Response(status=400)  # nobody is there to read it, and it is no fault of ours
     finally:
         resource = request.match_info.route.resource
         route = "none" if resource is None else resource.canonical

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from appliance.hub import turns
 from appliance.hub.box_api import body
+from appliance.hub.box_api.apart import read_batch
 from appliance.hub.box_api.door import Caller
 from appliance.hub.box_api.reading import read_row
 from appliance.hub.figures import FIGURES
@@ -21,7 +22,7 @@ async def take(caller: Caller) -> web.StreamResponse:
     async with caller.hub.turns.turn(len(raw), urgent):
         if request.transport is None:  # the box did not wait for its turn, and sends it again
             return body.answer(Answer([]))
-        return await _take(caller, body.decode(raw, Batch))
+        return await _take(caller, read_batch(raw))
 
 
 async def _take(caller: Caller, batch: Batch) -> web.StreamResponse:

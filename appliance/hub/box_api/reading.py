@@ -1,5 +1,6 @@
 """One row of a batch: checked so far that nothing in it can spoil the transaction of the others."""
 
+import json
 from typing import Annotated
 
 import msgspec
@@ -121,7 +122,13 @@ def _refuse_nul(text: str) -> None:
 
 
 def _id_of(raw: msgspec.Raw) -> str:
+    """Empty where none can be read. What is no JSON for us may be for Python (``apart``)."""
     try:
         return _named.decode(raw).id
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        found = json.loads(bytes(raw))
+        return msgspec.convert(found.get("id", ""), RowId) if isinstance(found, dict) else ""
+    except (ValueError, RecursionError):
         return ""

@@ -56,7 +56,7 @@ class Asked:
 
     def one(self, name: str, longest: int = 200) -> str:
         """A query's value, or empty."""
-        return self.request.query.get(name, "").strip()[:longest]
+        return self.request.query.get(name, "").replace("\x00", "").strip()[:longest]
 
     def several(self, name: str) -> tuple[str, ...]:
         return tuple(value for value in self.request.query.getall(name, []) if value)[:100]

@@ -24,8 +24,7 @@ class InvitationBody(msgspec.Struct, forbid_unknown_fields=True):
 async def invite(call: Call) -> web.StreamResponse:
     """Nothing is stored, and the code is not looked up."""
     body = await call.body(InvitationBody)
-    parts = urlsplit(body.url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+    if not _is_address(body.url):
         raise invalid("this is no address", "write https://host", field="url")
     if any(char.isspace() or not char.isprintable() or char in "\"'`$;&|<>\\" for char in body.url):
         raise invalid("this address holds what a shell would read", "write https://host", field="url")
@@ -34,6 +33,17 @@ async def invite(call: Call) -> web.StreamResponse:
     pin = f" --sha256 {made.sha256}" if made.sha256 else ""
     command = f"appliance enrol {made.url} {made.code}{pin} --data /var/lib/aries"
     return answer({"invitation": {"text": text, "command": command, "svg": picture(text)}})
+
+
+def _is_address(url: str) -> bool:
+    """Of a hub: with a host, a port if any, and nothing that a browser would do without."""
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:  # brackets without an IPv6 address, a port beyond 65 535
+        return False
+    is_plain = parts.username is None and not parts.query and not parts.fragment and url.isascii()
+    return parts.scheme in ("https", "http") and bool(parts.hostname) and has_port and is_plain
 
 
 def picture(text: str) -> str:

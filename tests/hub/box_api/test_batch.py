@@ -290,3 +290,48 @@ async def test_a_word_of_a_clock_that_was_ahead_does_not_stand_for_years(served)
     assert [event["event"]["type"] for event in said["events"]] == ["right"]
     _, said = await person.ask("GET", "/boxes")
     assert said["boxes"][0]["alerts_critical"] == 1
+
+
+async def test_half_a_character_or_nan_in_one_row_refuses_that_row_alone(served):
+    box = await served.box("box-a")
+    rows = [box.row("e1"), box.row("half"), box.row("nan"), box.row("e2")]
+    text = json.dumps({"device_id": box.id, "batch": rows})
+    text = text.replace('"id": "half", "type": "intrusion"', r'"id": "half", "type": "\ud800"')
+    nan = '"nan", "type": "intrusion", "severity": "critical"'
+    assert nan in text and r"\ud800" in text
+    text = text.replace(nan, nan + ', "confidence": NaN')
+    status, said = await box.ask("POST", "/batch", text.encode())
+    assert (status, said["acknowledged"]) == (200, ["e1", "e2"])
+    assert [(refusal["id"], refusal["index"]) for refusal in said["refused"]] == [("half", 1), ("nan", 2)]
+    person = await served.person("ann")
+    _, shown = await person.ask("GET", "/events")
+    assert [event["event"]["id"] for event in shown["events"]] == ["e2", "e1"]
+
+
+async def test_a_nul_in_an_id_is_an_id_that_nobody_has(served):
+    box = await served.box("box-a")
+    await box.batch(box.row("e1"))
+    assert await box.ask("POST", "/missing", {"ids": ["e1", "a\x00b"]}) == (200, {"ids": ["a\x00b"]})
+    person = await served.person("ann")
+    for path in ("/boxes?site_id", "/boxes?q", "/events?box_id", "/events?type", "/alerts?site_id",
+                 "/uploads?event_id", "/events?cursor", "/events?start_time"):  # fmt: skip
+        assert (await person.ask("GET", f"{path}=a%00b"))[0] in (200, 400), path
+    for path in ("/?q", "/?site", "/events?site", "/events?box", "/events?type", "/events?class",
+                 "/events?camera", "/alerts?site", "/alerts?box", "/clips?box", "/clips?event"):  # fmt: skip
+        response = await served.client.get(f"{path}=a%00b", headers=person.headers)
+        assert response.status in (200, 303, 400, 404), path
+
+
+@EMBEDDED
+async def test_a_connection_that_is_cut_is_no_error_of_ours(served, caplog):
+    box = await served.box("box-a")
+    head = f"POST /api/v1/box/batch HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {box.token}\r\n"
+    for _ in range(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", served.client.port)
+        writer.write(f"{head}Content-Length: 5000\r\n\r\n".encode() + b"{" * 100)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+    await asyncio.sleep(0.2)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert (await box.batch(box.row("e1")))[0] == 200

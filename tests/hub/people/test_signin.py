@@ -133,3 +133,16 @@ async def test_health_and_metrics(served, monkeypatch):
     monkeypatch.setattr(served.hub.store, "read", away)
     assert (await served.client.get("/health/ready")).status == 503
     assert (await served.client.get("/health/live")).status == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[", "https://host:99999", "https://host:x", "https://[::1", "https://h/?a=b", "https://h#x",
+     "https://höst", "ftp://host", "https://u@host", "https://"],
+)  # fmt: skip
+async def test_an_invitation_is_to_an_address(served, url):
+    ann = await served.person("ann")
+    code = await served.code()
+    status, said = await ann.ask("POST", "/invitations", {"url": url, "code": code})
+    assert (status, said["error"]["field"]) == (400, "url")
+    assert (await ann.ask("POST", "/invitations", {"url": "https://[::1]:8444", "code": code}))[0] == 200
