@@ -6,8 +6,10 @@ import json
 import zlib
 
 import pytest
+from aiohttp import web
 
 from appliance.base.clock import SECOND_NS
+from appliance.hub.app import make_app
 from appliance.hub.store import received
 from appliance.hub.store.steps import every
 from appliance.sync.protocol.counts import digest
@@ -325,13 +327,18 @@ async def test_a_nul_in_an_id_is_an_id_that_nobody_has(served):
 @EMBEDDED
 async def test_a_connection_that_is_cut_is_no_error_of_ours(served, caplog):
     box = await served.box("box-a")
+    runner = web.AppRunner(make_app(served.hub), auto_decompress=False)  # does not cancel handlers, as the
+    await runner.setup()  # real one, and other than the one for tests
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
     head = f"POST /api/v1/box/batch HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {box.token}\r\n"
     for _ in range(5):
-        _, writer = await asyncio.open_connection("127.0.0.1", served.client.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{head}Content-Length: 5000\r\n\r\n".encode() + b"{" * 100)
         await writer.drain()
         await asyncio.sleep(0.1)
         writer.transport.abort()
     await asyncio.sleep(0.2)
+    await runner.cleanup()
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert (await box.batch(box.row("e1")))[0] == 200
