@@ -5,7 +5,7 @@ from aiohttp import web
 from appliance.hub import box_api, pages, people
 from appliance.hub.figures import FIGURES, Figures, timed
 from appliance.hub.hub import HUB, Hub
-from appliance.hub.throttling import THROTTLE
+from appliance.hub.throttling import ENROLMENTS, NAMES, THROTTLE, Names
 from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES
 from appliance.web import headers
 from appliance.web.errors import answer_errors
@@ -17,7 +17,8 @@ def make_app(hub: Hub) -> web.Application:
     allowed (``box_api.body``)."""
     app = web.Application(middlewares=(timed, answer_errors), client_max_size=LARGEST_CHUNK_BYTES)
     app[HUB] = hub
-    app[THROTTLE] = Throttle(hub.clock)
+    app[THROTTLE], app[ENROLMENTS] = Throttle(hub.clock), Throttle(hub.clock)
+    app[NAMES] = Names(hub.clock)
     app[FIGURES] = Figures()
     box_api.mount(app)
     people.mount(app)

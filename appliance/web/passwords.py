@@ -15,6 +15,19 @@ from appliance.base.errors import ApplianceError, invalid
 
 T = TypeVar("T")
 
+# What is tried first, without the digits and signs that people put around it (lists of leaked passwords are
+# headed by these; shorter ones never pass). Written with the letters that 0, 1, 3, 4, 5, 7, @ and $ stand for.
+_COMMON = frozenset(
+    "password passwort passwords motdepasse contrasena parola admin administrator adminadmin root letmein"
+    " welcome welcomeback changeme default secret security qwerty qwertyuiop qwertyui qwertzuiop qwertz azerty"
+    " azertyuiop asdfgh asdfghjkl yxcvbnm zxcvbnm qazwsx qazwsxedc iqazzwsx iqaz abc abcd abcdef abcdefgh"
+    " abcdefghij iloveyou loveyou sunshine princess football baseball basketball superman batman dragon monkey"
+    " master shadow michael jennifer trustnoi starwars pokemon whatever computer internet samsung camera cameras"
+    " surveillance video appliance aries correcthorsebatterystaple test testtest testing guest user operator"
+    " hello helloworld hallo welcomehome passwordpassword admiadmin summer winter spring autumn".split()
+)
+_LETTERS = str.maketrans("013457@$", "oieasta" + "s")
+
 SHORTEST = 10
 LONGEST = 200
 AT_A_TIME = 2
@@ -83,5 +96,17 @@ def check_strength(password: str, username: str, field: str) -> None:
             f"use {SHORTEST} to {LONGEST} characters; a sentence is easier to remember than symbols",
             field=field,
         )
-    if password.casefold() == username.casefold() or len(set(password)) < 4:
+    if password.casefold() == username.casefold() or len(set(password)) < 4 or _is_common(password):
         raise invalid("this password is too easy to guess", "use a sentence of your own", field=field)
+
+
+def _is_common(password: str) -> bool:
+    """A word of ``_COMMON`` with digits and signs around it or for letters of it, or a row of keys."""
+    text = password.casefold()
+    plain = "".join(char for char in text if char.isalnum())
+    rows = ("01234567890123456789", "98765432109876543210", "1q2w3e4r5t6z7u8i9o0p", "1q2w3e4r5t6y7u8i9o0p")
+    if any(plain in row for row in rows):
+        return True
+    kept = "".join(char for char in text.strip("0123456789!?.,-_#*+ ").translate(_LETTERS) if char.isalpha())
+    bare = "".join(char for char in text.translate(_LETTERS) if char.isalpha())
+    return kept in _COMMON or bare in _COMMON or (not kept and len(set(plain)) < 6)

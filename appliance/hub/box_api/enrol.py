@@ -20,7 +20,7 @@ from appliance.hub.settings import HubSettings, is_key
 from appliance.hub.store import audit, boxes, codes
 from appliance.hub.store.codes import Code
 from appliance.hub.store.steps import Steps, lock
-from appliance.hub.throttling import THROTTLE
+from appliance.hub.throttling import ENROLMENTS
 from appliance.sync.protocol.batch import RowId
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
 from appliance.web.errors import HttpError
@@ -38,7 +38,7 @@ async def enrol(request: web.Request) -> web.StreamResponse:
     asked = await body.read_json(request, Enrolment, LONGEST_BYTES)
     _check(asked, hub.settings)
     address = address_of(request)
-    throttle = request.app[THROTTLE]
+    throttle = request.app[ENROLMENTS]
     async with throttle.attempt(address, "enrolment"):
         token = new_token(asked.device_id)
         found = await hub.store.write(lambda: _enrol(hub, asked, token_hash(token), address))

@@ -11,6 +11,7 @@ from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import free_slug, uuid7
 from appliance.base.wire import time_or_none
 from appliance.hub.box_api.enrol import code_hash, new_code
+from appliance.hub.people import names
 from appliance.hub.people.routes import API, ID, Call, Route, answer, nothing
 from appliance.hub.people.signin import Password, person_json
 from appliance.hub.store import audit, codes, sessions, sites, users
@@ -177,6 +178,7 @@ async def all_users(call: Call) -> web.StreamResponse:
 async def add_user(call: Call) -> web.StreamResponse:
     """The password is for one sign-in."""
     body, now_ns = await call.body(UserBody), call.now_ns
+    names.checked(body.username)
     check_strength(body.password, body.username, "password")
     hashed = await call.hub.passwords.hash(body.password)
     site_ids = None if body.site_ids is None else tuple(body.site_ids)

@@ -13,7 +13,7 @@ from appliance.hub.people.routes import API, Call, Route, answer
 from appliance.hub.store import audit, sessions, users
 from appliance.hub.store.steps import Steps
 from appliance.hub.store.users import Person
-from appliance.hub.throttling import THROTTLE
+from appliance.hub.throttling import NAMES, THROTTLE
 from appliance.web.errors import HttpError, denied
 from appliance.web.params import Name
 from appliance.web.passwords import LONGEST, check_strength
@@ -47,16 +47,20 @@ async def login(call: Call) -> web.StreamResponse:
     body = await call.body(LoginBody)
     username = unicodedata.normalize("NFC", body.username)
     address, throttle, now_ns = address_of(call.request), call.request.app[THROTTLE], call.now_ns
+    names = call.request.app[NAMES]
     async with throttle.attempt(address, username):
+        names.attempt(address, username)
         person = await _checked(call, username, body.password)
         if person is None:
             throttle.failed(address, username)
+            names.failed(username)
             # People type passwords into the wrong field: no name is written down.
             await call.hub.store.write(
                 lambda: audit.add(now_ns, None, None, "refused", "user", {"address": address})
             )
             raise HttpError(401, "denied", "wrong user name or password", "try again, or ask an admin")
         throttle.succeeded(address, username)
+        names.succeeded(address, username)
     known = person
 
     def work() -> Steps[Tokens]:

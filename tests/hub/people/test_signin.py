@@ -4,6 +4,7 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from appliance.hub.people import ROUTES
+from appliance.hub.settings import HubSettings
 from appliance.hub.store import users
 from appliance.hub.store.steps import every
 
@@ -146,3 +147,62 @@ async def test_an_invitation_is_to_an_address(served, url):
     status, said = await ann.ask("POST", "/invitations", {"url": url, "code": code})
     assert (status, said["error"]["field"]) == (400, "url")
     assert (await ann.ask("POST", "/invitations", {"url": "https://[::1]:8444", "code": code}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [" ann", "ann ", "an  n", "a\u200bnn", "ann\u00ad", "\u3164", "\uff41nn", "\u0430nn", "\u202eann", "\ufb01n",
+     "ann\u2800"],
+)  # fmt: skip
+async def test_a_user_name_looks_like_what_it_is(served, name):
+    ann = await served.person("ann")
+    user = {"username": name, "password": PASSWORD, "role": "viewer"}
+    status, said = await ann.ask("POST", "/users", user)
+    assert (status, said["error"]["field"]) == (400, "username")
+
+
+async def test_names_of_any_one_alphabet_are_taken(served):
+    ann = await served.person("ann")
+    for name in ("bob o'neill", "Анна", "Ελένη", "José", "佐藤 ken", "b.b-2@site"):
+        user = {"username": name, "password": PASSWORD, "role": "viewer"}
+        assert (await ann.ask("POST", "/users", user))[0] == 201, name
+
+
+@pytest.mark.parametrize(
+    "password", ["password123", "P@ssw0rd2026!", "1234567890", "qwertyuiop", "Welcome-2026", "0123456789", "iloveyou!!"]
+)
+async def test_passwords_that_are_tried_first_are_refused(served, password):
+    ann = await served.person("ann")
+    status, said = await ann.ask("POST", "/users", {"username": "b", "password": password, "role": "viewer"})
+    assert (status, said["error"]["field"]) == (400, "password")
+
+
+async def test_a_name_is_guarded_against_many_addresses_too(served):
+    served.hub.settings = HubSettings(proxies=("127.0.0.0/8",))
+
+    async def login(number: int, password: str) -> int:
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+        said = {"username": "ann", "password": password}
+        answer = await served.client.post("/api/v1/auth/login", json=said, headers=headers)
+        served.client.session.cookie_jar.clear()
+        return answer.status
+
+    await served.person("ann")
+    assert await login(250, PASSWORD) == 200
+    statuses = [await login(number, "wrong") for number in range(40)]
+    assert statuses == [401] * 21 + [429] * 19
+    assert await login(250, PASSWORD) == 200  # from where she came before
+    assert await login(41, PASSWORD) == 429
+    served.clock.tick(6)
+    assert await login(41, PASSWORD) == 200  # slower, and not locked out
+    assert await login(42, "wrong") == 429
+    served.clock.tick(901)
+    assert [await login(number, "wrong") for number in range(50, 60)] == [401] * 10
+
+
+async def test_a_stranger_called_enrolment_keeps_no_box_from_enrolling(served):
+    for number in range(6):
+        said = {"username": "enrolment", "password": f"wrong {number}"}
+        status = (await served.client.post("/api/v1/auth/login", json=said)).status
+    assert status == 429
+    await served.box("box-a")
