@@ -16,17 +16,21 @@ from appliance.base.errors import ApplianceError, invalid
 T = TypeVar("T")
 
 # What is tried first, without the digits and signs that people put around it (lists of leaked passwords are
-# headed by these; shorter ones never pass). Written with the letters that 0, 1, 3, 4, 5, 7, @ and $ stand for.
-_COMMON = frozenset(
-    "password passwort passwords motdepasse contrasena parola admin administrator adminadmin root letmein"
-    " welcome welcomeback changeme default secret security qwerty qwertyuiop qwertyui qwertzuiop qwertz azerty"
-    " azertyuiop asdfgh asdfghjkl yxcvbnm zxcvbnm qazwsx qazwsxedc iqazzwsx iqaz abc abcd abcdef abcdefgh"
-    " abcdefghij iloveyou loveyou sunshine princess football baseball basketball superman batman dragon monkey"
-    " master shadow michael jennifer trustnoi starwars pokemon whatever computer internet samsung camera cameras"
-    " surveillance video appliance aries correcthorsebatterystaple test testtest testing guest user operator"
-    " hello helloworld hallo welcomehome passwordpassword admiadmin summer winter spring autumn".split()
-)
-_LETTERS = str.maketrans("013457@$", "oieasta" + "s")
+# headed by these; shorter ones never pass), with the letters that 0, 1, 3, 4, 5, 7, @ and $ stand for.
+_COMMON = frozenset({
+    "abc", "abcd", "abcdef", "abcdefgh", "abcdefghij", "admiadmin", "admin", "adminadmin",
+    "administrator", "appliance", "aries", "asdfgh", "asdfghjkl", "autumn", "azerty", "azertyuiop",
+    "baseball", "basketball", "batman", "camera", "cameras", "changeme", "computer", "contrasena",
+    "correcthorsebatterystaple", "default", "dragon", "football", "guest", "hallo", "hello",
+    "helloworld", "iloveyou", "internet", "iqaz", "iqazzwsx", "jennifer", "letmein", "loveyou",
+    "master", "michael", "monkey", "motdepasse", "operator", "parola", "password", "passwordpassword",
+    "passwords", "passwort", "pokemon", "princess", "qazwsx", "qazwsxedc", "qwerty", "qwertyui",
+    "qwertyuiop", "qwertz", "qwertzuiop", "root", "samsung", "secret", "security", "shadow", "spring",
+    "starwars", "summer", "sunshine", "superman", "surveillance", "test", "testing", "testtest",
+    "trustnoi", "user", "video", "welcome", "welcomeback", "welcomehome", "whatever", "winter",
+    "yxcvbnm", "zxcvbnm",
+})  # fmt: skip
+_LETTERS = str.maketrans("013457@$", "oieastas")
 
 SHORTEST = 10
 LONGEST = 200

@@ -12,8 +12,6 @@ from aiohttp import web
 
 from appliance.base.errors import ApplianceError, Kind
 
-from appliance.base.errors import ApplianceError
-
 MOST_OF_BOX_BYTES = 24 << 20  # two of the largest chunks, and a batch
 MOST_OF_ALL_BYTES = 512 << 20
 MOST_REQUESTS = 32  # of one box; a long poll is one

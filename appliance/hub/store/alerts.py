@@ -27,7 +27,8 @@ def follow(
     created_ns = now_ns if off else facts.created_ns
     yield from run(
         "INSERT INTO alerts (box_id, id, event_id, camera_id, severity, status, created_ns, updated_ns,"
-        " updated_by, updated_off, arrived_ns, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        " updated_by, updated_off, arrived_ns, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         " ON CONFLICT (box_id, id) DO UPDATE SET severity = excluded.severity, status = excluded.status,"
         " updated_ns = excluded.updated_ns, updated_by = excluded.updated_by,"
         " updated_off = excluded.updated_off, body = excluded.body"

@@ -78,7 +78,9 @@ def has_tunnel_key(box_id: str, key: str) -> Steps[bool]:
     """Another box has it, revoked ones included: two peers of one key would be one. Until the end of the
     transaction nobody else takes it."""
     yield from lock("tunnel numbers")
-    row = yield from one("SELECT 1 AS there FROM boxes WHERE tunnel_key = $1 AND id <> $2 LIMIT 1", key, box_id)
+    row = yield from one(
+        "SELECT 1 AS there FROM boxes WHERE tunnel_key = $1 AND id <> $2 LIMIT 1", key, box_id
+    )
     return row is not None
 
 

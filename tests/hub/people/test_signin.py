@@ -151,8 +151,8 @@ async def test_an_invitation_is_to_an_address(served, url):
 
 @pytest.mark.parametrize(
     "name",
-    [" ann", "ann ", "an  n", "a\u200bnn", "ann\u00ad", "\u3164", "\uff41nn", "\u0430nn", "\u202eann", "\ufb01n",
-     "ann\u2800"],
+    [" ann", "ann ", "an  n", "a\u200bnn", "ann\u00ad", "\u3164", "\uff41nn", "\u0430nn", "\u202eann",
+     "\ufb01n", "ann\u2800"],
 )  # fmt: skip
 async def test_a_user_name_looks_like_what_it_is(served, name):
     ann = await served.person("ann")
@@ -169,7 +169,8 @@ async def test_names_of_any_one_alphabet_are_taken(served):
 
 
 @pytest.mark.parametrize(
-    "password", ["password123", "P@ssw0rd2026!", "1234567890", "qwertyuiop", "Welcome-2026", "0123456789", "iloveyou!!"]
+    "password",
+    ["password123", "P@ssw0rd2026!", "1234567890", "qwertyuiop", "Welcome-2026", "0123456789", "iloveyou!!"],
 )
 async def test_passwords_that_are_tried_first_are_refused(served, password):
     ann = await served.person("ann")
