@@ -4,7 +4,7 @@ import base64
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from appliance.base.errors import invalid
+from appliance.base.errors import ApplianceError, invalid
 from appliance.hub.settings import HubSettings, is_key
 
 _PRIME = 2**255 - 19
@@ -19,6 +19,15 @@ def check(key: str, settings: HubSettings) -> None:
         raise invalid("this is no key of a tunnel", "paste what `wg pubkey` prints", field="tunnel_key")
     if settings.tunnel is not None and key == settings.tunnel.public_key:
         raise invalid("this is the hub's own key", "make one for this box", field="tunnel_key")
+
+
+def fits(key: str, settings: HubSettings) -> bool:
+    """``check``, for who has nobody to tell."""
+    try:
+        check(key, settings)
+    except ApplianceError:
+        return False
+    return True
 
 
 def _makes_secrets(raw: bytes) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.base.errors import ApplianceError
+from appliance.hub import tunnel_keys
 from appliance.hub.control import ordering
 from appliance.hub.hub import Hub
-from appliance.hub.settings import is_key
 from appliance.hub.store import audit, boxes, commands
 from appliance.hub.store.rows import NewRow
-from appliance.hub.store.steps import Steps
+from appliance.hub.store.steps import Steps, lock
 from appliance.sync.protocol.command import CommandResult
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,9 @@ def _follow(hub: Hub, box_id: str, result: CommandResult) -> Steps[None]:
         yield from boxes.uses_next(box_id, used)
         return
     key = result.result.get("tunnel_key")
-    if not isinstance(key, str) or not is_key(key):
+    if not isinstance(key, str) or not tunnel_keys.fits(key, hub.settings):
         return
+    yield from lock("tunnel numbers")  # of two boxes that bring one key at once
     now_ns = hub.clock.now_ns()
     if not (yield from boxes.announce(box_id, key)) or (yield from commands.waits(box_id, KIND, now_ns)):
         return

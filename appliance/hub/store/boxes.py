@@ -79,8 +79,9 @@ def has_tunnel_key(box_id: str, key: str) -> Steps[bool]:
     transaction nobody else takes it."""
     yield from lock("tunnel numbers")
     row = yield from one(
-        "SELECT 1 AS there FROM boxes WHERE tunnel_key = $1 AND id <> $2 LIMIT 1", key, box_id
-    )
+        "SELECT 1 AS there FROM boxes WHERE (tunnel_key = $1 OR tunnel_key_next = $1) AND id <> $2 LIMIT 1",
+        key, box_id,
+    )  # fmt: skip
     return row is not None
 
 

@@ -13,7 +13,8 @@ def check(
     """Before an upload begins, in its transaction: why there is no room for it; empty: there is. Complete
     ones count with their size, others with what their manifests promise. 0: without a bound."""
     yield from lock(f"files of {box_id}")  # many manifests at once
-    if (yield from received.held(box_id, [upload_id])):
+    known = (yield from received.held(box_id, [upload_id])).get(upload_id)
+    if known is not None and known.kind != "tombstone":  # nothing of it will be written
         return ""
     old = yield from uploads.get(box_id, upload_id)
     row = yield from one(
@@ -32,6 +33,8 @@ def check(
 
 def _partial(box_id: str) -> Steps[int]:
     row = yield from one(
-        "SELECT count(*) AS open FROM uploads WHERE box_id = $1 AND state IN ('partial', 'broken')", box_id
+        "SELECT count(*) AS open FROM uploads"
+        " WHERE box_id = $1 AND state IN ('partial', 'broken') AND lost = 0",
+        box_id,
     )
     return 0 if row is None else int(row["open"])

@@ -61,8 +61,8 @@ def take(box_id: str, batch: Sequence[NewRow], clock_offset_ns: int, now_ns: int
         again = [Receipt(r.id, r.kind, r.created_ns) for r in known if r.id in risen]
         new |= yield from received.add(box_id, again)
     fresh = [row for row in batch if row.id in new]
-    if fresh:  # an id is one thing: what was half here under it will never be whole
-        yield from uploads.give_way(box_id, ids=[row.id for row in fresh], now_ns=now_ns)
+    if things := [row.id for row in fresh if row.kind != "tombstone"]:
+        yield from uploads.give_way(box_id, ids=things, now_ns=now_ns)  # an id is one thing
     values = [_values(box_id, row, clock_offset_ns, now_ns) for row in fresh]
     yield from insert("rows", _COLUMNS, values)
     yield from _early_updates(box_id, fresh)

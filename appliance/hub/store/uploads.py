@@ -252,11 +252,11 @@ def garbage_is_gone(prefix: str) -> Steps[None]:
 def give_way(
     box_id: str, *, now_ns: int, ids: Sequence[str] | None = None, before_ns: int | None = None
 ) -> Steps[None]:
-    """Throw away what is not complete: of ``ids`` (they were delivered as something else, such as the
-    tombstone of a clip), or what nobody went on with since ``before_ns``."""
+    """Throw away what is not complete: of ``ids`` (they were delivered as something else), or what nobody
+    went on with since ``before_ns`` and nobody was told of as lost."""
     rows = yield from every(
         f"SELECT {COLUMNS} FROM uploads WHERE box_id = $1 AND state IN ('partial', 'broken')"
-        + (" AND changed_ns < $2" if ids is None else " AND id IN EACH($2)"),
+        + (" AND lost = 0 AND changed_ns < $2" if ids is None else " AND id IN EACH($2)"),
         box_id, before_ns if ids is None else listed(ids),
     )  # fmt: skip
     for row in rows:

@@ -51,10 +51,10 @@ async def test_a_row_under_the_id_of_a_partial_upload_takes_its_place(served):
     box = await served.box("box-a")
     await box.begin("c1", b"xyz")
     await box.chunk("c1", 0, b"xy")
-    _, said = await box.batch(box.row("c1", "tombstone", {"kind": "clip", "reason": "quota"}))
+    _, said = await box.batch(box.row("c1", "metrics", {}))
     assert said["acknowledged"] == ["c1"]
     assert (await box.chunk("c1", 2, b"z"))[0] == 404
-    assert [kind for kind, _ in await box.counts()] == ["tombstone"]
+    assert [kind for kind, _ in await box.counts()] == ["metrics"]
     assert await served.hub.store.read(lambda: uploads.get("box-a", "c1")) is None
     left = await served.hub.store.read(lambda: every("SELECT count(*) AS n FROM chunks"))
     assert left[0]["n"] == 0
@@ -63,4 +63,12 @@ async def test_a_row_under_the_id_of_a_partial_upload_takes_its_place(served):
     await box.chunk("c2", 0, b"xyz")
     await box.batch(box.row("c2", "metrics", {}))  # a complete one stays what it is
     assert (await box.ask("GET", "/uploads/c2"))[1]["state"] == "complete"
-    assert sorted(kind for kind, _ in await box.counts()) == ["clip", "tombstone"]
+    assert sorted(kind for kind, _ in await box.counts()) == ["clip", "metrics"]
+
+
+async def test_a_tombstone_opens_no_way_around_the_bound(served):
+    served.hub.settings = HubSettings(quota=Quota(bytes_per_box=1_000))
+    box = await served.box("box-a")
+    await box.batch(box.row("c1", "tombstone", {"kind": "clip", "reason": "quota"}))
+    assert (await box.begin("c1", b"x" * 1_001))[0] == 507
+    assert (await box.begin("c1", b"x" * 1_000))[0] == 201
