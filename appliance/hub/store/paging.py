@@ -22,8 +22,9 @@ class Terms:
         self._terms.append(term.format(*(self.bind(value) for value in values)))
 
     def bind(self, value: Value) -> str:
-        """The parameter's mark, for elsewhere in the statement."""
-        self.args.append(value)
+        """The parameter's mark, for elsewhere in the statement. PostgreSQL's text has no NUL: what is asked
+        for with one is asked for with the sign of what could not be read."""
+        self.args.append(value.replace("\x00", "\ufffd") if isinstance(value, str) else value)
         return f"${len(self.args)}"
 
     def __str__(self) -> str:
