@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from appliance.store.policy import FILE_KINDS, LEAST, KindPolicy, Policy
+from appliance.sync.control.permissions import NAMES
 
 ORDERS: tuple[tuple[str, str, str], ...] = (
     ("ping", "Ask whether it obeys", "Changes nothing; the answer shows that orders reach the box."),
@@ -13,7 +14,30 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
     (
         "patch_settings",
         "Change settings",
-        "They go back by themselves after 5 minutes unless the box is still heard.",
+        "They go back by themselves after 5 minutes unless the box is still heard. What cannot be brought"
+        " back that way has to be allowed by itself, below.",
+    ),
+    (
+        "shorten_retention",
+        NAMES["shorten_retention"],
+        "A change of settings may let the box delete recordings, events and what waits to be sent earlier"
+        " than now. What is deleted does not come back.",
+    ),
+    (
+        "change_clock",
+        NAMES["change_clock"],
+        "A change of settings may move every schedule of rules, and when it is night.",
+    ),
+    (
+        "change_targets",
+        NAMES["change_targets"],
+        "A change of settings may switch off targets that are not the hub, or change what they get.",
+    ),
+    (
+        "move_hub",
+        NAMES["move_hub"],
+        "A change of settings may name another address for the hub, or another authority to believe it by."
+        " Whoever is there gets this box's token.",
     ),
     ("install_model", "Install a model", "A model pack with the hash that the order names."),
     ("update", "Update the box", "Another version of its software. This version does not obey it yet."),

@@ -11,9 +11,9 @@ from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
 from appliance.store import audit, commands, hub_link, identity, targets
 from appliance.store.commands import CommandRow, State
+from appliance.sync.control.permissions import Permission
 from appliance.sync.enrol import Applicant, leave
 from appliance.sync.protocol import invitation, signing
-from appliance.sync.protocol.command import Kind
 from appliance.sync.protocol.invitation import LONGEST_BYTES
 from appliance.web.errors import denied
 from appliance.web.params import Text
@@ -35,9 +35,9 @@ class EnrolBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AllowedBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What the hub may order from now on; all else is refused."""
+    """What the hub may order, and what its changes of settings may touch; all else is refused."""
 
-    kinds: list[Kind]
+    kinds: list[Permission]
 
 
 class CommandEntry(msgspec.Struct):

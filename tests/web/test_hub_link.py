@@ -69,6 +69,12 @@ async def test_what_may_be_ordered_is_set_here_and_audited(site):
     assert (await (await site.ask("GET", "/hub")).json())["hub"]["allowed"] == []
 
 
+async def test_what_changes_may_touch_is_allowed_in_the_same_list(site):
+    kinds = ["move_hub", "patch_settings", "shorten_retention"]
+    said = await site.ask("PUT", "/hub/allowed", json={"kinds": kinds})
+    assert (await said.json())["hub"]["allowed"] == kinds
+
+
 async def test_leaving_forgets_the_hub_and_what_is_owed_to_it(site, enrolled):
     assert (await site.ask("DELETE", "/hub")).status == 204
     hub = (await (await site.ask("GET", "/hub")).json())["hub"]

@@ -7,13 +7,14 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError, invalid
-from appliance.store import commands
+from appliance.store import commands, hub_link
 from appliance.store.commands import Trial
 from appliance.store.database import rehearsal
 from appliance.sync.control import document
 from appliance.sync.control.applier import Outcome, Work, body_of
 from appliance.sync.control.document import Change
 from appliance.sync.control.order import Order
+from appliance.sync.control.permissions import must_be_permitted
 
 
 class _Body(msgspec.Struct):
@@ -55,11 +56,13 @@ def _patch(conn: sqlite3.Connection, order: Order, body: _Body, now_ns: int) -> 
         with rehearsal(conn):  # whatever would refuse the change refuses its preview
             document.write(conn, after)
             changes = document.differences(before, document.read(conn))
+        _must_be_permitted(conn, order, changes)
         result = {"settings": before, "settings_version": version, "changes": [told(c) for c in changes]}
         return Outcome(message=f"{len(changes)} would change", result=result)
     changed = document.write(conn, after)
     now = document.read(conn)
     changes = document.differences(before, now)
+    _must_be_permitted(conn, order, changes)
     result = {"settings_version": document.version(now), "changes": [told(c) for c in changes]}
     if not changes:
         return Outcome(message="nothing changes", result=result)
@@ -73,6 +76,10 @@ def _patch(conn: sqlite3.Connection, order: Order, body: _Body, now_ns: int) -> 
         {"changes": result["changes"]},
         changed,
     )
+
+
+def _must_be_permitted(conn: sqlite3.Connection, order: Order, changes: list[Change]) -> None:
+    must_be_permitted(changes, order.link.target_id, hub_link.allowed(conn))
 
 
 def told(change: Change) -> dict[str, object]:
