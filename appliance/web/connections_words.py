@@ -21,7 +21,7 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
         "shorten_retention",
         NAMES["shorten_retention"],
         "A change of settings may let the box delete recordings, events and what waits to be sent earlier"
-        " than now. What is deleted does not come back.",
+        " than now. Recordings and events have a day's grace, in which it can be put back here.",
     ),
     (
         "change_clock",

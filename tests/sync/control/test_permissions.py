@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.store import hub_link, settings, targets
+from appliance.base.clock import SECOND_NS, rfc3339
+from appliance.store import commands, hub_link, retention_held, settings, targets
 from appliance.store.cameras import KEEP
 from appliance.store.policy import Policy
 from appliance.store.targets import Target
@@ -85,3 +86,25 @@ async def test_a_permission_is_no_order(bench, hub):
 def test_each_has_its_line_on_the_screen():
     assert set(permissions.EXTRAS) <= {kind for kind, _, _ in ORDERS}
     assert not set(permissions.EXTRAS) & set(hub_link.AT_FIRST)
+
+
+async def test_what_is_made_shorter_deletes_nothing_for_a_day(bench, order):
+    bench.allow(*hub_link.AT_FIRST, "shorten_retention")
+
+    def in_force():
+        now_ns = bench.clock.now_ns()
+        return bench.db.read_now(lambda conn: retention_held.in_force(conn, now_ns))
+
+    before = in_force()
+    answer = await order({"retention": {"days": 1, "max_bytes": 1_000_000}})
+    until_ns = bench.clock.now_ns() + 86_400 * SECOND_NS
+    assert answer["state"] == "pending" and answer["result"]["deletes_from"] == rfc3339(until_ns)
+    assert bench.audit("commanded")[-1]["deletes_from"] == rfc3339(until_ns)
+    bench.db.write_now(lambda conn: commands.end_trial(conn, answer["command_id"]))  # the hub was heard
+    bench.clock.tick(80_000)
+    assert in_force() == before
+    await order({"retention": {"days": 0.5}})
+    bench.clock.tick(80_000)
+    assert in_force() == before, "a second change begins its own day"
+    bench.clock.tick(7_000)
+    assert (in_force().days, in_force().max_bytes) == (0.5, 1_000_000)
