@@ -10,7 +10,6 @@ import msgspec
 from appliance.store import fetched, owed_files
 from appliance.store.outbox import PARKED
 from appliance.store.outbox_counts import Tally, waiting_bytes
-from appliance.store.policy import FILE_KINDS
 
 _Row = tuple[int, int, str, int, int, int]  # created_ns, position, id, state, size_bytes, is_file
 _COLUMNS = "created_ns, position, id, state, size_bytes, is_file"
@@ -65,11 +64,13 @@ def entomb_over(
     return done
 
 
-def entomb_files(conn: sqlite3.Connection, target_id: str, reason: str, limit: int = 1_000) -> int:
-    """Of a target that takes no files any more: what waits or is parked of them; how many."""
+def entomb_kind(
+    conn: sqlite3.Connection, target_id: str, wanted: str, reason: str, limit: int = 1_000
+) -> int:
+    """Of a target that takes no rows of that kind any more: what waits or is parked of them; how many."""
     done = 0
     for lane, kind in _lanes(conn, target_id):
-        if kind in FILE_KINDS:
+        if kind == wanted:
             rows = _oldest(conn, target_id, lane, kind, 1 << 62, limit - done)
             done += _bury(conn, target_id, lane, kind, rows, reason)
     return done

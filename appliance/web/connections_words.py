@@ -1,10 +1,11 @@
 """Words of the connections page: what a hub may order, what is sent, in sentences for people."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from appliance.store.policy import FILE_KINDS, LEAST, KindPolicy, Policy
+from appliance.store.policy import LEAST, KindPolicy, Policy
 from appliance.sync.control.permissions import NAMES
 
 ORDERS: tuple[tuple[str, str, str], ...] = (
@@ -63,10 +64,6 @@ class Sent(msgspec.Struct, frozen=True):
     about: str = ""
     by_severity: bool = True
 
-    @property
-    def is_file(self) -> bool:
-        return self.kinds[0] in FILE_KINDS
-
 
 SENT: tuple[Sent, ...] = (
     Sent(("alert", "alert_update"), "Alerts", "and who acknowledged them"),
@@ -82,8 +79,9 @@ LEAST_WORDS = (("info", "All"), ("warning", "Warning and critical"), ("critical"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def sent_to(takes_files: bool, policy: Policy) -> list[dict[str, Any]]:
-    """The lines for one target, as its policy has them now."""
+def sent_to(takes: Callable[[str], bool], policy: Policy) -> list[dict[str, Any]]:
+    """The lines for one target, as its policy has them now. ``takes``: whether rows of a kind can go there
+    at all; others have no line."""
     return [
         {
             "kind": sent.kinds[0],
@@ -95,7 +93,7 @@ def sent_to(takes_files: bool, policy: Policy) -> list[dict[str, Any]]:
             "usual": LEAST.get(sent.kinds[0], "info"),
         }
         for sent in SENT
-        if takes_files or not sent.is_file
+        if takes(sent.kinds[0])
     ]
 
 

@@ -91,6 +91,8 @@ async def test_what_the_hub_made_shorter_is_shown_and_put_back_here(site):
 
     await site.db.write(from_afar)
     assert await waits()
+    page = await site.client.get("/settings/site", headers=await site.bearer("admin"))
+    assert "for less time than before" in await page.text()
     await site.ask("PUT", "/settings", json=shorter | {"site": {"name": "North"}})
     assert await waits(), "who changes something else has not decided about it"
     await site.ask("PUT", "/settings", json=before)
