@@ -30,7 +30,16 @@ from appliance.media.play.archive import Archive
 from appliance.media.record.recorder import Recorder
 from appliance.rules.engine import Engine
 from appliance.rules.priority import weights
-from appliance.store import blind_spans, journal, rules, settings, tracker_memory, tracks, zones
+from appliance.store import (
+    blind_spans,
+    journal,
+    retention_held,
+    rules,
+    settings,
+    tracker_memory,
+    tracks,
+    zones,
+)
 from appliance.store.journal import JournalType
 from appliance.store.model_health import Alarm
 from appliance.sync.sync import Sync
@@ -292,7 +301,8 @@ class Analysis:
 
     async def _expire(self) -> None:
         """Once an hour; the supervisor calls again."""
-        found = (await self._db.read(settings.load)).retention
+        now_ns = self._clock.now_ns()
+        found = await self._db.read(lambda conn: retention_held.in_force(conn, now_ns))
         await expire_events(self._db, self.stills, self._clock, found.event_days)
         before_ns = self._clock.now_ns() - round(found.event_days * DAY_NS)
         await self._db.write(lambda conn: blind_spans.prune(conn, before_ns))

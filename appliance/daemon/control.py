@@ -63,9 +63,9 @@ class Footage:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
-    async def has(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> bool:
+    async def held_bytes(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> int | None:
         found = await self._archive.recordings(camera_id, stream, start_ns, end_ns)
-        return any(span.state == "recorded" for span in found.spans)
+        return found.bytes_ if any(span.state == "recorded" for span in found.spans) else None
 
 
 class _Model(msgspec.Struct):

@@ -57,9 +57,12 @@ def answer(conn: sqlite3.Connection, command_id: str, state: State, message: str
     return changed.rowcount == 1
 
 
-def newest_seq(conn: sqlite3.Connection, key_id: str) -> int:
-    """The highest of the hub with that key; 0 before its first order."""
-    row = conn.execute("SELECT coalesce(max(seq), 0) FROM commands WHERE key_id = ?", (key_id,)).fetchone()
+def newest_seq(conn: sqlite3.Connection, key_id: str, since_ns: int) -> int:
+    """The highest of the hub with that key, of what was received since the box enrolled there
+    (``since_ns``): a new enrolment counts anew. 0 before its first order."""
+    row = conn.execute(
+        "SELECT coalesce(max(seq), 0) FROM commands WHERE key_id = ? AND received_ns >= ?", (key_id, since_ns)
+    ).fetchone()
     return int(row[0])
 
 

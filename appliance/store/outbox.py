@@ -58,11 +58,13 @@ def enqueue(
     lane: int | None = None,
     due_ns: int = 0,
     file_bytes: int | None = None,
+    pinned_for: str | None = None,
 ) -> None:
     """Owe one row to each target. Call it in the transaction that causes the row (D1).
 
     ``lane`` None: as the kind says. Not to be sent before ``due_ns``. Of a row that owes a file, ``body``
-    is an ``OwedFile`` that weighs about ``file_bytes`` (None: guessed), and its footage is pinned.
+    is an ``OwedFile`` that weighs about ``file_bytes`` (None: guessed), and its footage is pinned, for the
+    reason ``pinned_for`` (None: the kind).
     """
     lane = LANE_OF.get(kind, LOWEST) if lane is None else lane
     is_file = kind in FILE_KINDS
@@ -81,7 +83,7 @@ def enqueue(
         tally.add(lane, kind, "bytes", size_bytes)
         tally.write(conn)
         if is_file:
-            owed_files.pin(conn, row_id, kind, body, created_ns)
+            owed_files.pin(conn, row_id, pinned_for or kind, body, created_ns)
 
 
 def take(

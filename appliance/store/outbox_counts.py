@@ -135,6 +135,12 @@ def depth(conn: sqlite3.Connection) -> int:
     )
 
 
+def waiting_bytes(conn: sqlite3.Connection, target_id: str) -> int:
+    """What the target's quota is of: of all that is undelivered."""
+    row = conn.execute("SELECT coalesce(sum(bytes), 0) FROM outbox_counts WHERE target_id = ?", (target_id,))
+    return int(row.fetchone()[0])
+
+
 def _oldest_ns(conn: sqlite3.Connection, target_id: str, lane: int, kind: str) -> int | None:
     found = [
         conn.execute(

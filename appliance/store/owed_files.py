@@ -55,7 +55,7 @@ def read(body: bytes) -> OwedFile:
         ) from error
 
 
-def pin(conn: sqlite3.Connection, row_id: str, kind: str, body: bytes, now_ns: int) -> None:
+def pin(conn: sqlite3.Connection, row_id: str, reason: str, body: bytes, now_ns: int) -> None:
     """Keep what the row owes; once, to however many targets it is owed."""
     found = conn.execute("SELECT 1 FROM locks WHERE owner_id = ? AND owner = ?", (row_id, OWNER)).fetchone()
     if found is not None:
@@ -66,7 +66,7 @@ def pin(conn: sqlite3.Connection, row_id: str, kind: str, body: bytes, now_ns: i
         camera_id=file.camera_id,
         start_ns=file.start_ns,
         end_ns=max(file.end_ns, file.start_ns + SECOND_NS),  # of a still: the frame and what it is made of
-        reason=kind,
+        reason=reason,
         owner=OWNER,
         owner_id=row_id,
         created_ns=now_ns,

@@ -19,6 +19,7 @@ RowKind = Literal[
 KINDS: Final[frozenset[str]] = frozenset(get_args(RowKind))
 FILE_KINDS: Final[frozenset[str]] = frozenset(("still", "small_clip", "clip", "sample"))
 TAKE_FILES: Final[frozenset[str]] = frozenset(("hub", "s3", "directory"))  # kinds of targets
+CARRY_STILLS: Final[frozenset[str]] = frozenset(("mqtt", "redis", "kafka", "sqs", "pulsar", "zmq"))  # inside
 JOURNALED: Final[frozenset[str]] = frozenset(("hub", "directory"))  # ... that may lose what they held
 LANES: Final = 8
 URGENT: Final = 1  # up to this lane nothing but the link itself makes a row wait

@@ -8,7 +8,7 @@ import msgspec
 from appliance.base.model import Severity
 from appliance.store import outbox
 from appliance.store.cameras import Keep
-from appliance.store.policy import FILE_KINDS, TAKE_FILES, Policy
+from appliance.store.policy import CARRY_STILLS, FILE_KINDS, TAKE_FILES, Policy
 
 Kind = Literal["https", "hub", "s3", "directory", "mqtt", "redis", "kafka", "sqs", "pulsar", "zmq"]
 
@@ -26,9 +26,16 @@ class Target(msgspec.Struct, frozen=True):
     options: dict[str, str] = {}
     policy: Policy = Policy()
 
+    def takes(self, kind: str) -> bool:
+        """Whether a row of this kind can go there at all, whatever the policy says. Brokers take no files,
+        but for stills where their ``options`` put pictures inside messages."""
+        if kind not in FILE_KINDS or self.kind in TAKE_FILES:
+            return True
+        return kind == "still" and self.kind in CARRY_STILLS and self.options.get("stills") == "inline"
+
     def lane_of(self, kind: str, severity: Severity = "info", *, alarms: bool = False) -> int | None:
         """Where a row goes; None: this target does not get it."""
-        if kind in FILE_KINDS and self.kind not in TAKE_FILES:
+        if not self.takes(kind):
             return None
         return self.policy.lane_of(kind, severity, alarms=alarms)
 

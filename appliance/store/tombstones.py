@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from appliance.store import owed_files
+from appliance.store import fetched, owed_files
 from appliance.store.outbox import PARKED
-from appliance.store.outbox_counts import Tally
-from appliance.store.policy import FILE_KINDS
+from appliance.store.outbox_counts import Tally, waiting_bytes
 
 _Row = tuple[int, int, str, int, int, int]  # created_ns, position, id, state, size_bytes, is_file
 _COLUMNS = "created_ns, position, id, state, size_bytes, is_file"
@@ -42,19 +41,17 @@ def entomb_of(
 def entomb_over(
     conn: sqlite3.Connection, target_id: str, quota_bytes: int, reason: str, limit: int = 1_000
 ) -> int:
-    """Drop the oldest of the lowest lane until the rest fits; how many. At most ``limit``: call again."""
-    over = _bytes(conn, target_id) - quota_bytes
+    """Drop the oldest of the lowest lane until the rest fits; how many. At most ``limit``: call again.
+    Inside a lane clips that somebody fetched go before those that events owe."""
+    over = waiting_bytes(conn, target_id) - quota_bytes
     if over <= 0:
         return 0
-    done = 0
+    done, fetched_first = 0, fetched.positions(conn, target_id)
     for lane, pairs in itertools.groupby(reversed(_lanes(conn, target_id)), key=lambda pair: pair[0]):
         kinds = [kind for _, kind in pairs]
-        streams = [
-            [(row, kind) for row in _oldest(conn, target_id, lane, kind, 1 << 62, limit - done)]
-            for kind in kinds
-        ]
+        streams = [_by_turn(conn, target_id, lane, kind, fetched_first, limit - done) for kind in kinds]
         chosen: dict[str, list[_Row]] = {kind: [] for kind in kinds}
-        for row, kind in heapq.merge(*streams):
+        for _, row, kind in heapq.merge(*streams):
             if over <= 0 or done >= limit:
                 break
             chosen[kind].append(row)
@@ -67,11 +64,13 @@ def entomb_over(
     return done
 
 
-def entomb_files(conn: sqlite3.Connection, target_id: str, reason: str, limit: int = 1_000) -> int:
-    """Of a target that takes no files any more: what waits or is parked of them; how many."""
+def entomb_kind(
+    conn: sqlite3.Connection, target_id: str, wanted: str, reason: str, limit: int = 1_000
+) -> int:
+    """Of a target that takes no rows of that kind any more: what waits or is parked of them; how many."""
     done = 0
     for lane, kind in _lanes(conn, target_id):
-        if kind in FILE_KINDS:
+        if kind == wanted:
             rows = _oldest(conn, target_id, lane, kind, 1 << 62, limit - done)
             done += _bury(conn, target_id, lane, kind, rows, reason)
     return done
@@ -107,14 +106,6 @@ def _lanes(conn: sqlite3.Connection, target_id: str) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def _bytes(conn: sqlite3.Connection, target_id: str) -> int:
-    return int(
-        conn.execute(
-            "SELECT coalesce(sum(bytes), 0) FROM outbox_counts WHERE target_id = ?", (target_id,)
-        ).fetchone()[0]
-    )
-
-
 def _oldest(
     conn: sqlite3.Connection, target_id: str, lane: int, kind: str, before_ns: int, limit: int
 ) -> list[_Row]:
@@ -125,6 +116,27 @@ def _oldest(
         (target_id, lane, kind, before_ns, max(0, limit)),
     )
     return [(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
+
+
+def _by_turn(
+    conn: sqlite3.Connection, target_id: str, lane: int, kind: str, first: frozenset[int], limit: int
+) -> list[tuple[bool, _Row, str]]:
+    """Whether it is not of ``first``, the row, its kind: in the order in which they are dropped."""
+    rows = _oldest(conn, target_id, lane, kind, 1 << 62, limit)
+    known = {row[1] for row in rows}
+    rows += [row for row in _of_positions(conn, target_id, lane, kind, first) if row[1] not in known]
+    return sorted((row[1] not in first, row, kind) for row in rows)
+
+
+def _of_positions(
+    conn: sqlite3.Connection, target_id: str, lane: int, kind: str, positions: frozenset[int]
+) -> list[_Row]:
+    found = conn.execute(
+        f"SELECT {_COLUMNS} FROM outbox WHERE position IN (SELECT value FROM json_each(?)) AND target_id = ?"
+        " AND lane = ? AND kind = ? AND position NOT IN (SELECT position FROM outbox_flight)",
+        (msgspec.json.encode(sorted(positions)).decode(), target_id, lane, kind),
+    )
+    return [(row[0], row[1], row[2], row[3], row[4], row[5]) for row in found]
 
 
 def _bury(

@@ -95,7 +95,12 @@ class Applicant:
 
         def work(conn: sqlite3.Connection) -> None:
             _must_be_free(conn, again=again)
-            targets.put(conn, target, sealed)
+            known = targets.get(conn, TARGET_ID)
+            if known is None:
+                targets.put(conn, target, sealed)
+            else:  # what people decided about it stays: what it gets, in which order and for how much
+                place = {"url": target.url, "ca": ca, "enabled": True}
+                targets.put(conn, msgspec.structs.replace(known, **place), sealed)
             hub_link.put(conn, link)
             if enrolled.tunnel is not None:
                 config = _config(enrolled.tunnel, enrolled.url)

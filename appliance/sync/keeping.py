@@ -9,7 +9,7 @@ from functools import partial
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.store import delivered, spent, targets, tombstones
 from appliance.store.database import Database
-from appliance.store.policy import TAKE_FILES
+from appliance.store.policy import FILE_KINDS
 from appliance.store.targets import Target
 
 DAY_NS = 86_400 * SECOND_NS
@@ -31,8 +31,8 @@ async def keep(db: Database, clock: Clock) -> int:
 
 def _bury(conn: sqlite3.Connection, *, target: Target, now_ns: int) -> int:
     policy, count = target.policy, 0
-    if target.kind not in TAKE_FILES:  # it was another kind when they were owed
-        count += tombstones.entomb_files(conn, target.id, "it takes no files", AT_ONCE)
+    for kind in sorted(kind for kind in FILE_KINDS if not target.takes(kind)):  # it did when they were owed
+        count += tombstones.entomb_kind(conn, target.id, kind, "it takes no files", AT_ONCE)
     if policy.body_days is not None:
         before_ns = now_ns - round(policy.body_days * DAY_NS)
         count += tombstones.entomb_of(conn, target.id, before_ns, "expired", AT_ONCE)

@@ -1,10 +1,12 @@
 """Words of the connections page: what a hub may order, what is sent, in sentences for people."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from appliance.store.policy import FILE_KINDS, LEAST, KindPolicy, Policy
+from appliance.store.policy import LEAST, KindPolicy, Policy
+from appliance.sync.control.permissions import NAMES
 
 ORDERS: tuple[tuple[str, str, str], ...] = (
     ("ping", "Ask whether it obeys", "Changes nothing; the answer shows that orders reach the box."),
@@ -13,7 +15,30 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
     (
         "patch_settings",
         "Change settings",
-        "They go back by themselves after 5 minutes unless the box is still heard.",
+        "They go back by themselves after 5 minutes unless the box is still heard. What cannot be brought"
+        " back that way has to be allowed by itself, below.",
+    ),
+    (
+        "shorten_retention",
+        NAMES["shorten_retention"],
+        "A change of settings may let the box delete recordings, events and what waits to be sent earlier"
+        " than now. Recordings and events have a day's grace, in which it can be put back here.",
+    ),
+    (
+        "change_clock",
+        NAMES["change_clock"],
+        "A change of settings may move every schedule of rules, and when it is night.",
+    ),
+    (
+        "change_targets",
+        NAMES["change_targets"],
+        "A change of settings may switch off targets that are not the hub, or change what they get.",
+    ),
+    (
+        "move_hub",
+        NAMES["move_hub"],
+        "A change of settings may name another address for the hub, or another authority to believe it by."
+        " Whoever is there gets this box's token.",
     ),
     ("install_model", "Install a model", "A model pack with the hash that the order names."),
     ("update", "Update the box", "Another version of its software. This version does not obey it yet."),
@@ -39,10 +64,6 @@ class Sent(msgspec.Struct, frozen=True):
     about: str = ""
     by_severity: bool = True
 
-    @property
-    def is_file(self) -> bool:
-        return self.kinds[0] in FILE_KINDS
-
 
 SENT: tuple[Sent, ...] = (
     Sent(("alert", "alert_update"), "Alerts", "and who acknowledged them"),
@@ -58,8 +79,9 @@ LEAST_WORDS = (("info", "All"), ("warning", "Warning and critical"), ("critical"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def sent_to(takes_files: bool, policy: Policy) -> list[dict[str, Any]]:
-    """The lines for one target, as its policy has them now."""
+def sent_to(takes: Callable[[str], bool], policy: Policy) -> list[dict[str, Any]]:
+    """The lines for one target, as its policy has them now. ``takes``: whether rows of a kind can go there
+    at all; others have no line."""
     return [
         {
             "kind": sent.kinds[0],
@@ -71,7 +93,7 @@ def sent_to(takes_files: bool, policy: Policy) -> list[dict[str, Any]]:
             "usual": LEAST.get(sent.kinds[0], "info"),
         }
         for sent in SENT
-        if takes_files or not sent.is_file
+        if takes(sent.kinds[0])
     ]
 
 

@@ -9,11 +9,11 @@ from aiohttp import web
 from appliance.base.clock import rfc3339
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
-from appliance.store import audit, commands, hub_link, identity, targets
+from appliance.store import audit, commands, hub_link, identity, retention_held, targets
 from appliance.store.commands import CommandRow, State
+from appliance.sync.control.permissions import Permission
 from appliance.sync.enrol import Applicant, leave
 from appliance.sync.protocol import invitation, signing
-from appliance.sync.protocol.command import Kind
 from appliance.sync.protocol.invitation import LONGEST_BYTES
 from appliance.web.errors import denied
 from appliance.web.params import Text
@@ -35,9 +35,9 @@ class EnrolBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AllowedBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What the hub may order from now on; all else is refused."""
+    """What the hub may order, and what its changes of settings may touch; all else is refused."""
 
-    kinds: list[Kind]
+    kinds: list[Permission]
 
 
 class CommandEntry(msgspec.Struct):
@@ -59,7 +59,8 @@ class TrialEntry(msgspec.Struct):
 
 class HubState(msgspec.Struct):
     """``identity``: fingerprint of this box's key, as the hub shows it. ``error`` None: the hub was heard
-    last time, at ``heard_at``."""
+    last time, at ``heard_at``. ``deletes_from``: when a retention that was made shorter from afar begins to
+    delete; None: none waits."""
 
     box_id: str | None
     url: str | None
@@ -70,6 +71,7 @@ class HubState(msgspec.Struct):
     heard_at: str | None
     error: str | None
     trial: TrialEntry | None
+    deletes_from: str | None
     commands: list[CommandEntry]
 
 
@@ -134,6 +136,7 @@ async def _state(call: Call) -> dict[str, Any]:
     def look(conn: sqlite3.Connection) -> HubState:
         link, trial, public_key = hub_link.get(conn), commands.trial(conn), identity.public_key(conn)
         target = None if link is None else targets.get(conn, link.target_id)
+        waits = retention_held.held(conn, call.now_ns)
         return HubState(
             box_id=None if link is None else link.box_id,
             url=None if target is None else target.url,
@@ -144,6 +147,7 @@ async def _state(call: Call) -> dict[str, Any]:
             heard_at=None if heard is None else time_or_none(heard.heard_ns),
             error=None if heard is None else heard.error,
             trial=None if trial is None else TrialEntry(trial.command_id, rfc3339(trial.deadline_ns)),
+            deletes_from=None if waits is None else rfc3339(waits.until_ns),
             commands=[_entry(row) for row in commands.newest(conn, NEWEST)],
         )
 

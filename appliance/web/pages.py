@@ -185,7 +185,8 @@ async def users(asked: Asked) -> str:
 
 async def site(asked: Asked) -> str:
     settings = await data.settings_view(asked.box)
-    return asked.page("settings_site.html", "settings", "Site", settings=settings)
+    deletes_from = await data.deletes_from(asked.box)
+    return asked.page("settings_site.html", "settings", "Site", settings=settings, deletes_from=deletes_from)
 
 
 async def models(asked: Asked) -> str:

@@ -5,6 +5,7 @@ import msgspec
 from appliance.base.errors import not_found
 from appliance.base.wire import Json
 from appliance.store.policy import Policy
+from appliance.store.targets import Target
 from appliance.web import pages_data as data
 from appliance.web.asked import Asked, Page
 from appliance.web.connections_words import DAYS, LEAST_WORDS, ORDERS, sent_to
@@ -49,6 +50,7 @@ async def target_edit(asked: Asked) -> str:
 def _target_page(asked: Asked, title: str, kind: TargetKind, target: Json | None) -> str:
     values = {} if target is None else target_values(target)
     policy = Policy() if target is None else msgspec.convert(target["policy"], Policy)
+    known = Target("", "", kind.kind, options={} if target is None else target["options"])
     return asked.page(
         "settings_target.html",
         "settings",
@@ -58,7 +60,7 @@ def _target_page(asked: Asked, title: str, kind: TargetKind, target: Json | None
         values=values,
         has_token=target is not None and target["has_token"],
         policy=msgspec.to_builtins(policy),
-        sent=sent_to(kind.takes_files, policy),
+        sent=sent_to(known.takes, policy),
         least_words=LEAST_WORDS,
         days=DAYS,
         rare_set=any(values.get(field.name) for field in kind.fields if field.rare),

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from appliance.base.clock import SECOND_NS
+from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import not_found
 from appliance.base.model import Camera, CameraStatus, Event, User
 from appliance.base.wire import Json, alert_json, camera_json, event_json, rule_json, zone_json
-from appliance.store import alerts, cameras, events, journal, rules, settings, users, zones
+from appliance.store import alerts, cameras, events, journal, retention_held, rules, settings, users, zones
 from appliance.web import deliveries, models, targets
 from appliance.web.access import only_seen, sees, sees_rule
 from appliance.web.box import Box
@@ -143,6 +143,13 @@ async def users_view(box: Box) -> list[User]:
 
 async def settings_view(box: Box) -> Any:
     return msgspec.to_builtins(await box.db.read(settings.load))
+
+
+async def deletes_from(box: Box) -> str | None:
+    """When a retention that the hub made shorter begins to delete; None: none waits."""
+    now_ns = box.clock.now_ns()
+    waits = await box.db.read(lambda conn: retention_held.held(conn, now_ns))
+    return None if waits is None else rfc3339(waits.until_ns)
 
 
 async def target_view(box: Box, target_id: str) -> Json:

@@ -5,7 +5,7 @@ import sqlite3
 from aiohttp import web
 
 from appliance.base.settings import Settings, check
-from appliance.store import audit, settings
+from appliance.store import audit, retention_held, settings
 from appliance.web.routes import API, Call, Route, answer
 from appliance.web.shapes import SettingsAnswer
 
@@ -22,6 +22,8 @@ async def replace(call: Call) -> web.StreamResponse:
     def work(conn: sqlite3.Connection) -> None:
         before = settings.load(conn)
         settings.save(conn, body)
+        if body.retention != before.retention:  # somebody at the box has decided
+            retention_held.let_go(conn)
         changed = [f for f in body.__struct_fields__ if getattr(body, f) != getattr(before, f)]
         audit.add(conn, now_ns, call.user, "changed", "settings", {"changed": changed})
 

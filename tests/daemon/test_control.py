@@ -63,12 +63,12 @@ async def test_a_ring_with_nothing_but_gaps_has_no_footage():
         spans = (Span(0, 10, "gap", "box_off"),)
 
         async def recordings(self, camera_id, stream, start_ns, end_ns):
-            return Recordings(self.spans, start_ns, end_ns, 0)
+            return Recordings(self.spans, start_ns, end_ns, 7)
 
     archive = Archive()
-    assert not await Footage(archive).has("gate", "main", 0, 10)
+    assert await Footage(archive).held_bytes("gate", "main", 0, 10) is None
     archive.spans = (Span(0, 5, "gap", "box_off"), Span(5, 10, "recorded", None))
-    assert await Footage(archive).has("gate", "main", 0, 10)
+    assert await Footage(archive).held_bytes("gate", "main", 0, 10) == 7
 
 
 def test_the_version_changes_with_the_settings_and_back(box):

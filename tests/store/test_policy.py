@@ -1,9 +1,11 @@
+from typing import get_args
+
 import msgspec
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.store.policy import Policy, check
-from appliance.store.targets import Target
+from appliance.store.policy import FILE_KINDS, TAKE_FILES, Policy, check
+from appliance.store.targets import Kind, Target
 
 
 def policy(**kinds) -> Policy:
@@ -32,6 +34,20 @@ def test_a_person_may_change_lane_severity_and_whether_at_all() -> None:
 def test_who_takes_no_files_is_owed_none() -> None:
     assert Target("a", "https://a").lane_of("clip", "critical") is None
     assert Target("a", "https://a", "hub").lane_of("clip", "critical") == 5
+
+
+@pytest.mark.parametrize("kind", sorted(set(get_args(Kind)) - TAKE_FILES))
+def test_a_broker_is_owed_no_file_whatever_its_policy_says(kind) -> None:
+    everything = policy(**{name: {"on": True, "least_severity": "info"} for name in FILE_KINDS})
+    bare, inside = (
+        Target("a", "x://a", kind, policy=everything, options=o) for o in ({}, {"stills": "inline"})
+    )
+    assert {name for name in FILE_KINDS if bare.lane_of(name, "critical") is not None} == set()
+    owed = {name for name in FILE_KINDS if inside.lane_of(name, "critical") is not None}
+    assert owed == (set() if kind == "https" else {"still"}), (
+        "pictures inside messages, where it was so chosen"
+    )
+    assert bare.lane_of("event", "critical") is not None
 
 
 def test_nonsense_is_named() -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import ssl
 
+import msgspec
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -13,7 +14,9 @@ from wireguard_tools import WireguardKey
 
 from appliance.base.errors import ApplianceError
 from appliance.store import hub_link, settings, targets
+from appliance.store.cameras import KEEP
 from appliance.store.database import Database
+from appliance.store.policy import KindPolicy, Policy
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.enrol import Applicant, leave
@@ -120,6 +123,20 @@ async def test_a_box_with_a_code_is_the_hub_s_from_then_on(box, hub):
     keys = box.db.read_now(lambda conn: kept.keys(conn, box.sealer))
     assert keys.preshared == TUNNEL["preshared_key"] and keys.public == hub.asked[0].tunnel_key
     assert TOKEN not in str(box.stored()) and CODE not in str(box.stored())
+
+
+async def test_what_people_decided_about_the_hub_stays_when_it_is_enrolled_again(box, hub):
+    await box.enrol(hub)
+    first = box.db.read_now(lambda conn: targets.get(conn, "hub"))
+    policy = Policy(kinds={"clip": KindPolicy(on=False)}, quota_bytes=5_000_000)
+    set_by_hand = {"policy": policy, "options": {"note": "x"}, "enabled": False, "url": "https://old.example"}
+    own = msgspec.structs.replace(first, **set_by_hand)
+    box.db.write_now(lambda conn: targets.put(conn, own, KEEP))
+    hub.codes.add(CODE)
+    await box.enrol(hub, again=True)
+    found = box.db.read_now(lambda conn: targets.get(conn, "hub"))
+    assert (found.policy, found.options) == (policy, {"note": "x"})
+    assert (found.url, found.ca, found.enabled) == (hub.url, hub.pem, True)
 
 
 async def test_the_certificate_that_an_invitation_names_is_believed_alone(box, hub):

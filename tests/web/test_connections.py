@@ -12,7 +12,7 @@ from appliance.store import hub_link, outbox, targets
 from appliance.store.hub_link import HubLink
 from appliance.store.policy import KINDS as ROW_KINDS
 from appliance.store.targets import Target
-from appliance.sync.protocol.command import Kind as OrderKind
+from appliance.sync.control.permissions import Permission
 from appliance.sync.sender import SenderState
 from appliance.system.tunnel import kept, state
 from appliance.system.tunnel.config import TunnelConfig
@@ -225,7 +225,7 @@ def test_the_fields_of_a_kind_are_its_options(kind: Any) -> None:
 
 
 def test_every_order_and_every_kind_of_row_has_its_words() -> None:
-    assert {kind for kind, _, _ in connections_words.ORDERS} == set(get_args(OrderKind))
+    assert {kind for kind, _, _ in connections_words.ORDERS} == set(get_args(Permission))
     said = {kind for sent in connections_words.SENT for kind in sent.kinds}
     assert said == ROW_KINDS - {"command_result"}  # an answer to the hub is always sent
 

@@ -1,8 +1,10 @@
 """/hub over HTTP: who may, what it shows, what it refuses."""
 
+import msgspec
 import pytest
 
-from appliance.store import commands, hub_link, targets
+from appliance.base.settings import Settings
+from appliance.store import commands, hub_link, retention_held, settings, targets
 from appliance.store.commands import CommandRow, Trial
 from appliance.store.hub_link import HubLink
 from appliance.store.targets import Target
@@ -67,6 +69,36 @@ async def test_what_may_be_ordered_is_set_here_and_audited(site):
     ]
     await site.ask("PUT", "/hub/allowed", json={"kinds": []})
     assert (await (await site.ask("GET", "/hub")).json())["hub"]["allowed"] == []
+
+
+async def test_what_changes_may_touch_is_allowed_in_the_same_list(site):
+    kinds = ["move_hub", "patch_settings", "shorten_retention"]
+    said = await site.ask("PUT", "/hub/allowed", json={"kinds": kinds})
+    assert (await said.json())["hub"]["allowed"] == kinds
+
+
+async def test_what_the_hub_made_shorter_is_shown_and_put_back_here(site):
+    before = (await (await site.ask("GET", "/settings")).json())["settings"]
+    shorter = before | {"retention": before["retention"] | {"days": 1}}
+
+    def from_afar(conn) -> None:
+        kept = settings.load(conn).retention
+        settings.save(conn, msgspec.convert(shorter, Settings))
+        retention_held.hold(conn, kept, site.clock.now_ns())
+
+    async def waits() -> bool:
+        return (await (await site.ask("GET", "/hub")).json())["hub"]["deletes_from"] is not None
+
+    await site.db.write(from_afar)
+    assert await waits()
+    page = await site.client.get("/settings/site", headers=await site.bearer("admin"))
+    assert "for less time than before" in await page.text()
+    await site.ask("PUT", "/settings", json=shorter | {"site": {"name": "North"}})
+    assert await waits(), "who changes something else has not decided about it"
+    await site.ask("PUT", "/settings", json=before)
+    assert not await waits()
+    await site.ask("PUT", "/settings", json=shorter)
+    assert not await waits(), "at the box it counts at once"
 
 
 async def test_leaving_forgets_the_hub_and_what_is_owed_to_it(site, enrolled):

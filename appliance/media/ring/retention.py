@@ -32,7 +32,7 @@ from appliance.media.ring.watermark import (
     reserve_bytes,
     space_of,
 )
-from appliance.store import cameras, gaps, garbage, locks, segments, settings
+from appliance.store import cameras, gaps, garbage, locks, retention_held, segments
 from appliance.store.database import Database
 
 __all__ = ["Retention", "RetentionState", "VolumeLevel", "Space", "keep_ns", "reserve_bytes", "space_of"]
@@ -157,7 +157,7 @@ class Retention:
             if volume.awaits_recovery:
                 found = recovery.recover_late(self._db, self._archive, volume)
                 log.info("volume %s came back with %d segments", volume.root, len(found))
-        wanted, known = self._db.read_now(_wishes)
+        wanted, known = self._db.read_now(lambda conn: _wishes(conn, self._clock.now_ns()))
         self._finish_garbage(usable)
         self._by_age(usable, wanted, known)
         over = self._by_bytes(usable, wanted)
@@ -348,9 +348,9 @@ def keep_ns(camera: Camera | None, wanted: RetentionSettings) -> int:
     return int(days * DAY_NS)
 
 
-def _wishes(conn: sqlite3.Connection) -> tuple[RetentionSettings, dict[str, Camera]]:
+def _wishes(conn: sqlite3.Connection, now_ns: int) -> tuple[RetentionSettings, dict[str, Camera]]:
     known = {camera.id: camera for camera in cameras.list_cameras(conn, archived=True)}
-    return settings.load(conn).retention, known
+    return retention_held.in_force(conn, now_ns), known
 
 
 def _condemn(conn: sqlite3.Connection, batch: list[Segment]) -> list[Segment]:

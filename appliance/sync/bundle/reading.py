@@ -4,9 +4,11 @@ hashed on that very reading. No path comes from it; no link, pipe or device is o
 
 import base64
 import binascii
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -35,6 +37,7 @@ from appliance.sync.envelope.reading import read
 
 CHUNK_BYTES = 1 << 20
 MOST_NAMES = 100_000  # in one folder
+NO_FOLDER = (errno.ENOTDIR, errno.ELOOP, errno.EACCES)  # a file, a link, somebody else's
 KeyOf = Callable[[str], bytes | None]
 
 
@@ -54,15 +57,17 @@ class Bundle(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
-def find(root: Path) -> Iterator[Found]:
-    """By box, oldest first. Raises ``unavailable`` where there is no such folder."""
+def find(root: Path, skipped: Callable[[str], object] = lambda _: None) -> Iterator[Found]:
+    """By box, oldest first. ``skipped`` is told of each thing that is named like a folder of a box and is
+    none: a stick with one of them is still a stick. Raises ``unavailable`` where there is no such folder."""
     try:
         with Folder.at(root) as stick, stick.inner(TOP) as top:
             for device in _sorted(top, DEVICE.fullmatch):
-                with top.inner(device) as days:
-                    for day in _sorted(days, DAY.fullmatch):
-                        with days.inner(day) as names:
-                            yield from (Found(device, day, name) for name in _sorted(names, NAME.fullmatch))
+                with _entered(top, device, device, skipped) as days:
+                    for day in _sorted(days, DAY.fullmatch) if days else ():
+                        with _entered(days, day, f"{device}/{day}", skipped) as names:
+                            found = _sorted(names, NAME.fullmatch) if names else []
+                            yield from (Found(device, day, name) for name in found)
     except OSError as error:
         hint = f"it needs a folder {TOP}; is it a stick of a box?"
         raise ApplianceError("unavailable", f"{root} cannot be read ({error})", hint) from None
@@ -129,6 +134,24 @@ def _folder(root: Path, found: Found) -> Folder:
         return day.inner(found.name)
 
 
+@contextmanager
+def _entered(
+    folder: Folder | None, name: str, place: str, skipped: Callable[[str], object]
+) -> Iterator[Folder | None]:
+    """None: it is no folder, or not one that may be opened. Raises ``OSError`` where the stick fails."""
+    assert folder is not None
+    try:
+        inner = folder.inner(name)
+    except OSError as error:
+        if error.errno not in NO_FOLDER:
+            raise
+        skipped(f"{TOP}/{place} is no folder that can be opened ({error.strerror})")
+        yield None
+        return
+    with inner:
+        yield inner
+
+
 def _sorted(folder: Folder, fits: Callable[[str], object]) -> list[str]:
     names: list[str] = []
     for count, name in enumerate(folder.names()):
@@ -152,6 +175,8 @@ def _manifest(encoded: bytes, found: Found) -> Manifest:
         manifest = msgspec.json.decode(encoded, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApplianceError("invalid", f"its manifest cannot be read: {error}", "update the hub") from None
+    except RecursionError:
+        raise ApplianceError("invalid", "its manifest is nested too deeply", "no box writes that") from None
     if (manifest.device_id, manifest.day, manifest.name) != (found.device_id, found.day, found.name):
         raise ApplianceError("denied", "it was signed under another name", "it was moved or renamed")
     return manifest

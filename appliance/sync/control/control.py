@@ -112,7 +112,7 @@ class Control:
         except ApplianceError as error:
             self.state = ControlState(str(error), self.state.heard_ns)
             return None, False
-        after = commands.newest_seq(conn, signing.key_id(link.command_key))
+        after = commands.newest_seq(conn, signing.key_id(link.command_key), link.enrolled_ns)
         return Peer(target, token, after), commands.trial(conn) is not None
 
     def _token(self, conn: sqlite3.Connection, target: Target) -> str:

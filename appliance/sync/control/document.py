@@ -4,7 +4,8 @@ what is policy, not identity.
     {"retention": {...}, "site": {...}, "night": {...}, "targets": {"hub": {"enabled": true, "url": ...}}}
 
 Its version is a digest of its content: whoever changes anything, on whatever way, changes it, and nobody has
-to remember to. Where a target sends its rows is not for a hub to say, but for its own address: hubs move.
+to remember to. Where a target sends its rows is not for a hub to say, but for its own address: hubs move
+(``permissions``: where the box's admin lets them).
 Targets are neither made nor removed from afar, and no token is in here.
 """
 

@@ -22,12 +22,13 @@ AHEAD_NS = 300 * SECOND_NS  # a hub's clock may be before ours by so much
 SEQ_WINDOW = 64  # orders of several people at once may overtake each other, but not by more
 LONGEST_BY = 100
 DAY_NS = 86_400 * SECOND_NS
+SEQ_AHEAD_S = 86_400  # hubs count in seconds of the clock, and on from there: one number bars no later ones
 MOST_A_DAY = 2_000  # people order some; a hub in the wrong hands must not fill this box's disk with answers
 KINDS: tuple[str, ...] = get_args(Kind)
 
 Reason = Literal[
     "malformed", "forged", "foreign", "replayed", "overtaken", "too_long_lived", "not_yet_valid", "expired",
-    "clock_unsure", "unknown_kind", "not_allowed", "no_hub", "too_many",
+    "clock_unsure", "out_of_turn", "unknown_kind", "not_allowed", "no_hub", "too_many",
 ]  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def judge(conn: sqlite3.Connection, signed: Signed, clock: Clock) -> Order:
     if known is not None:
         raise NotObeyed("replayed", f"it came before, and is {known.state}", command.id)
     order = _timed(command, signed.key_id, link, clock)
-    newest = commands.newest_seq(conn, signed.key_id)
+    newest = commands.newest_seq(conn, signed.key_id, link.enrolled_ns)
     if command.seq <= newest - SEQ_WINDOW:
         raise NotObeyed(
             "overtaken", f"its number {command.seq} is long past, {newest} was the last", command.id, order
@@ -134,5 +135,13 @@ def _timed(command: Command, key_id: str, link: HubLink, clock: Clock) -> Order:
     if now_ns >= expires_ns:
         raise NotObeyed(
             "expired", f"it expired {command.expires_at}, here it is {rfc3339(now_ns)}", command.id, order
+        )
+    if command.seq > now_ns // SECOND_NS + SEQ_AHEAD_S:
+        uncounted = msgspec.structs.replace(order, command=msgspec.structs.replace(command, seq=0))
+        raise NotObeyed(
+            "out_of_turn",
+            f"its number {command.seq} is more than a day ahead of the clock, here it is {rfc3339(now_ns)}",
+            command.id,
+            uncounted,
         )
     return order

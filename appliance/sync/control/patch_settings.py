@@ -7,13 +7,14 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError, invalid
-from appliance.store import commands
+from appliance.store import commands, hub_link, retention_held
 from appliance.store.commands import Trial
 from appliance.store.database import rehearsal
 from appliance.sync.control import document
 from appliance.sync.control.applier import Outcome, Work, body_of
 from appliance.sync.control.document import Change
 from appliance.sync.control.order import Order
+from appliance.sync.control.permissions import must_be_permitted, shortens
 
 
 class _Body(msgspec.Struct):
@@ -55,14 +56,20 @@ def _patch(conn: sqlite3.Connection, order: Order, body: _Body, now_ns: int) -> 
         with rehearsal(conn):  # whatever would refuse the change refuses its preview
             document.write(conn, after)
             changes = document.differences(before, document.read(conn))
+        _must_be_permitted(conn, order, changes)
         result = {"settings": before, "settings_version": version, "changes": [told(c) for c in changes]}
         return Outcome(message=f"{len(changes)} would change", result=result)
+    kept = retention_held.in_force(conn, now_ns)
     changed = document.write(conn, after)
     now = document.read(conn)
     changes = document.differences(before, now)
+    _must_be_permitted(conn, order, changes)
     result = {"settings_version": document.version(now), "changes": [told(c) for c in changes]}
     if not changes:
         return Outcome(message="nothing changes", result=result)
+    if any(change.path[0] == "retention" and shortens(change) for change in changes):
+        until_ns = retention_held.hold(conn, kept, now_ns)
+        result["deletes_from"] = rfc3339(until_ns)  # an order may be a thief's; footage does not come back
     deadline_ns = now_ns + round(body.confirm_s * SECOND_NS)
     stored = msgspec.json.encode(changes).decode()
     commands.begin_trial(conn, Trial(order.command.id, stored, now_ns, deadline_ns))
@@ -70,9 +77,13 @@ def _patch(conn: sqlite3.Connection, order: Order, body: _Body, now_ns: int) -> 
         "pending",
         f"{len(changes)} changed, undone at {rfc3339(deadline_ns)} unless the hub is heard before",
         result | {"undone_at": rfc3339(deadline_ns)},
-        {"changes": result["changes"]},
+        {name: result[name] for name in ("changes", "deletes_from") if name in result},
         changed,
     )
+
+
+def _must_be_permitted(conn: sqlite3.Connection, order: Order, changes: list[Change]) -> None:
+    must_be_permitted(changes, order.link.target_id, hub_link.allowed(conn))
 
 
 def told(change: Change) -> dict[str, object]:

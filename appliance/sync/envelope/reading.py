@@ -23,6 +23,8 @@ def read_plain(data: bytes) -> Plain:
         parse_rfc3339(plain.created_at)
     except (msgspec.DecodeError, UnicodeDecodeError, ApplianceError) as error:
         raise not_a_message(error) from None
+    except RecursionError:
+        raise not_a_message("it is nested too deeply") from None
     return plain
 
 
@@ -36,6 +38,8 @@ def read(data: bytes) -> Message:
         message = _of_plain(plain) if schema == 1 else msgspec.json.decode(data, type=Message)
     except msgspec.DecodeError as error:
         raise not_a_message(error) from None
+    except RecursionError:
+        raise not_a_message("it is nested too deeply") from None
     if message.source.device_id != message.device_id:
         raise not_a_message("it names two boxes as its source")
     return message

@@ -19,7 +19,7 @@ from appliance.base.settings import RetentionSettings, Settings
 from appliance.media.ring import retention as subject
 from appliance.media.ring.retention import Retention, Space, reserve_bytes
 from appliance.media.ring.volumes import Volumes, open_volumes
-from appliance.store import cameras, gaps, garbage, locks, segments
+from appliance.store import cameras, gaps, garbage, locks, retention_held, segments
 from appliance.store import settings as stored
 from appliance.store.database import Database
 
@@ -204,6 +204,23 @@ def test_a_disk_that_others_filled_does_not_cost_all_footage(ring):
     state = ring.retention().sweep()
     assert state.level == "ok"
     assert len(ring.rows()) == 6  # half of 120 MB
+
+
+def test_what_was_made_shorter_from_afar_deletes_nothing_for_a_day(ring):
+    ring.wish(days=10)
+    start_ns = ring.clock.now_ns()
+    for number in range(5):
+        ring.segment("gate", start_ns + number * 60 * SECOND_NS)
+    ring.clock.tick(2 * 86_400)
+    now_ns = ring.clock.now_ns()
+    ring.db.write_now(lambda conn: retention_held.hold(conn, stored.load(conn).retention, now_ns))
+    ring.wish(days=1, max_bytes=MB)
+    retention = ring.retention()
+    retention.sweep()
+    assert len(ring.rows()) == len(ring.files()) == 5
+    ring.clock.tick(86_401)
+    retention.sweep()
+    assert ring.rows() == set()
 
 
 def test_a_camera_keeps_its_own_days_and_an_archived_one_ages_out(ring):

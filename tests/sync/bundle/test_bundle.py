@@ -102,12 +102,52 @@ def test_no_other_thing_in_a_file_s_place_comes_through(tmp_path, name, how):
 
 @pytest.mark.parametrize("level", ["aries", "aries/box-1", "aries/box-1/2026-01-20"])
 def test_a_linked_folder_is_not_entered(tmp_path, level):
+    """Without a top there is nothing to read; below it what is none is left out, and said."""
     real, stick = tmp_path / "real", tmp_path / "stick"
     real.mkdir()
     bundle(real)
     (stick / level).parent.mkdir(parents=True)
     (stick / level).symlink_to(real / level)
-    assert refused(stick) == "unavailable"
+    if level == "aries":
+        assert refused(stick) == "unavailable"
+    else:
+        skipped = []
+        assert list(reading.find(stick, skipped.append)) == []
+        assert [text.partition(" ")[0] for text in skipped] == [level]
+
+
+@pytest.mark.parametrize("place", ["aries/aaa", "aries/zzz", "aries/box-1/2026-01-01"])
+@pytest.mark.parametrize("how", ["file", "link", "pipe", "dead link"])
+def test_what_is_named_like_a_folder_and_is_none_hides_no_bundle(tmp_path, place, how):
+    bundle(tmp_path)
+    odd = tmp_path / place
+    if how == "file":
+        odd.write_text("x")
+    elif how == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("/etc" if how == "link" else "/nowhere")
+    skipped = []
+    assert [found.device_id for found in reading.find(tmp_path, skipped.append)] == ["box-1"]
+    assert len(skipped) == 1 and place in skipped[0]
+    assert take(tmp_path)[0] == ["clip-1"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "rows.jsonl"])
+def test_what_is_nested_without_end_is_refused_in_words(tmp_path, name):
+    deep = b"[" * 100_000 + b"]" * 100_000
+    changes = {}
+    if name == "rows.jsonl":
+        line = write("box-1", row(), 2)[:-1] + b',"more":' + deep + b"}\n"
+        changes = {"rows_bytes": len(line), "rows_sha256": hashlib.sha256(line).hexdigest()}
+    folder = bundle(tmp_path, changes=changes)
+    if name == "rows.jsonl":
+        (folder / name).write_bytes(line)
+    else:
+        encoded = (folder / name).read_bytes()[:-1] + b',"more":' + deep + b"}"
+        (folder / name).write_bytes(encoded)
+        (folder / "manifest.sig").write_bytes(base64.b64encode(KEY.sign(signed_text(encoded))))
+    assert refused(tmp_path) == "invalid"
 
 
 def test_a_bundle_that_is_a_link_is_refused(tmp_path):

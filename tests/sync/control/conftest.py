@@ -76,8 +76,10 @@ class Hub:
 
 
 class Footage:
-    async def has(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> bool:
-        return camera_id == "gate"
+    of_gate_bytes = 1 << 40
+
+    async def held_bytes(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> int | None:
+        return self.of_gate_bytes if camera_id == "gate" else None
 
 
 class Outside:
@@ -100,7 +102,7 @@ class Outside:
 class Bench:
     def __init__(self, path: Path, clock: ManualClock, hub: Hub) -> None:
         self.path, self.clock, self.hub = path, clock, hub
-        self.outside = Outside()
+        self.outside, self.footage = Outside(), Footage()
         self.sealer = Sealer(b"k" * 32)
         self.changed: list[str] = []
         self.rung: list[int] = []
@@ -118,7 +120,7 @@ class Bench:
             self.db, self.sealer, self.clock,
             {
                 "ping": Ping(),
-                "fetch_clip": FetchClip(self.db, self.clock, Footage()),
+                "fetch_clip": FetchClip(self.db, self.clock, self.footage),
                 "acknowledge_alert": AcknowledgeAlert(),
                 "patch_settings": PatchSettings(),
                 "install_model": self.outside,

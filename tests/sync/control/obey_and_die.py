@@ -36,8 +36,8 @@ class Steps:
 
 
 class Footage:
-    async def has(self, *_: object) -> bool:
-        return True
+    async def held_bytes(self, *_: object) -> int:
+        return 1_000_000
 
 
 class Outside:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.base.clock import SECOND_NS, rfc3339
+from appliance.store import hub_link
 from appliance.sync.control.order import AHEAD_NS
 from appliance.sync.control.refusals import ONE_BY_ONE, WINDOW_NS
 from appliance.sync.protocol import signing
@@ -149,6 +150,31 @@ async def test_an_order_of_long_ago_is_no_order_even_if_it_was_forgotten(bench, 
     await changes_nothing(hub.signed("ping", seq=936), "overtaken", answered=True)
     await bench.take(hub.signed("ping", seq=937))
     assert bench.states()[-1] == "done", "people order at once: a little overtaking is fine"
+
+
+@pytest.mark.parametrize("seq", [(1 << 53) - 1, None])
+async def test_one_number_far_ahead_bars_no_later_orders(bench, hub, seq, changes_nothing):
+    now_s = bench.clock.now_ns() // SECOND_NS
+    far = now_s + 86_401 if seq is None else seq
+    await changes_nothing(hub.signed("ping", seq=far), "out_of_turn", answered=True)
+    assert "ahead of the clock" in bench.results()[-1]["message"]
+    await bench.take(hub.signed("ping", seq=now_s))
+    bench.start()
+    await bench.until(lambda: hub.polls)
+    assert bench.states()[-1] == "done" and hub.polls[0]["after"] == str(now_s)
+
+
+async def test_a_new_enrolment_counts_anew(bench, hub):
+    now_s = bench.clock.now_ns() // SECOND_NS
+    await bench.take(hub.signed("ping", seq=now_s + 86_000))
+    await bench.take(hub.signed("ping", seq=now_s))
+    assert bench.states() == ["done", "refused"]
+    bench.clock.tick(1)
+    link = bench.db.read_now(hub_link.get)
+    again = msgspec.structs.replace(link, enrolled_ns=bench.clock.now_ns())
+    bench.db.write_now(lambda conn: hub_link.put(conn, again))
+    await bench.take(hub.signed("ping", seq=now_s + 1))
+    assert bench.states()[-1] == "done"
 
 
 @pytest.mark.parametrize(

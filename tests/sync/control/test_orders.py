@@ -2,10 +2,16 @@
 
 import json
 
+import msgspec
 from aiohttp import web
 
 from appliance.base.clock import SECOND_NS, rfc3339
-from appliance.store import commands, locks
+from appliance.store import commands, locks, outbox, targets
+from appliance.store.cameras import KEEP
+from appliance.store.owed_files import owed_file
+from appliance.store.policy import Policy
+from appliance.store.targets import Target
+from appliance.sync.keeping import keep
 
 
 async def test_an_order_is_fetched_obeyed_and_answered_once(bench, hub):
@@ -36,6 +42,59 @@ async def test_a_clip_is_owed_with_its_footage_pinned(bench, hub):
     assert bench.results()[0]["result"] == {"row_id": row_id, "kind": kind}
     pins = bench.db.read_now(lambda c: locks.overlapping(c, "gate", now_ns - SECOND_NS, now_ns))
     assert [(pin.owner, pin.owner_id) for pin in pins] == [("outbox", row_id)]
+
+
+async def test_a_clip_counts_for_what_the_ring_has_of_it(bench, hub):
+    now_ns = bench.clock.now_ns()
+    hour = {"start_time": rfc3339(now_ns - 3600 * SECOND_NS), "end_time": rfc3339(now_ns)}
+    for held_bytes, counted in ((70_000, 70_000), (1 << 40, 1_800_000_000)):
+        bench.footage.of_gate_bytes = held_bytes
+        await bench.take(hub.signed("fetch_clip", {"camera_id": "gate", **hour}))
+        ((size_bytes, body),) = bench.rows(
+            "SELECT size_bytes, body FROM outbox WHERE kind = 'clip' ORDER BY position DESC LIMIT 1"
+        )
+        assert size_bytes - len(body) == counted
+
+
+async def test_a_dozen_clips_do_not_push_out_what_events_owe(bench, hub):
+    now_ns = bench.clock.now_ns()
+    policy = Policy(quota_bytes=10_000_000_000, body_days=3650)
+    owed = msgspec.json.encode(owed_file("event-1", "gate", now_ns - 9 * SECOND_NS, now_ns))
+
+    def waits(conn) -> None:
+        targets.put(conn, Target("hub", hub.url, "hub", policy=policy), KEEP)
+        outbox.enqueue(conn, ["hub"], "of-event", "clip", owed, now_ns, file_bytes=6_000_000_000)
+
+    bench.db.write_now(waits)
+    span = {"start_time": rfc3339(now_ns - 3000 * SECOND_NS), "end_time": rfc3339(now_ns)}
+    for stream in ("main", "sub") * 6:
+        bench.footage.of_gate_bytes = 1_000_000_000
+        await bench.take(hub.signed("fetch_clip", {"camera_id": "gate", "stream": stream, **span}))
+    states = bench.states()
+    assert states == ["done"] * 4 + ["failed"] * 8, "2 of 1 GB and 2 of 0.2 GB are a quarter"
+    assert "their share" in bench.results()[-2]["message"] and "wait until" in bench.results()[-2]["message"]
+    await keep(bench.db, bench.clock)
+    assert bench.rows("SELECT count(*) FROM outbox WHERE is_tombstone = 1") == [(0,)]
+    # Events go on: what was fetched makes room for them, although they are older.
+    more = owed.replace(b"event-1", b"event-2")
+    bench.db.write_now(
+        lambda conn: outbox.enqueue(conn, ["hub"], "later", "clip", more, now_ns, file_bytes=3_000_000_000)
+    )
+    await keep(bench.db, bench.clock)
+    gone = {row_id for (row_id,) in bench.rows("SELECT id FROM outbox WHERE is_tombstone = 1")}
+    assert gone and not gone & {"of-event", "later"}
+
+
+async def test_no_clip_is_fetched_where_events_fill_what_may_wait(bench, hub):
+    now_ns = bench.clock.now_ns()
+    owed = msgspec.json.encode(owed_file("event-1", "gate", now_ns - 9 * SECOND_NS, now_ns))
+    bench.db.write_now(
+        lambda conn: outbox.enqueue(conn, ["hub"], "of-event", "clip", owed, now_ns, file_bytes=20 * 10**9)
+    )
+    span = {"start_time": rfc3339(now_ns - 60 * SECOND_NS), "end_time": rfc3339(now_ns)}
+    await bench.take(hub.signed("fetch_clip", {"camera_id": "gate", **span}))
+    assert bench.states() == ["failed"] and "leaves no room" in bench.results()[0]["message"]
+    assert bench.rows("SELECT count(*) FROM locks WHERE reason = 'fetched'") == [(0,)]
 
 
 async def test_clips_that_cannot_be_are_refused_in_words(bench, hub):

@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.store import commands, settings, targets
+from appliance.store import commands, hub_link, settings, targets
 from appliance.store.cameras import KEEP
 from appliance.store.targets import Target
 from appliance.sync.control import document
+from appliance.sync.control.permissions import EXTRAS
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nobody answers
+
+
+@pytest.fixture(autouse=True)
+def allowed(request):
+    """Whatever a patch may touch, so that it can be seen to be undone; ``test_permissions`` takes it away."""
+    if "bench" in request.fixturenames:
+        request.getfixturevalue("bench").allow(*hub_link.AT_FIRST, *EXTRAS)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ function show(found) {
   showCommands(found, isOurs);
 }
 
-function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, error, trial: onTrial, command_key: key }) {
+function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, error, trial: onTrial, deletes_from: deletes, command_key: key }) {
   mark(state, error ? ["calm", "info", "Not heard"] : heard ? ["ok", "check", "In touch"] : ["off", "info", "Not heard yet"]);
   words(said, error ? `${full(error)} What is owed to it waits; it is tried again by itself.` : "");
   facts(list, [
@@ -54,7 +54,11 @@ function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, err
     ["Its command key", key, "mono"],
   ]);
   const back = onTrial && moment(Date.parse(onTrial.undone_at));
-  words(trial, back ? `Settings that the hub changed are on trial: they go back at ${back} unless the hub is heard.` : "");
+  const waits = deletes && moment(Date.parse(deletes));
+  words(trial, [
+    back ? `Settings that the hub changed are on trial: they go back at ${back} unless the hub is heard.` : "",
+    waits ? `The hub made the box keep things for less time: it deletes by that from ${waits} on. Until then Settings, Site can put it back.` : "",
+  ].filter(Boolean).join(" "));
 }
 
 function showCommands({ commands }, isOurs) {
