@@ -151,9 +151,9 @@ async def test_what_is_not_wanted_any_more_is_called_off(bench, after):
     engines.lacking(after)
     if after is None:
         assert engines.words == ""
-        await engines.close()
     else:
         assert await bench.take() == "two"
+    await engines.close()
 
 
 async def test_a_name_that_is_a_path_leads_nowhere(bench, tmp_path):
