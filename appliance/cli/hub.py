@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from appliance.base import log
@@ -207,6 +208,6 @@ async def _peers(places: Places, handshakes: Path | None) -> None:
     async with open_hub(places, BoxClock()) as hub:
         peers = await hub.store.read(boxes.peers)
         for box_id, key in tunnel.settled(peers, known or {}):
-            await hub.store.write(lambda i=box_id, k=key: boxes.settle_next(i, k))  # type: ignore[misc]  # mypy cannot type a lambda's default
+            await hub.store.write(partial(boxes.settle_next, box_id, key))
         peers = await hub.store.read(boxes.peers)
         print(tunnel.render_peers(peers, hub.sealer, known), end="")

@@ -7,6 +7,7 @@ everything: so it carries a mark, and without the mark nothing is believed missi
 """
 
 import logging
+from functools import partial
 
 from appliance.base.errors import ApplianceError
 from appliance.hub.hub import Hub
@@ -33,13 +34,11 @@ class Checker:
         await self._is_ours()
         missing, looked = 0, 0
         while looked < AT_MOST:
-            place = self._place
-            found = await self._hub.store.read(lambda p=place: uploads.complete_ones(p, AT_ONCE))  # type: ignore[misc]  # mypy cannot type a lambda's default
+            found = await self._hub.store.read(partial(uploads.complete_ones, self._place, AT_ONCE))
             some = [upload for upload in found if not await self._is_there(upload)]
             for upload in some:
-                missing += await self._hub.store.write(
-                    lambda u=upload: uploads.lost(u, self._hub.clock.now_ns())  # type: ignore[misc]  # mypy cannot type a lambda's default
-                )
+                now_ns = self._hub.clock.now_ns()
+                missing += await self._hub.store.write(partial(uploads.lost, upload, now_ns))
             looked += len(found)
             last = found[-1] if len(found) == AT_ONCE else None
             self._place = None if last is None else (last.created_ns, last.id, last.box_id)

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from appliance.base.clock import SECOND_NS
@@ -78,7 +79,7 @@ async def _keep_to_bytes(
     ]:
         for one in over:
             count, size_bytes = await hub.store.write(
-                lambda o=one: retention.expire_over(what, o, before, AT_ONCE, now_ns)  # type: ignore[misc]  # mypy cannot type a lambda's default
+                partial(retention.expire_over, what, one, before, AT_ONCE, now_ns)
             )
             _add(gone, count, size_bytes)
             if not count:  # all that is left belongs to alerts that wait for a person

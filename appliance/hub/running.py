@@ -9,6 +9,7 @@ them do.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -84,7 +85,7 @@ async def running(hub: Hub) -> AsyncIterator[None]:
     """With everything that it does unasked, until the block ends."""
     parts = (("watch", watch), ("look", look), ("sweep", sweep), ("retain", retain), ("check", check))
     tasks = [
-        asyncio.create_task(supervise(f"hub {name}", lambda part=part: part(hub), hub.clock), name=name)  # type: ignore[misc]  # mypy cannot type a lambda's default
+        asyncio.create_task(supervise(f"hub {name}", partial(part, hub), hub.clock), name=name)
         for name, part in parts
     ]
     try:
@@ -163,4 +164,4 @@ async def sweep_once(hub: Hub) -> None:
     for prefix in await hub.store.read(lambda: uploads.garbage(before_ns)):
         with contextlib.suppress(ApplianceError):  # the service is away: the next sweep tries again
             await hub.files.delete(prefix)
-            await hub.store.write(lambda name=prefix: uploads.garbage_is_gone(name))  # type: ignore[misc]  # mypy cannot type a lambda's default
+            await hub.store.write(partial(uploads.garbage_is_gone, prefix))

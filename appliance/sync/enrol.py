@@ -12,6 +12,7 @@ import ipaddress
 import sqlite3
 import ssl
 from hashlib import sha256
+from typing import cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,7 +20,7 @@ import msgspec
 
 from appliance import __version__
 from appliance.base.clock import Clock
-from appliance.base.errors import KINDS, ApplianceError, invalid
+from appliance.base.errors import KINDS, ApplianceError, Kind, invalid
 from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.store import audit, commands, hub_link, identity, settings, targets
@@ -203,10 +204,9 @@ def _refusal(status: int, body: bytes) -> ApplianceError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = _Error("unavailable", "", "")
     plain = "".join(letter for letter in said.message if letter.isprintable())[:300]
-    kind = said.kind if said.kind in KINDS else "unavailable"
-    error = ApplianceError("denied", f"the hub refuses: {plain or f'HTTP {status}'}", said.hint[:300])
-    error.kind = kind if kind != "internal" else "unavailable"  # type: ignore[assignment]  # is in KINDS
-    return error
+    # Its inner trouble is not this box's: people try again later.
+    kind = cast("Kind", said.kind) if said.kind in KINDS - {"internal"} else "unavailable"
+    return ApplianceError(kind, f"the hub refuses: {plain or f'HTTP {status}'}", said.hint[:300])
 
 
 def _checked(enrolled: Enrolled, target: Target) -> bytes:

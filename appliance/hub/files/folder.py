@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,7 +41,7 @@ class Folder:
             left_bytes = length_bytes
             while left_bytes > 0:
                 wanted_bytes = min(PIECE_BYTES, left_bytes)
-                piece = await self._in_thread(lambda count=wanted_bytes: file.read(count))  # type: ignore[misc]  # mypy cannot type a lambda's default
+                piece = await self._in_thread(partial(file.read, wanted_bytes))
                 if not piece:
                     return
                 left_bytes -= len(piece)

@@ -100,8 +100,9 @@ def texts_of(text: str) -> tuple[str, ...]:
 
 def number_of(value: object) -> int:
     """A figure of a stranger's, or 0."""
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and -(1 << 62) < value < 1 << 62
-    return int(value) if fits else 0  # type: ignore[call-overload]  # mypy does not follow ``fits``
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0
+    return int(value) if -(1 << 62) < value < 1 << 62 else 0
 
 
 def event_title(body: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -62,7 +63,7 @@ async def import_stick(hub: Hub, root: Path, scratch: Path) -> list[BoxSummary]:
     for box_id, summary in summaries.items():
         detail = {key: value for key, value in summary.facts().items() if key != "reasons"}
         await hub.store.write(
-            lambda i=box_id, d=detail: audit.add(now_ns, None, "the command line", "imported", f"box/{i}", d)  # type: ignore[misc]  # mypy cannot type a lambda's default
+            partial(audit.add, now_ns, None, "the command line", "imported", f"box/{box_id}", detail)
         )
     return list(summaries.values())
 

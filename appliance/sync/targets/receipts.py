@@ -5,6 +5,7 @@ again, and what nobody gave a receipt for in time is, too.
 import hashlib
 import logging
 import sqlite3
+from functools import partial
 
 from appliance.base.clock import SECOND_NS
 from appliance.base.errors import ApplianceError
@@ -43,7 +44,7 @@ class Receipts:
         again = 0
         while self._fresh:
             digest, (bundle, data) = next(iter(self._fresh.items()))
-            again += await self._given.db.write(lambda conn, b=bundle, d=data: self._apply(conn, b, d))  # type: ignore[misc]  # mypy cannot type a lambda's default
+            again += await self._given.db.write(partial(self._apply, bundle=bundle, data=data))
             self._settled.add(digest)
             del self._fresh[digest]
         while resend_days and (count := await self._given.db.write(lambda c: self._overdue(c, resend_days))):
