@@ -233,6 +233,17 @@ def due_lane(
     return min((row[0] for row in (waits, rests) if row is not None and row[0] is not None), default=None)
 
 
+def has_new(conn: sqlite3.Connection, target_id: str, most_lane: int) -> bool:
+    """Whether a row waits, of that lane or a more urgent one, that was never tried."""
+    found = conn.execute(
+        "SELECT 1 FROM outbox INDEXED BY outbox_next"
+        " WHERE target_id = ? AND is_file = 0 AND state = 0 AND lane <= ? AND attempts = 0"
+        f" AND position NOT IN {_FLYING} LIMIT 1",
+        (target_id, most_lane),
+    ).fetchone()
+    return found is not None
+
+
 def next_due_ns(
     conn: sqlite3.Connection, target_id: str, *, most_lane: int = LANES, files: bool = False
 ) -> int | None:

@@ -43,6 +43,11 @@ class Breaker:
             return "closed"
         return "open" if self._clock.monotonic_ns() < self._until_ns else "half_open"
 
+    @property
+    def resting(self) -> bool:
+        """A pause is under way."""
+        return self._clock.monotonic_ns() < self._until_ns
+
     def succeeded(self) -> None:
         self._back_off.reset()
         self._failures = 0

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.store import outbox, spent
@@ -66,9 +67,8 @@ class Rows:
 
     async def run(self) -> None:
         while True:
-            await self._breaker.pause()
+            most_lane = await self._rested()
             self._woken.clear()
-            most_lane = self._meter.most_lane()
             lane = await self._next_lane(most_lane)
             if lane is None or lane > ROWS_FIRST:
                 self._road.open()
@@ -81,6 +81,18 @@ class Rows:
                     await self._clock.sleep(min(LOOK_S, wait_s))
             else:
                 await self._run_batch(most_lane)
+
+    async def _rested(self) -> int:
+        """Up to which lane rows may go now: after a pause all that the budget allows. A new alert does not
+        wait for the end of a pause, whoever asked for it: it goes at once, with what is as urgent, once."""
+        id_ = self._id
+        while self._breaker.resting:
+            self._woken.clear()
+            most_lane = min(URGENT, self._meter.most_lane())
+            if await self._db.read(partial(outbox.has_new, target_id=id_, most_lane=most_lane)):
+                return most_lane
+            await first_of(self._breaker.pause(), self._woken.wait())
+        return self._meter.most_lane()
 
     async def _next_lane(self, most_lane: int) -> int | None:
         id_, now_ns = self._id, self._clock.now_ns()

@@ -78,6 +78,26 @@ async def test_trouble_keeps_the_batch_and_sends_the_same_again(bench, cloud, tr
         assert first == second
 
 
+async def test_a_new_alert_does_not_wait_for_the_end_of_a_pause_and_asks_once(bench, cloud):
+    cloud.script = ["status:503,240", "status:503,240"]
+    bench.owe(3)
+    bench.start()
+    await bench.until(lambda: len(cloud.requests) == 1)
+    await bench.settled()
+    (first,) = bench.owe(1, "alert")
+    await bench.until(lambda: len(cloud.requests) == 2)
+    assert [row["id"] for row in cloud.requests[1][1]["batch"]] == [first]
+    bench.owe(2)
+    for _ in range(50):
+        await bench.turn(0)
+    assert len(cloud.requests) == 2, "one that was told to come back waits, and so does what is not urgent"
+    (second,) = bench.owe(1, "alert")
+    await bench.until(lambda: second in cloud.effects)
+    began_ns = bench.clock.monotonic_ns()
+    await bench.until(lambda: bench.figures().acknowledged == 7, tick_s=0.05)
+    assert bench.clock.monotonic_ns() - began_ns < 10e9, "it is well again, and nobody rests any longer"
+
+
 async def test_silence_ends_with_the_timeout(bench, cloud):
     cloud.script = ["slow"]
     ids = bench.owe(2)
