@@ -20,7 +20,7 @@ from appliance.store import settings as settings_rows
 from appliance.store.database import Database
 from appliance.system.firewall import boot, nft, render
 from appliance.system.firewall import settings as rows
-from appliance.system.firewall.settings import FirewallSettings
+from appliance.system.firewall.settings import FirewallSettings, check_present
 from appliance.system.firewall.trial import Trials
 from appliance.system.programs import Programs
 from appliance.system.tunnel import kept
@@ -102,7 +102,9 @@ def _show(args: argparse.Namespace, config: Config, db: Database) -> int:
 
 
 def _check(args: argparse.Namespace, config: Config, db: Database) -> int:
-    nft.check(render.ruleset(_wanted(args, config, db)), Programs())
+    wanted = _wanted(args, config, db)
+    check_present(wanted)
+    nft.check(render.ruleset(wanted), Programs())
     print("the kernel would take these rules; nothing was changed")
     return 0
 
@@ -120,6 +122,8 @@ def _apply(args: argparse.Namespace, config: Config, db: Database) -> int:
     if args.stored:
         return _stored(config, db)
     wanted = msgspec.structs.replace(_wanted(args, config, db), enabled=not args.off)
+    if not args.off:
+        check_present(wanted)
     trials.begin(wanted, None if args.off else render.ruleset(wanted), args.seconds)
     _leave_a_child(config)
     print(f"in force for {args.seconds:g} s; if you can still reach the box, say so:")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from functools import partial
 
 import pytest
@@ -117,9 +118,14 @@ def test_rules_are_shown_and_checked_and_nonsense_is_refused(appliance, box_dir)
     said = appliance("firewall", "check", "--data", box_dir, "--lan", 'eth0" } accept')
     assert said.status == 2
     assert "no name of an interface" in said.err
-    if shutil.which("nft") is None:
-        pytest.skip("nft is not installed")
-    said = appliance("firewall", "check", "--data", box_dir, "--lan", "eth0", "--ssh", "--no-ntp")
+    for words in (["check"], ["apply", "--seconds", "1"]):
+        said = appliance("firewall", *words, "--data", box_dir, "--lan", "lan9", "--cameras", "cam9")
+        assert said.status == 2, "a slip of the pen would leave the cameras outside of their rules"
+        assert "there is no interface lan9" in said.err and "this machine has" in said.err
+    own = [name for _, name in socket.if_nameindex() if name != "lo"]
+    if shutil.which("nft") is None or not own:
+        pytest.skip("nft is not installed, or this machine has no network")
+    said = appliance("firewall", "check", "--data", box_dir, "--lan", own[0], "--ssh", "--no-ntp")
     if "CAP_NET_ADMIN" in said.err:
         pytest.skip("nft -c needs a right that we have not here")
     assert said.status == 0, said.err

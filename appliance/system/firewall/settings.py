@@ -1,5 +1,6 @@
 """What the firewall's rules are made from: a row of the settings table, key ``firewall``."""
 
+import socket
 import sqlite3
 from collections import Counter
 
@@ -30,6 +31,18 @@ class FirewallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ntp_lan: bool = False
     ssh: bool = False
     ssh_port: int = SSH_PORT
+
+
+def check_present(found: FirewallSettings) -> None:
+    """Raises ``invalid`` for an interface that this machine has not: the kernel takes rules for any name, and
+    a slip of the pen would leave cameras outside of theirs. The tunnel's comes and goes."""
+    check(found)
+    here = sorted({name for _, name in socket.if_nameindex()} - {"lo"})
+    for field, names in (("lan", found.lan), ("cameras", found.cameras)):
+        for name in names:
+            if name not in here:
+                hint = f"this machine has {', '.join(here) or 'none'}"
+                raise invalid(f"there is no interface {name}", hint, field=field)
 
 
 def check(found: FirewallSettings) -> FirewallSettings:
