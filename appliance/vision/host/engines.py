@@ -34,6 +34,7 @@ class Engines:
         self._model = ""  # of the build under way, of the engine that waits, or of the change to it
         self._built = self._trying = False
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()  # called off, with a child that is still to go
         self._rounds: dict[str, int] = {}
 
     def lacking(self, lack: EngineLack | None, why: str = "") -> None:
@@ -74,10 +75,8 @@ class Engines:
 
     async def close(self) -> None:
         """The child is gone when this returns."""
-        task = self._task
         self._stop()
-        if task is not None:
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _build(self, lack: EngineLack) -> None:
         try:
@@ -110,6 +109,8 @@ class Engines:
 
     def _stop(self) -> None:
         if self._task is not None:
+            self._ending.add(self._task)
+            self._task.add_done_callback(self._ending.discard)
             self._task.cancel()
         self._task, self._built = None, False
 

@@ -191,7 +191,6 @@ class FakeHub:
         self.clock: BoxClock = hub.clock  # type: ignore[assignment]  # it is one
         self.boxes = [PlayedBox(n, url, session, self.clock) for n in range(len(NAMES))]
         self.clip, self.still = b"", b""
-        self.arriving = ""
 
     async def fill(self, empty: bool) -> None:
         store, now_ns = self.hub.store, self.clock.now_ns()
@@ -248,8 +247,7 @@ class FakeHub:
             box = b if event is other else a
             await box.send_more(await box.begin_file(event, "still", self.still, "image/jpeg"), 1.0)
         await a.send_more(await a.begin_file(grave, "small_clip", self.clip, "video/mp4"), 1.0)
-        self.arriving = await a.begin_file(seen[-1], "clip", self.clip, "video/mp4")
-        await a.send_more(self.arriving, 0.6)
+        await a.send_more(await a.begin_file(seen[-1], "clip", self.clip, "video/mp4"), 0.6)
         await a.beat()
         await b.beat(status="degraded", detail=f"8 % free on the first volume {HOSTILE}", cameras=6)
         await self.boxes[2].beat(version="1.3.2")
@@ -287,8 +285,14 @@ class FakeHub:
                 await box.rows(box.alert(event, order["status"], order["alert"]))
             case "beat":
                 await box.beat(**{key: order[key] for key in ("status", "detail", "version") if key in order})
+            case "begin":  # another file of which a part is here
+                event = box.event(self.clock.now_ns(), "zone_enter", "info", "yard", "person")
+                await box.rows(event)
+                id_ = await box.begin_file(event, "clip", self.clip, "video/mp4")
+                await box.send_more(id_, order["until"])
+                return {"id": id_}
             case "arrive":
-                await self.boxes[0].send_more(self.arriving, order["until"])
+                await box.send_more(order["upload"], order["until"])
             case "answer":
                 return await box.obey(order["state"], order.get("message", ""), order.get("result"))
             case "tell":

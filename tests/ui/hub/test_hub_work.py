@@ -177,8 +177,9 @@ async def test_a_refused_acknowledgement_says_why(page, hub, sign_in, refresh):
 
 
 async def test_a_clip_that_is_partly_here_plays_and_says_how_much(page, sign_in, hub, refresh, until):
+    upload = (await hub.order(do="begin", until=0.6))["id"]  # its own: others look at the one of the story
     await sign_in(page, then="/clips?state=partial")
-    await page.locator("th.who a").first.click()
+    await page.locator(f"th.who a[href$='{upload}']").click()
     await until(page, "document.querySelector('#clip').readyState >= 2")
     text = await page.locator("#clip-state").inner_text()
     assert re.search(r"\d+ kB of \d+ kB arrived", text)
@@ -186,7 +187,7 @@ async def test_a_clip_that_is_partly_here_plays_and_says_how_much(page, sign_in,
         "() => { const v = document.querySelector('#clip'); v.muted = true; return v.play(); }"
     )
     await until(page, "document.querySelector('#clip').currentTime > 0.5")
-    await hub.order(do="arrive", until=1.0)
+    await hub.order(do="arrive", upload=upload, until=1.0)
     await refresh(page)
     assert "complete" in await page.locator("#clip-state").inner_text()
     await page.get_by_role("button", name="More has arrived").click()

@@ -1,6 +1,7 @@
 """An engine is built while another backend looks; then the worker is asked to change to it."""
 
 import asyncio
+import os
 import stat
 import sys
 from pathlib import Path
@@ -143,7 +144,8 @@ async def test_a_change_that_people_chose_is_not_the_engine_s(bench):
 @pytest.mark.parametrize("after", [None, EngineLack("two")])
 async def test_what_is_not_wanted_any_more_is_called_off(bench, after):
     engines = bench.make(
-        "if 'one' in sys.argv[1]: say(share=0.1, message=str(os.getpid())); time.sleep(60)\n"
+        "if sys.argv[1].endswith('one'):\n"
+        f"    open({str(bench.folder / 'pid')!r}, 'w').write(str(os.getpid())); say(share=0.1); time.sleep(60)\n"
         "say(share=1.0, path='/x.engine')"
     )
     engines.lacking(LACK)
@@ -154,6 +156,8 @@ async def test_what_is_not_wanted_any_more_is_called_off(bench, after):
     else:
         assert await bench.take() == "two"
     await engines.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((bench.folder / "pid").read_text()), 0)
 
 
 async def test_a_name_that_is_a_path_leads_nowhere(bench, tmp_path):
