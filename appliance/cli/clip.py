@@ -10,7 +10,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.box import add_data, open_box
 from appliance.daemon.stores import Stores
 from appliance.media.play.archive import Archive
-from appliance.media.ring.index import Index
+from appliance.media.ring.unindexed import DiskIndex
 from appliance.media.ring.volumes import known_volumes
 
 EXAMPLE = "appliance clip gate 2026-01-20T14:30:00Z 2026-01-20T14:31:00Z -o gate.mp4 --data /var/lib/aries"
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
 async def _write(stores: Stores, args: argparse.Namespace, start_ns: int, end_ns: int) -> str:
     clock = BoxClock()
     volumes = known_volumes(stores.appliance, clock)
-    archive = Archive(stores.appliance, stores.archive, volumes, Index(stores.archive), clock)
+    index = DiskIndex(stores.archive, volumes, clock)
+    archive = Archive(stores.appliance, stores.archive, volumes, index, clock)
     partial = args.output.with_name(args.output.name + ".part")
     try:
         clip = await archive.clip(args.camera, args.stream, start_ns, end_ns)
@@ -60,4 +61,6 @@ async def _write(stores: Stores, args: argparse.Namespace, start_ns: int, end_ns
         archive.close()
     lines = [f"{args.output}: {clip.size_bytes} bytes from {rfc3339(clip.start_ns)}"]
     lines += [f"  gap {rfc3339(g.start_ns)} - {rfc3339(g.end_ns)}: {g.cause}" for g in clip.gaps]
+    if end_ns > clock.now_ns():
+        lines.append("  its end is still to be recorded: ask again then")
     return "\n".join(lines)

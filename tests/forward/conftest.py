@@ -57,8 +57,10 @@ class Host:
     def inside(self, *command: str | Path) -> list[str]:
         return ["ip", "netns", "exec", self.space, *map(str, command)]
 
-    def run(self, *command: str | Path, check: bool = True, given: str | None = None) -> str:
-        return sh(*self.inside(*command), check=check, given=given)
+    def run(
+        self, *command: str | Path, check: bool = True, given: str | None = None, **variables: str
+    ) -> str:
+        return sh(*self.inside(*command), check=check, given=given, **variables)
 
     def start(self, *command: str | Path, log: Path, **variables: str) -> "subprocess.Popen[bytes]":
         with log.open("ab") as out:

@@ -16,8 +16,9 @@ KEY = "S3RVER"  # the only one that s3rver knows, its secret being the same
 HERE = Path(__file__).parent
 
 
-def sh(*command: str | Path, check: bool = True, given: str | None = None) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, input=given)
+def sh(*command: str | Path, check: bool = True, given: str | None = None, **variables: str) -> str:
+    words, environment = [str(part) for part in command], os.environ | variables
+    done = subprocess.run(words, capture_output=True, text=True, input=given, env=environment)
     assert not check or done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 

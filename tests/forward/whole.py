@@ -20,6 +20,7 @@ from typing import Any
 from stores import BUCKET, KEY, Objects, Postgres, sh
 
 PORT, S3_PORT = 8443, 9000
+STEPPED = Path(__file__).parent / "stepped"
 PASSWORD = "a line of five dull words"
 NOTHING_OWED = "SELECT count(*) FROM outbox WHERE target_id = ?"
 COUNTS = (
@@ -36,6 +37,8 @@ class Line:
         self.hub_data, self.box_data = lab.folder / "hub", lab.folder / "box"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.target = ""
+        self._clock = lab.folder / "clock"  # seconds that the box's system clock is wrong by
+        self._clock.write_text("0")
         self._token = ""
 
     # -- processes --------------------------------------------------------------------------------
@@ -66,7 +69,16 @@ class Line:
     def start_box(self) -> None:
         run = [sys.executable, "-m", "appliance", "run", "--data", self.box_data, "--detector", "motion"]
         run += ["--listen", f"0.0.0.0:{PORT}", "--json"]
-        self.running["box"] = self.lab.box.start(*run, log=self.log("box"), APPLIANCE_ALLOW_FILE_SOURCES="1")
+        environment = {"APPLIANCE_ALLOW_FILE_SOURCES": "1"} | self._stepped()
+        self.running["box"] = self.lab.box.start(*run, log=self.log("box"), **environment)
+
+    def _stepped(self) -> dict[str, str]:
+        path = os.pathsep.join(map(str, (STEPPED, Path(__file__).parents[2])))
+        return {"PYTHONPATH": path, "STEPPED_CLOCK": str(self._clock)}
+
+    def step_clock(self, wrong_by_s: int) -> None:
+        """Of the box, as an administrator or a first NTP answer does it: running or not."""
+        self._clock.write_text(str(wrong_by_s))
 
     def kill(self, name: str) -> None:
         if name == "postgres":
@@ -82,7 +94,8 @@ class Line:
          "box": self.start_box}[name]()  # fmt: skip
 
     def command(self, host: Any, *words: str | Path) -> str:
-        return str(host.run(sys.executable, "-m", "appliance", *words))
+        clock = self._stepped() if host is self.lab.box else {}
+        return str(host.run(sys.executable, "-m", "appliance", *words, **clock))
 
     def ready(self, name: str, nth: int = 1) -> dict[str, Any] | None:
         lines = [line for line in self.log(name).read_text().splitlines() if line.startswith('{"ready"')]

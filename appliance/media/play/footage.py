@@ -10,8 +10,8 @@ from typing import NamedTuple
 from appliance.base.clock import SECOND_NS
 from appliance.base.model import Segment
 from appliance.media.play.layout import damaged, read_footer, read_start
-from appliance.media.ring.index import Index, OpenSpan
-from appliance.media.ring.segment import Key, SegmentWriter, Start
+from appliance.media.ring.index import Index, OpenSpan, Writing
+from appliance.media.ring.segment import Key, Start
 from appliance.media.ring.tiling import Layer, sweep
 from appliance.media.ring.volumes import Volumes
 from appliance.store import segments
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     bytes_: int
     init_sha256: str
     time_unsure: bool
-    writer: SegmentWriter | None
+    writer: Writing | None
 
     @property
     def run(self) -> tuple[str, str]:
@@ -84,7 +84,7 @@ def of_row(row: Segment, root: Path | None) -> Part:
     )  # fmt: skip
 
 
-def of_writer(writer: SegmentWriter) -> Part:
+def of_writer(writer: Writing) -> Part:
     """Only what is written whole so far counts."""
     head, (size, end_ns) = writer.head, writer.progress
     return Part(

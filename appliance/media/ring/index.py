@@ -5,12 +5,45 @@ offered again with the next one. After a crash recovery makes it from the file.
 """
 
 import sqlite3
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from appliance.base.model import Segment
-from appliance.media.ring.segment import SegmentWriter
+from appliance.media.ring.segment import Head, Key, SegmentWriter
 from appliance.store import segments
 from appliance.store.database import Database
+
+
+class Writing(Protocol):
+    """A segment that is not in the index, as readers see it: here its ``SegmentWriter``, in another process
+    what its file says (``unindexed``)."""
+
+    @property
+    def head(self) -> Head: ...
+
+    @property
+    def volume_id(self) -> str: ...
+
+    @property
+    def relative(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def init_sha256(self) -> str: ...
+
+    @property
+    def keys(self) -> list[Key]:
+        """So far; a copy, for readers in other threads."""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(bytes, end_ns) of what is whole, as one."""
+
+    @property
+    def row(self) -> Segment | None:
+        """Once it is closed."""
 
 
 class OpenSpan(NamedTuple):
@@ -20,7 +53,7 @@ class OpenSpan(NamedTuple):
     stream: str
     start_ns: int
     end_ns: int
-    writer: SegmentWriter
+    writer: Writing
 
 
 class Index:

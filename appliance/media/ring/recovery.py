@@ -221,6 +221,22 @@ def mend_newest(
     return made, lost
 
 
+def unindexed_files(
+    archive: Database, volume: Volume, camera_id: str, stream: str, now_ns: int
+) -> list[Path]:
+    """Of the last hours, oldest first: what is written now, by whom ever, and what a crash left."""
+    folder = volume.root / camera_id / stream
+    if folder not in stream_dirs(volume.root):  # ids come from people
+        return []
+    known = _newest_paths(archive, volume.id, camera_id, stream)
+    return [
+        path
+        for path in _candidates(archive, folder, now_ns)
+        if (relative := str(path.relative_to(volume.root))) not in known
+        and not _indexed(archive, volume.id, relative)
+    ]
+
+
 def stream_dirs(root: Path) -> list[Path]:
     """VOLUME/CAMERA/STREAM, wherever there is one."""
     found = [root / camera / stream for camera in _names(root) for stream in ("main", "sub")]
