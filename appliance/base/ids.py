@@ -18,6 +18,11 @@ def uuid7(time_ns: int) -> str:
     return str(uuid.UUID(int=value & ((1 << 128) - 1)))
 
 
+def made_ns(id_: str) -> int:
+    """When a UUIDv7 was made, to the millisecond."""
+    return (uuid.UUID(id_).int >> 80) * MS_NS
+
+
 def slug(name: str) -> str:
     """``Loading bay 2`` -> ``loading-bay-2``; ``camera`` where nothing is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

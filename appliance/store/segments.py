@@ -162,6 +162,20 @@ def last_end_ns(conn: sqlite3.Connection, camera_id: str, stream: str) -> tuple[
     return None if row is None else (row["end_ns"], row["boot_id"])
 
 
+def newest_run(conn: sqlite3.Connection, camera_id: str, stream: str) -> str | None:
+    """The run that was made last, of all boots. One seek for each boot, not one row for each segment."""
+    row = conn.execute(
+        "WITH RECURSIVE boots(id) AS ("
+        " SELECT min(boot_id) FROM segments WHERE camera_id=?1 AND stream=?2"
+        " UNION ALL SELECT (SELECT min(boot_id) FROM segments WHERE camera_id=?1 AND stream=?2"
+        " AND boot_id > boots.id) FROM boots WHERE boots.id IS NOT NULL)"
+        " SELECT max((SELECT max(run_id) FROM segments WHERE camera_id=?1 AND stream=?2"
+        " AND boot_id = boots.id)) FROM boots",
+        (camera_id, stream),
+    ).fetchone()
+    return str(row[0]) if row[0] is not None else None
+
+
 def newest(conn: sqlite3.Connection, camera_id: str, stream: str, limit: int) -> list[Segment]:
     """The last segments of a stream, by start."""
     rows = conn.execute(

@@ -15,11 +15,13 @@ from appliance.media.fragment import Tap
 from appliance.media.record.live import LiveHub
 from appliance.media.record.recording import Recording
 from appliance.media.record.rest import Turns
+from appliance.media.record.runs import RunOrder
 from appliance.media.record.stream import StreamSpec, StreamThread
 from appliance.media.ring import recovery
 from appliance.media.ring.index import Index
 from appliance.media.ring.ledger import StreamLedger
 from appliance.media.ring.volumes import Volumes
+from appliance.store import segments
 from appliance.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Recorder:
         self._listeners: list[StatusListener] = []
         self._disabled_since: dict[str, int] = {}
         self._turns = Turns(ports.durability_s)
+        self._orders: dict[Key, RunOrder] = {}
         self._lock = asyncio.Lock()
 
     def on_change(self, listener: StatusListener) -> None:
@@ -123,10 +126,16 @@ class Recorder:
             recording.end_ns = ledger.gap.start_ns if ledger.gap.cause != "clock_jump" else 0
         thread = StreamThread(
             spec, ports.clock, recording, ports.live.fan(*key), lambda: self._taps.get(key, ()),
-            self._thread_changed, delay_s, self._pinned(spec), self._turns.give(),
+            self._thread_changed, delay_s, self._pinned(spec), self._turns.give(), await self._order(key),
         )  # fmt: skip
         self._threads[key] = thread
         thread.start()
+
+    async def _order(self, key: Key) -> RunOrder:
+        if key not in self._orders:
+            newest = await self._ports.archive_db.read(lambda conn: segments.newest_run(conn, *key))
+            self._orders[key] = RunOrder(newest)
+        return self._orders[key]
 
     def _pinned(self, spec: StreamSpec) -> Pinned | None:
         """One pin per camera: a sub stream on another host than main's is not held to it."""

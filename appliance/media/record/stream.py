@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from appliance.base.clock import SECOND_NS, Clock
-from appliance.base.ids import uuid7
 from appliance.base.model import CameraState, CameraStatus, Credentials, GapCause
 from appliance.base.supervision import BackOff
 from appliance.media.camera.audio import AudioTrack, open_audio
@@ -24,6 +23,7 @@ from appliance.media.mp4.fragmenter import Fragmenter, Timeline, ns_from_90k
 from appliance.media.record.live import StreamFan
 from appliance.media.record.recording import Recording, RunInfo
 from appliance.media.record.rest import Turn
+from appliance.media.record.runs import RunOrder
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ class _Run:
     """The state of one run: gone when the connection or its parameters are."""
 
     def __init__(self, spec: StreamSpec, source: Source, sets: list[bytes], key: RawPacket, now_ns: int,
-                 not_before_ns: int) -> None:  # fmt: skip
+                 not_before_ns: int, order: RunOrder) -> None:  # fmt: skip
         self.sets = sets
         self.parameters = h26x.parse(source.codec, sets)
         self.timeline = Timeline(key.pts_90k, now_ns, not_before_ns)
         fps = source.fps or 15.0
         self.fragmenter = Fragmenter(self.parameters.reorder, int(TIMESCALE / fps))
         self.audio: AudioTrack | None = open_audio(source.audio)
-        run_id = uuid7(now_ns)
+        run_id = order.next_id(now_ns)
         audio = self.audio.parameters if self.audio else None
         init = boxes.init_segment(self.parameters, audio)
         video_init = boxes.init_segment(self.parameters) if audio else init
@@ -82,6 +82,7 @@ class StreamThread:
         delay_s: float = 0.0,
         pinned: Pinned | None = None,
         turn: Turn | None = None,
+        order: RunOrder | None = None,
     ) -> None:
         self.spec = spec
         self._clock = clock
@@ -93,6 +94,7 @@ class StreamThread:
         self._delay_s = delay_s
         self._pinned = pinned
         self._turn = turn
+        self._order = order or RunOrder()
         self._stop = threading.Event()
         self._stop_cause: GapCause = "restart"
         self._run: _Run | None = None
@@ -247,7 +249,7 @@ class StreamThread:
         if not sets:
             return None
         try:
-            made = _Run(self.spec, source, sets, key, now_ns, self._recording.end_ns)
+            made = _Run(self.spec, source, sets, key, now_ns, self._recording.end_ns, self._order)
         except Exception as error:  # sets that make no sense raise anything; the run that is goes on
             log.warning("%s", error, extra={"camera": self.spec.camera_id})
             return run

@@ -7,10 +7,12 @@ import av
 import numpy
 import pytest
 
-from appliance.base.clock import BoxClock
+from appliance.base.clock import SECOND_NS, BoxClock
 from appliance.base.errors import ApplianceError
-from appliance.base.model import Camera, RecordSettings
+from appliance.base.ids import uuid7
+from appliance.base.model import Camera, RecordSettings, Segment
 from appliance.media.check.check import check
+from appliance.media.fragment import StreamInit
 from appliance.media.record.live import LiveHub
 from appliance.media.record.recorder import Recorder, RecorderPorts
 from appliance.media.ring.index import Index
@@ -98,11 +100,13 @@ def gate(url: str, **more) -> Camera:
 class Tap:
     def __init__(self) -> None:
         self.got: list[str] = []
+        self.inits: list[StreamInit] = []
         self.full = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def started(self, init) -> None:
         self.got.append("init")
+        self.inits.append(init)
 
     def put(self, fragment) -> None:
         self.got.append("key" if fragment.is_key else "frame")
@@ -196,3 +200,18 @@ async def test_a_full_disk_is_no_reason_to_end_badly(tmp_path, url):
     assert list((tmp_path / "recordings" / "gate").rglob("*.mp4"))
     bench.db.close()
     bench.archive.close()
+
+
+async def test_a_run_of_another_day_s_wrong_clock_lies_below_the_next_ones(bench, url):
+    """R4: the later pass is seen; here the box believed in 2099 once."""
+    ahead = uuid7(4_070_908_800 * SECOND_NS)
+    row = Segment("gate", "main", "boot", ahead, 0, bench.volumes.all[0].id, "gone.mp4", 1, 2, 3, "", "",
+                  128, 96, 1, "")  # fmt: skip
+    bench.archive.write_now(lambda conn: segments.put(conn, row))
+    await bench.recorder.apply([gate(url)])
+    await bench.until("recording")
+    tap = Tap()
+    bench.recorder.add_tap("gate", "main", tap)
+    await asyncio.wait_for(tap.full.wait(), 10)
+    assert tap.inits[0].run_id > ahead
+    bench.archive.write_now(lambda conn: segments.delete(conn, row.volume_id, row.path))
