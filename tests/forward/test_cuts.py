@@ -13,6 +13,9 @@ import pytest
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 CUTS = int(os.environ.get("CUTS", "200"))
+REMADE = 60  # clips that are made again from the ring
+# What the box's clock is wrong by, one after the other: a first NTP answer, a wrong hand, summer time.
+WRONG_BY_S = (40, 0, 7200, 3600, -86_400, 0)
 FPS, WIDTH, HEIGHT, FILM_S, EVERY_S = 10, 320, 180, 6, 2.0
 
 
@@ -93,7 +96,8 @@ def agree(line) -> dict:
 
 
 def check_files(line, chance) -> int:
-    """Each file of the hub is in its store; 40 clips are what the box's own command makes of the span."""
+    """Each file of the hub is in its store; clips are what the box's own command makes of the span, where
+    the box lived through it once."""
     files = line.files_of_hub()
     chance.shuffle(files)
     stored = {path for path in line.objects.folder.rglob("*_object") if path.is_file()}
@@ -102,9 +106,10 @@ def check_files(line, chance) -> int:
     for file in files:
         assert file["state"] == "complete", file
         assert file["sha256"] in digests, file
-        if file["kind"] == "clip" and clips < 40:
+        span_ns = int(file["start_ns"]), int(file["end_ns"])
+        if file["kind"] == "clip" and clips < REMADE and line.lived_once(*span_ns):
             out = line.lab.folder / "again.mp4"
-            begin, end = (line_time(int(file[name])) for name in ("start_ns", "end_ns"))
+            begin, end = map(line_time, span_ns)
             line.command(
                 line.lab.box, "clip", file["camera_id"], begin, end, "-o", out, "--data", line.box_data
             )
@@ -129,6 +134,9 @@ def test_two_hundred_cuts(line, chance, tools):
         if number % 12 == 11:
             name = wound(line, number // 12, tools)
             done[f"kill {name}"] = done.get(f"kill {name}", 0) + 1
+        if number % (CUTS // len(WRONG_BY_S)) == CUTS // len(WRONG_BY_S) - 1:
+            line.step_clock(WRONG_BY_S[number // (CUTS // len(WRONG_BY_S)) % len(WRONG_BY_S)])
+            done["clock"] = done.get("clock", 0) + 1
         if number == CUTS // 2:
             line.postgres.dump(backup)
             before = sum(line.at_the_hub().values())

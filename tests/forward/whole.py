@@ -39,6 +39,7 @@ class Line:
         self.target = ""
         self._clock = lab.folder / "clock"  # seconds that the box's system clock is wrong by
         self._clock.write_text("0")
+        self._passes = [(0.0, float("inf"))]  # of the box's clock, in its own time
         self._token = ""
 
     # -- processes --------------------------------------------------------------------------------
@@ -78,7 +79,18 @@ class Line:
 
     def step_clock(self, wrong_by_s: int) -> None:
         """Of the box, as an administrator or a first NTP answer does it: running or not."""
+        now_s = time.time()
+        self._passes[-1] = (
+            self._passes[-1][0],
+            now_s + int(self._clock.read_text()) + 3,
+        )  # polled each second
         self._clock.write_text(str(wrong_by_s))
+        self._passes.append((now_s + wrong_by_s, float("inf")))
+
+    def lived_once(self, start_ns: int, end_ns: int) -> bool:
+        """One pass of the box's clock alone went through this time."""
+        start_s, end_s = start_ns / 1e9 - 5, end_ns / 1e9 + 5
+        return sum(begin_s < end_s and start_s < until_s for begin_s, until_s in self._passes) == 1
 
     def kill(self, name: str) -> None:
         if name == "postgres":

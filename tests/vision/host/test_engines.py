@@ -145,7 +145,8 @@ async def test_a_change_that_people_chose_is_not_the_engine_s(bench):
 async def test_what_is_not_wanted_any_more_is_called_off(bench, after):
     engines = bench.make(
         "if sys.argv[1].endswith('one'):\n"
-        f"    open({str(bench.folder / 'pid')!r}, 'w').write(str(os.getpid())); say(share=0.1); time.sleep(60)\n"
+        f"    open({str(bench.folder / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "    say(share=0.1); time.sleep(60)\n"
         "say(share=1.0, path='/x.engine')"
     )
     engines.lacking(LACK)
