@@ -1,9 +1,11 @@
 """One SQLite file: a writer thread, a small pool of readers.
 
-``await db.write(fn)`` runs ``fn(connection)`` inside ``BEGIN IMMEDIATE`` ... ``COMMIT`` on the writer
-and returns its result; an exception rolls back and is raised in the caller. ``await db.read(fn)``
-runs on a connection that cannot write. ``db.offer(fn)`` is for the recording path: it never
-waits (R9) and says whether the work was taken.
+``await db.write(fn)`` runs ``fn(connection)`` inside a transaction on the writer and returns its result once
+that is committed; an exception takes back all that ``fn`` did and is raised in the caller. With ``together``
+what waits is committed as one, so that a hundred callers wait for one sync of the disk, not for a hundred;
+then ``fn`` may be run twice, and must be made for it.
+``await db.read(fn)`` runs on a connection that cannot write. ``db.offer(fn)`` is for the recording path: it
+never waits (R9) and says whether the work was taken.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Item = tuple[Work[Any], concurrent.futures.Future[Any]]
 Migration = Callable[[sqlite3.Connection], None]
 
 READERS = 3
@@ -36,11 +40,13 @@ _SCHEMAS = Path(__file__).with_name("schema")
 class Database:
     """Open it with ``Database.open``; close it with ``close`` (waits for what was taken)."""
 
-    def __init__(self, path: Path, synchronous: Literal["FULL", "NORMAL"], bound: int = 1_000) -> None:
+    def __init__(
+        self, path: Path, synchronous: Literal["FULL", "NORMAL"], bound: int = 1_000, together: int = 1
+    ) -> None:
         self.path = path
+        self._together = together
         self._synchronous = synchronous
-        self._work: queue.Queue[tuple[Work[Any], concurrent.futures.Future[Any]] | None]
-        self._work = queue.Queue()
+        self._work: queue.Queue[Item | None] = queue.Queue()
         self._bound = bound
         self._closed = False
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
@@ -56,15 +62,17 @@ class Database:
         synchronous: Literal["FULL", "NORMAL"],
         migrations: tuple[Migration, ...] = (),
         bound: int = 1_000,
+        together: int = 1,
         schemas: Path = _SCHEMAS,
     ) -> "Database":
-        """Open or create ``path`` with ``<schemas>/<schema>.sql``, then apply ``migrations``.
+        """Open or create ``path`` with ``<schemas>/<schema>.sql``, then apply ``migrations``. ``together``:
+        how many writes may be one commit.
 
         ``PRAGMA user_version`` counts the applied migrations. Before the first pending one the
         file is copied to ``<name>.v<N>.bak``, so that the old version can still start.
         Raises ``data_loss`` where the file is damaged, ``exhausted`` where the disk is full.
         """
-        db = cls(path, synchronous, bound)
+        db = cls(path, synchronous, bound, together)
         old_umask = os.umask(0o077)
         try:
             with contextlib.closing(db._connect()) as connection:
@@ -164,22 +172,66 @@ class Database:
 
     def _run(self) -> None:
         connection = self._connect()
-        while (item := self._work.get()) is not None:
-            work, future = item
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException as error:  # it is the caller's, whatever it is; the writer goes on
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                mapped = foreign(error, self.path) if isinstance(error, sqlite3.Error) else error
-                future.set_exception(mapped)
-            else:
-                future.set_result(result)
+        while items := self._waiting():
+            if len(items) == 1 or not self._as_one(connection, items):
+                for item in items:
+                    self._alone(connection, *item)
         connection.close()
+
+    def _waiting(self) -> list[Item]:
+        """The next one, or what waits together; none: closed."""
+        items: list[Item] = []
+        while not items or (len(items) < self._together and not self._work.empty()):
+            item = self._work.get()
+            if item is None:
+                if items:
+                    self._work.put(None)  # nothing comes behind it
+                break
+            if item[1].set_running_or_notify_cancel():
+                items.append(item)
+        return items
+
+    def _alone(
+        self, connection: sqlite3.Connection, work: Work[Any], future: concurrent.futures.Future[Any]
+    ) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:  # it is the caller's, whatever it is; the writer goes on
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            future.set_exception(self._mapped(error))
+        else:
+            future.set_result(result)
+
+    def _as_one(self, connection: sqlite3.Connection, items: list[Item]) -> bool:
+        """One commit for all of them; who fails takes back its own part only. False: SQLite took back all of
+        it (a disk that is full), nothing is there and nobody was told."""
+        answers: list[Callable[[], None]] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for work, future in items:
+                connection.execute("SAVEPOINT part")
+                try:
+                    result = work(connection)
+                except BaseException as error:  # the caller's, as in ``_alone``
+                    connection.execute("ROLLBACK TO part")  # fails where there is no transaction any more
+                    answers.append(partial(future.set_exception, self._mapped(error)))
+                else:
+                    answers.append(partial(future.set_result, result))
+                connection.execute("RELEASE part")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return False
+        for answer in answers:
+            answer()
+        return True
+
+    def _mapped(self, error: BaseException) -> BaseException:
+        return foreign(error, self.path) if isinstance(error, sqlite3.Error) else error
 
     def _log_failure(self, future: concurrent.futures.Future[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:

@@ -10,7 +10,6 @@ loop, whose lag is in every time that is taken here (``Seen.lag_ms`` says how mu
 import asyncio
 import base64
 import hashlib
-import os
 import random
 import ssl
 import time
@@ -23,6 +22,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from appliance import __version__
 from appliance.base.clock import SECOND_NS, BoxClock, rfc3339
@@ -371,7 +371,7 @@ async def enrol(url: str, codes_: Sequence[str]) -> list[Account]:
         async def one(number: int, code: str) -> Account:
             key = Ed25519PrivateKey.generate()
             public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-            tunnel = base64.b64encode(os.urandom(32)).decode()
+            tunnel = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
             asked = Enrolment(code, f"box-{number:05d}", f"Box {number}", __version__, public, tunnel, "")
             proof = base64.b64encode(key.sign(asked.signed_text())).decode()
             body = msgspec.json.encode(msgspec.structs.replace(asked, proof=proof))

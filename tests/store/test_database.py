@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -84,6 +85,103 @@ async def test_writes_of_many_tasks_and_threads_are_all_there(db):
     assert len(await db.read(keys)) == 70
 
 
+@contextlib.contextmanager
+def held(db):
+    """The writer is busy, so that all that is submitted within waits together."""
+    let_go = threading.Event()
+    first = db.submit(lambda conn: let_go.wait(20))
+    try:
+        yield
+    finally:
+        let_go.set()
+        first.result(20)
+
+
+def commits(path) -> int:
+    """How often the log of this file was synced is not told; each commit ends with a frame that says so."""
+    wal = path.with_name(path.name + "-wal").read_bytes()
+    page = int.from_bytes(wal[8:12], "big")
+    return sum(wal[at + 4 : at + 8] != b"\0\0\0\0" for at in range(32, len(wal), page + 24))
+
+
+@pytest.fixture
+def hurried(tmp_path):
+    """Where what waits together is committed together."""
+    found = Database.open(tmp_path / "appliance.db", "appliance", synchronous="FULL", together=64)
+    yield found
+    found.close()
+
+
+def test_what_waits_together_is_one_commit(hurried):
+    db = hurried
+    db.write_now(add("first"))
+    before = commits(db.path)
+    with held(db):
+        futures = [db.submit(add(f"k{number:02d}")) for number in range(20)]
+    assert [future.result(20) for future in futures] == [1] * 20
+    assert len(db.read_now(keys)) == 21
+    assert commits(db.path) - before <= 4  # not 20; the writer may have let go before the last came in
+
+
+@given(parts=st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), min_size=1, max_size=12))
+def test_together_or_one_after_the_other_is_the_same(tmp_path_factory, parts):
+    """Each part: a key, and whether it fails after it has written; a key twice is a conflict."""
+
+    def part(key, fails):
+        def work(conn):
+            conn.execute(ADD, (key,))
+            if fails:
+                raise ValueError(key)
+            return key
+
+        return work
+
+    path = tmp_path_factory.mktemp("db") / "appliance.db"
+    with contextlib.closing(Database.open(path, "appliance", synchronous="NORMAL", together=5)) as db:
+        with held(db):
+            futures = [db.submit(part(*each)) for each in parts]
+        there: set[str] = set()
+        for (key, fails), future in zip(parts, futures, strict=True):
+            error = future.exception(20)
+            if key in there:
+                assert isinstance(error, ApplianceError) and error.kind == "conflict"
+            elif fails:
+                assert isinstance(error, ValueError)
+            else:
+                assert error is None and future.result() == key
+                there.add(key)
+        assert set(db.read_now(keys)) == there
+
+
+def test_who_fills_the_disk_fails_alone(hurried):
+    """SQLite takes back the whole transaction there: what the others did is done again."""
+    db = hurried
+    db.write_now(add("before"))
+    runs = []
+
+    def fill(conn):
+        runs.append(conn.execute("PRAGMA page_count").fetchone()[0])
+        conn.execute(f"PRAGMA max_page_count={runs[0] + 2}")
+        conn.execute("INSERT INTO settings (key, value) VALUES ('big', ?)", ('"' + "x" * 1_000_000 + '"',))
+
+    with held(db):
+        futures = [db.submit(work) for work in (add("a"), fill, add("b"))]
+    errors = [future.exception(20) for future in futures]
+    assert errors[0] is None and errors[1].kind == "exhausted" and errors[2] is None
+    assert set(db.read_now(keys)) == {"before", "a", "b"}
+    assert len(runs) == 2  # together, then alone
+
+
+async def test_nobody_is_told_before_it_is_committed(hurried):
+    db = hurried
+    with held(db):
+        tasks = [asyncio.ensure_future(db.write(add(f"k{number}"))) for number in range(5)]
+        await asyncio.sleep(0)
+    for number, task in enumerate(tasks):
+        await task
+        assert f"k{number}" in db.read_now(keys)
+
+
 def test_an_offer_never_waits_and_says_no_when_full(tmp_path):
     db = Database.open(tmp_path / "x.db", "appliance", synchronous="NORMAL", bound=3)
     hold = threading.Event()
@@ -97,6 +195,15 @@ def test_an_offer_never_waits_and_says_no_when_full(tmp_path):
         hold.set()
         db.close()
     assert db.offer(add("late")) is False
+
+
+def test_closing_finishes_what_waits_together(hurried):
+    with held(hurried):
+        futures = [hurried.submit(add(f"k{number}")) for number in range(100)]
+        closing = threading.Thread(target=hurried.close)
+        closing.start()
+    closing.join(20)
+    assert [future.result(0) for future in futures] == [1] * 100
 
 
 async def test_closing_finishes_what_was_taken(tmp_path):

@@ -15,6 +15,7 @@ from appliance.store.database import Database, statements
 T = TypeVar("T")
 
 FILE_NAME = "hub.db"
+TOGETHER = 64  # boxes that wait for one sync of the disk
 _PARAMETER = re.compile(r"\$(\d+)")
 _EACH = re.compile(r"EACH\((\$\d+)\)")
 
@@ -47,7 +48,9 @@ class SqliteStore:
 
 def open_store(folder: Path, now_ns: int) -> SqliteStore:
     """``folder``/hub.db, made or brought to the newest form. Raises ``data_loss``, ``exhausted``."""
-    db = Database.open(folder / FILE_NAME, "migrations", synchronous="FULL", schemas=SCHEMAS)
+    db = Database.open(
+        folder / FILE_NAME, "migrations", synchronous="FULL", together=TOGETHER, schemas=SCHEMAS
+    )
     db.write_now(lambda conn: _migrate(conn, now_ns))
     return SqliteStore(db)
 
