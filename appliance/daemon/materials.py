@@ -37,6 +37,7 @@ from appliance.sync.protocol.batch import FileBody
 log = logging.getLogger(__name__)
 
 SETTLE_NS = 3 * SECOND_NS
+AHEAD_NS = 60 * SECOND_NS  # a row that was made so far ahead of now was made before the clock was set back
 STILL_NS = 20 * SECOND_NS  # so long after an event its still may be on its way from the vision worker
 READ_BYTES = 1 << 16
 REMEMBERED = 256
@@ -114,14 +115,18 @@ class RingMaterials:
             raise _none(f"row {row.id} does not say what it owes") from error
         if row.kind == "still":
             return await self._still(row, body, start_ns)
-        if self._clock.now_ns() < end_ns + SETTLE_NS:
+        now_ns, settled_ns = self._clock.now_ns(), end_ns + SETTLE_NS
+        if row.created_ns > now_ns + AHEAD_NS:
+            now_ns = settled_ns  # the run ended with the step: nothing will be added
+        if now_ns < settled_ns:
             raise _not_yet(f"{body.camera_id} is still being recorded")
+        span_ns = (start_ns, end_ns, settled_ns)
         try:
-            return await self._footage(row, body.camera_id, body.stream, start_ns, end_ns)
+            return await self._footage(row, body.camera_id, body.stream, span_ns)
         except ApplianceError as error:
             if error.kind != "not_found" or body.stream == "main":
                 raise
-        return await self._footage(row, body.camera_id, "main", start_ns, end_ns)
+        return await self._footage(row, body.camera_id, "main", span_ns)
 
     # -- stills
 
@@ -153,9 +158,9 @@ class RingMaterials:
     # -- clips
 
     async def _footage(
-        self, row: OutboxRow, camera_id: str, stream: str, start_ns: int, end_ns: int
+        self, row: OutboxRow, camera_id: str, stream: str, span_ns: tuple[int, int, int]
     ) -> Footage:
-        clip = await self._clip(camera_id, stream, start_ns, end_ns)
+        clip = await self._clip(camera_id, stream, *span_ns)
         is_damaged = any(gap.cause == "damaged" for gap in clip.gaps)
         if is_damaged and self._disk_is_away():
             raise _not_yet("a disk with footage is missing")
@@ -170,10 +175,10 @@ class RingMaterials:
             raise self._gone_or_not_yet(error) from error
         return Footage(clip, made, stream, lambda whole: self._note_sent(row.id, 1 if whole else DOUBTED))
 
-    async def _clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Clip:
+    async def _clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int, settled_ns: int) -> Clip:
         """Where the video's parameters change inside, the longest part that has one set of them."""
         try:
-            return await self._archive.clip(camera_id, stream, start_ns, end_ns)
+            return await self._archive.clip(camera_id, stream, start_ns, end_ns, as_of_ns=settled_ns)
         except Split as split:
             edges = [start_ns, *split.at_ns, end_ns]
         except ApplianceError as error:
@@ -181,7 +186,7 @@ class RingMaterials:
         start_ns, end_ns = max(itertools.pairwise(edges), key=lambda part: part[1] - part[0])
         log.info("%s changed its picture inside a clip: the longest part is sent", camera_id)
         try:
-            return await self._archive.clip(camera_id, stream, start_ns, end_ns)
+            return await self._archive.clip(camera_id, stream, start_ns, end_ns, as_of_ns=settled_ns)
         except ApplianceError as error:
             raise self._gone_or_not_yet(error) from error
 

@@ -1,6 +1,7 @@
 """/events: facts, with their still and their clip."""
 
 import sqlite3
+from functools import partial
 
 from aiohttp import web
 
@@ -66,7 +67,10 @@ async def clip(call: Call) -> web.StreamResponse:
     start_ns = event.start_ns - AROUND_NS
     end_ns = (event.end_ns or event.start_ns) + AROUND_NS
     archive = there(call.box.archive, "the archive")
-    found = await steady(call, lambda: archive.clip(event.camera_id, "main", start_ns, end_ns))
+    # Of an event that lies ahead, since the clock was set back behind it, all is there that will be.
+    as_of_ns = end_ns if event.created_ns > call.box.clock.now_ns() + AROUND_NS else 0
+    work = partial(archive.clip, event.camera_id, "main", start_ns, end_ns, as_of_ns=as_of_ns)
+    found = await steady(call, work)
     await watched.viewed(call, f"event/{event.id}")
     return await serve_clip(call.request, found, f"{event.camera_id}-{event.type}", start_ns)
 

@@ -50,8 +50,11 @@ class Archive(Protocol):
     async def recordings(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Recordings:
         """Raises ``not_found`` where there is no such stream."""
 
-    async def clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Clip:
-        """Raises ``not_found`` (nothing recorded), ``conflict`` (codec changes; names the points)."""
+    async def clip(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int, *, as_of_ns: int = 0
+    ) -> Clip:
+        """``as_of_ns``: a time that the clock had reached before it was set back. Raises ``not_found``
+        (nothing recorded), ``conflict`` (codec changes; names the points)."""
 
     async def playlist(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> str: ...
 

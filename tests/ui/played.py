@@ -103,7 +103,9 @@ class PlayedArchive:
                 spans.append(Span(a, b, "recorded", None))
         return Recordings(tuple(spans), start_ns, now_ns, 1_234_567)
 
-    async def clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> "PlayedClip":
+    async def clip(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int, *, as_of_ns: int = 0
+    ) -> "PlayedClip":
         return PlayedClip(self._clip, start_ns - SECOND_NS // 2)
 
     async def playlist(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> str:

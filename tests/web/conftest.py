@@ -69,7 +69,9 @@ class PlayedArchive:
         )
         return Recordings(spans, start_ns, end_ns, 12345)
 
-    async def clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> PlayedClip:
+    async def clip(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int, *, as_of_ns: int = 0
+    ) -> PlayedClip:
         self._known(camera_id, stream)
         self.asked.append((camera_id, stream, start_ns, end_ns))
         return self.made

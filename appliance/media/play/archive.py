@@ -83,16 +83,19 @@ class Archive:
         spans, size = await self._run(lambda: (known.spans(), _bytes(known)))
         return Recordings(spans, known.start_ns, known.end_ns, size)
 
-    async def clip(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> ClipFile:
+    async def clip(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int, *, as_of_ns: int = 0
+    ) -> ClipFile:
         """Laid out, not read. From the last key frame at or before ``start_ns`` where that moment
         is recorded, else from the first one behind it; frames shown at ``end_ns`` or later are out.
+        ``as_of_ns``: a time that the clock had reached once, before it was set back.
 
         Raises ``not_found`` where nothing is recorded, ``conflict`` where the parameters change
         (the hint names the points), ``invalid`` for more than a day.
         """
         if end_ns - start_ns > LONGEST_CLIP_NS:
             raise invalid("a clip is at most 24 hours long", "ask for several clips", field="end_time")
-        known = await self._known(camera_id, stream, start_ns, end_ns)
+        known = await self._known(camera_id, stream, start_ns, end_ns, as_of_ns)
         key = (camera_id, stream, start_ns, end_ns, known.fingerprint(end_ns))
         if key in self._clips:
             self._clips.move_to_end(key)
@@ -208,10 +211,12 @@ class Archive:
         if not await self._db.write(lambda conn: locks.delete(conn, lock_id)):
             raise not_found("lock", lock_id)
 
-    async def _known(self, camera_id: str, stream: str, start_ns: int, end_ns: int) -> Known:
+    async def _known(
+        self, camera_id: str, stream: str, start_ns: int, end_ns: int, as_of_ns: int = 0
+    ) -> Known:
         if end_ns <= start_ns:
             raise invalid("the end lies before the start", "swap them", field="end_time")
-        now_ns = self._clock.now_ns()
+        now_ns = max(self._clock.now_ns(), as_of_ns)
         known = Known(start_ns, max(start_ns, min(end_ns, now_ns)), now_ns)
         # Before the databases are read: what moves into them meanwhile is then seen twice, not lost.
         known.unsaved = self._streams.unsaved_gaps(camera_id, stream)

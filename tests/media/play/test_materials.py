@@ -130,6 +130,20 @@ async def test_it_waits_until_the_footage_is_there_and_settled(ring, box, film) 
     assert await ring.refused(ring.row("clip", began_ns, end_ns + SECOND_NS // 10)) == "unavailable"
 
 
+async def test_a_clock_that_was_set_back_by_a_day_keeps_no_clip_waiting(ring, box, film) -> None:
+    began_ns = box.clock.now_ns()
+    box.play(film)
+    box.settle()
+    box.clock.tick(10)
+    row = ring.row("clip", began_ns, began_ns + 4 * SECOND_NS)
+    _, before = await ring.made(row)
+    box.clock.set_ns(began_ns - 86_400 * SECOND_NS)
+    ring.restart()
+    assert (await ring.made(row))[1] == before
+    box.clock.set_ns(began_ns + 3 * SECOND_NS)  # a small step: it is soon reached again
+    assert await ring.refused(row) == "unavailable"
+
+
 async def test_what_is_not_there_is_not_found(ring, box, film) -> None:
     began_ns = box.clock.now_ns()
     box.play(film)
