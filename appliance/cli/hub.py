@@ -23,6 +23,7 @@ from appliance.daemon.serving import serve
 from appliance.hub import tunnel
 from appliance.hub.app import make_app
 from appliance.hub.box_api.enrol import code_hash, new_code
+from appliance.hub.collecting import collect_seldom
 from appliance.hub.hub import Hub
 from appliance.hub.running import Places, open_hub, running
 from appliance.hub.store import audit, boxes, codes, users
@@ -109,6 +110,7 @@ async def _serve(config: Config, places: Places, json: bool) -> None:
         stack.callback(asyncio.create_task(_follow_time(clock), name="clock").cancel)
         served = await serve(stack, make_app(hub), config, clock, auto_decompress=False, crowd=OF_HUB)
         hub.fingerprint = served.fingerprint or ""
+        stack.callback(asyncio.create_task(collect_seldom(clock), name="collect").cancel)
         _announce(served.url, served.fingerprint, hub, places, code, json)
         await stop.wait()
 

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -110,9 +111,18 @@ async def open_store(url: str, now_ns: int) -> PostgresStore:
     return store
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What the pool says of a database that is away: for an operator, not for its authors."""
+    if record.exc_info and (error := record.exc_info[1]) is not None:
+        record.msg, record.args = f"the database is away, and tried again: {_foreign(error)}", ()
+        record.exc_info = None
+    return True
+
+
 async def _pool(url: str, size: int, settings: dict[str, str]) -> Any:
     import asyncpg
 
+    logging.getLogger("asyncpg.pool").addFilter(_in_one_line)
     return await asyncpg.create_pool(
         url,
         min_size=1,
