@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from appliance.alerts.owing import AROUND_NS, owe, owe_clip, owe_small_clip, owe_still
-from appliance.base.clock import SECOND_NS
+from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.ids import uuid7
 from appliance.base.model import Alert, Event, Lock, Severity
 from appliance.base.wire import Json, alert_json, event_json
@@ -154,8 +154,16 @@ def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool, fou
         count=finding.count,
         has_clip=has_clip,
         found_late=found_late,
-        metadata={"rule_name": finding.rule.name},
+        metadata=_metadata(finding),
     )
+
+
+def _metadata(finding: Finding) -> Json:
+    """``frame`` and ``previous_centre`` as ``sync.envelope`` hands them on."""
+    metadata: Json = {"rule_name": finding.rule.name, "frame": {"time": rfc3339(finding.seen_ns)}}
+    if finding.previous_centre is not None:
+        metadata["previous_centre"] = [round(value, 6) for value in finding.previous_centre]
+    return metadata
 
 
 def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequence[Target]) -> int:

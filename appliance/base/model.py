@@ -60,6 +60,10 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
     def anchor(self) -> tuple[float, float]:
         return self.x + self.width / 2, self.y + self.height
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
 
 class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: RecordMode = "continuous"

@@ -22,10 +22,12 @@ REMEMBERED = 64  # departed tracks per camera
 
 @dataclass(eq=False)
 class _Track:
-    """One object in view. ``point`` is its last observation. ``unwatched``: nobody has looked since, and
+    """One object in view. ``point`` is its last observation, ``before`` the one before that, where nothing
+    lies between. ``unwatched``: nobody has looked since, and
     what it did meanwhile is not ours to tell."""
 
     point: TrackPoint
+    before: TrackPoint | None = None
     confidence: float = 0.0
     unwatched: bool = False
     zones: dict[str, ZoneState] = field(default_factory=dict)
@@ -122,6 +124,8 @@ class Engine:
                 return
             track = camera.tracks[point.track_id] = self._begin(camera, point)
         if point.phase != "end":  # which says again what was seen last
+            is_next = track.point is not point and is_one_path(track.point, point)
+            track.before = track.point if is_next else None
             yield from self._see_again(track, point)
         track.point = point
         track.confidence = max(track.confidence, point.confidence)
@@ -261,6 +265,7 @@ def _finding(
 ) -> Finding:
     track_id = visit.track_id if visit else track.point.track_id
     since_ns = visit.entry.time_ns if visit else change.time_ns
+    before = track.before if change.point == track.point else None
     return Finding(
         rule=rule,
         camera_id=track.point.camera_id,
@@ -271,6 +276,7 @@ def _finding(
         class_name=track.point.class_name,
         confidence=track.confidence,
         bbox=change.point.bbox,
+        previous_centre=before.bbox.centre if before else None,
         zone_id=change.zone_id,
         began_ns=since_ns,
         direction=change.direction,

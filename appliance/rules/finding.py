@@ -21,7 +21,8 @@ class Change(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """A rule came true. ``phase`` ``ended`` closes the earlier finding of the same rule, zone, track
     and ``began_ns`` (its ``time_ns`` is then the end). ``seen_ns`` is the observation that ``bbox``
-    is from: ask for the still of that moment. ``confidence`` is the track's best so far, 0..1."""
+    is from: ask for the still of that moment. ``confidence`` is the track's best so far, 0..1.
+    ``previous_centre``: of its box in the observation before that one, 0..1; None: unknown, or its first."""
 
     rule: Rule
     camera_id: str
@@ -36,6 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
     began_ns: int
     direction: str | None = None
     count: int | None = None
+    previous_centre: tuple[float, float] | None = None
     phase: Literal["began", "ended"] = "began"
 
     @property

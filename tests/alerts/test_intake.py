@@ -7,9 +7,11 @@ import threading
 import msgspec
 import pytest
 
+from appliance.base.clock import parse_rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Zone
 from appliance.store import locks, outbox, outbox_counts, tracks
+from appliance.sync.envelope.told import told
 
 
 async def test_everything_is_written_together(yard):
@@ -35,6 +37,19 @@ async def test_everything_is_written_together(yard):
     assert msgspec.json.decode(rows[0].body)["id"] == event.id
     assert yard.db.read_now(lambda c: outbox_counts.figures(c, "off")).owed == 0
     assert yard.bell.newest == yard.journal()[-1].id and yard.owed == 1
+
+
+async def test_the_message_says_where_it_was_and_where_before(yard):
+    """Schema 2 of what targets are told, of a real finding."""
+    yard.add_target("cloud")
+    intake = yard.intake()
+    await intake.accept(yard.findings(intake, 0.2, 0.35, 0.6))
+    row = yard.db.write_now(lambda c: outbox.take(c, "cloud", 1, yard.clock.now_ns()))[0]
+    message = told("box", "", row.body)
+    (seen,) = message.detections
+    assert seen.previous_centre is not None and seen.previous_centre[0] < seen.centre[0]
+    assert seen.previous_centre[1] == pytest.approx(seen.centre[1])
+    assert yard.start_ns < parse_rfc3339(message.frame.time) <= yard.start_ns + 10**9
 
 
 async def test_what_the_end_of_sight_makes_certain_is_told(yard):

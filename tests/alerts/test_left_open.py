@@ -28,7 +28,7 @@ async def test_an_open_event_ends_when_its_track_was_last_seen(yard):
     assert await close(yard) == 1
     (ended,) = yard.events()
     assert (ended.id, ended.end_ns) == (event.id, yard.start_ns + 20 * SECOND_NS)
-    assert ended.metadata == {"rule_name": "Enter", "ended": "restart"}
+    assert (ended.metadata["rule_name"], ended.metadata["ended"]) == ("Enter", "restart")
     assert yard.journal()[-1].data["end_time"] is not None
     assert yard.db.read_now(lambda c: c.execute("SELECT COUNT(*) FROM outbox").fetchone()[0]) == 1
     (pin,) = yard.db.read_now(locks.every)

@@ -204,3 +204,21 @@ def test_every_began_is_ended_once_and_enters_match_leaves(world, path):
     ended = [f.key for f in enters if f.phase == "ended"]
     assert began == ended and len(set(began)) == len(began)
     assert world.said(findings).count("zone_exit") == len(began)
+
+
+@pytest.mark.parametrize("kind", ["zone_enter", "line_cross"])
+def test_where_it_was_one_observation_before_is_told(world, kind):
+    path = [(0.2 + 0.03 * step, 0.6) for step in range(20)]
+    points = world.walk(*path)
+    (found,) = [f for f in feed_one_by_one(world.engine(kind), points) if f.phase == "began"]
+    at = next(n for n, point in enumerate(points) if point.time_ns == found.seen_ns)
+    assert found.previous_centre == points[at - 1].bbox.centre
+
+
+def test_behind_a_pause_that_nobody_watched_nothing_lies_before(world):
+    engine = world.engine("line_cross")
+    feed_one_by_one(engine, world.walk((0.2, 0.6), (0.23, 0.6), ends=False))
+    track = engine._cameras["gate"].tracks["w1-1"]
+    assert track.before is not None
+    engine.feed([world.point(0.9, 0.6, 60.0)])
+    assert track.before is None

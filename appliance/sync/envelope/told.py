@@ -1,6 +1,6 @@
 """What a row's body tells of camera, time and objects: events, alerts and files alike.
 
-``metadata.frame`` (``Frame``) and ``metadata.previous_centre`` are read where a box writes them.
+``metadata.frame`` (``Frame``) and ``metadata.previous_centre``: what ``alerts.record`` writes of a finding.
 """
 
 import math

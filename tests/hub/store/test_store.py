@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import random
 from datetime import UTC, datetime
 
@@ -250,3 +251,16 @@ def test_digests_add_up_for_any_batches(embedded, batches):
         assert sum(b.digest for b in sums) == sum(map(digest, distinct))
 
     embedded(play)
+
+
+async def test_what_the_pool_says_of_a_database_that_is_away_is_one_line(caplog, tmp_path):
+    with pytest.raises(ApplianceError):
+        await open_store(Places(tmp_path, "postgresql://hub@127.0.0.1:9/x"), 0)
+    pool = logging.getLogger("asyncpg.pool")
+    try:
+        raise ConnectionRefusedError("secret words")
+    except OSError:
+        pool.warning("Failed to restore the pool; %s", "retrying", exc_info=True)
+    (record,) = [record for record in caplog.records if record.name == "asyncpg.pool"]
+    assert record.exc_info is None and "the database is away" in record.getMessage()
+    assert "secret" not in caplog.text and "Traceback" not in caplog.text
