@@ -26,6 +26,7 @@ class Link:
         self._left: int | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._ever: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task] = set()
 
     async def mend(self) -> None:
@@ -52,14 +53,20 @@ class Link:
     async def close(self) -> None:
         await self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._ever:
+            writer.transport.abort()  # one that still has something to say to nobody would outlive the loop
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.far_port)
         except OSError:
+            self._ever.append(writer)
             writer.transport.abort()
             return
+        self._ever += [writer, far_writer]
         self._writers |= {writer, far_writer}
         tasks = [
             asyncio.create_task(self._pump(reader, far_writer, up=True)),
