@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 
 from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.errors import ApplianceError
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ async def supervise(
                 if repeats in (10, 100) or repeats % 1000 == 0:
                     log.warning("%s failed %d times more: %s", name, repeats, text)
             else:
-                log.warning("%s failed: %s", name, text, exc_info=error)
+                # What cannot be reached now is a fact that the words tell; the way there helps nobody.
+                is_known = isinstance(error, ApplianceError) and error.kind == "unavailable"
+                log.warning("%s failed: %s", name, text, exc_info=None if is_known else error)
                 last_text, repeats = text, 0
             if on_failure is not None:
                 on_failure(error)

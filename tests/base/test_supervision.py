@@ -2,7 +2,10 @@ import asyncio
 import itertools
 import logging
 
+import pytest
+
 from appliance.base.clock import SECOND_NS
+from appliance.base.errors import ApplianceError
 from appliance.base.supervision import BackOff, supervise
 
 
@@ -77,6 +80,24 @@ async def test_a_failure_is_logged_once_and_told_each_time(clock, caplog):
         "part failed: OSError: no answer",
         "part failed 10 times more: OSError: no answer",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "with_traceback"),
+    [
+        (ApplianceError("unavailable", "the database is away", "is it running?"), False),
+        (ApplianceError("internal", "that cannot be", "look at the log"), True),
+        (KeyError("x"), True),
+    ],
+)
+async def test_what_is_only_away_is_one_line(clock, caplog, error, with_traceback):
+    async def run_once() -> None:
+        raise error
+
+    with caplog.at_level(logging.WARNING):
+        await run_for(3, run_once, clock)
+    assert bool(caplog.records[0].exc_info) == with_traceback
+    assert str(error) in caplog.text
 
 
 async def test_cancelling_ends_it(clock):

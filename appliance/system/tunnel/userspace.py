@@ -73,7 +73,11 @@ class Userspace:
         return True
 
     def _start(self, interface: str) -> None:
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LOG_LEVEL": "error"}
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LOG_LEVEL": "error",
+            "WG_PROCESS_FOREGROUND": "1",  # as -f, and no banner in the log at every start
+        }
         self._child = self._programs.start("wireguard-go", "-f", interface, environment=environment)
         for _ in range(round(STARTS_WITHIN_S / _POLL_S)):
             if self._answers(interface):

@@ -154,6 +154,7 @@ def test_a_lan_that_comes_under_a_tunnel_takes_it_down(hosts):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_after_a_cut_packets_go_through_within_ten_seconds_of_the_link(hosts, record_property):
     """Cuts shorter and longer than a session lives; keep-alive 25, nobody sends anything meanwhile."""
     up(hosts)
