@@ -77,6 +77,7 @@ class Box:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._cameras: list[Camera] = []
+        self._farewell: asyncio.Task[None] | None = None
         self.notifier = Notifier(os.environ)
 
     async def __aenter__(self) -> "Box":
@@ -87,8 +88,11 @@ class Box:
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.notifier.stopping()
+        if kind is None or issubclass(kind, asyncio.CancelledError):  # else it is no stop on purpose
+            # Said while the web and the duties close: they take about as long.
+            self._farewell = asyncio.create_task(self.analysis.sync.farewell(), name="farewell")
         await self._stack.aclose()
 
     async def _start(self) -> None:
@@ -158,9 +162,14 @@ class Box:
         )  # fmt: skip
         self.analysis.sync.ports = self._ports()
         await self.analysis.start(self._stack)
+        self._stack.push_async_callback(self._have_said_farewell)  # before the way to the hub closes
         self.health.add(self.analysis.findings)
         self.recorder.on_change(self._camera_changed)
         await self._apply_analysis()
+
+    async def _have_said_farewell(self) -> None:
+        if self._farewell is not None:
+            await self._farewell
 
     def _ports(self) -> Ports:
         """What targets are lent: the ring's files, how the box is, whom to tell that orders wait."""

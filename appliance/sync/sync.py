@@ -14,11 +14,12 @@ from appliance.store.database import Database
 from appliance.store.outbox_counts import TargetFigures
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
+from appliance.sync import directory
 from appliance.sync.address import tls_of
 from appliance.sync.keeping import EVERY_S, keep
 from appliance.sync.protocol.heartbeat import Heartbeat
 from appliance.sync.sender import Sender, SenderState
-from appliance.sync.targets import Attended, Materials, SyncTarget
+from appliance.sync.targets import Attended, Materials, Missed, SyncTarget
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.registry import make
 
@@ -80,6 +81,11 @@ class Sync:
     def reload(self) -> None:
         """A target was put or deleted, or the site's time zone changed. Returns at once."""
         self._changed.set()
+
+    async def farewell(self) -> None:
+        """The box is stopped on purpose: those who watch over it are told, within a second or not at all."""
+        leaving = [peer.farewell() for peer in self._peers.values() if isinstance(peer, Missed)]
+        await asyncio.gather(*leaving, return_exceptions=True)
 
     async def figures(self, target_id: str) -> TargetFigures:
         """D6, at this moment."""
@@ -155,6 +161,7 @@ class Sync:
             charge=lambda size_bytes: self._charge(target.id, size_bytes),
             reached=lambda: self._reached(target.id),
             sign=self._sign,
+            directory=lambda: self._db.read(directory.read),
         )
 
     def _charge(self, target_id: str, size_bytes: int) -> None:

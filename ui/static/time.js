@@ -56,23 +56,35 @@ export function span(ms) {
 /**
  * UTC milliseconds of a wall time in the site's zone; days have 23 or 25 hours where clocks change.
  * @param {string} local  2026-01-20T14:30[:05]
+ * @param {string} zone  IANA name
  */
-export function fromSite(local) {
+export function fromSite(local, zone = timeZone) {
   const [date, hours = "00:00"] = local.split("T");
   const [y, mo, d] = date.split("-").map(Number);
   const [h, mi, s = 0] = hours.split(":").map(Number);
   const wanted = Date.UTC(y, mo - 1, d, h, mi, s);
   let guess = wanted;
-  for (let i = 0; i < 3; i += 1) guess += wanted - asIfUtc(guess); // converges in two steps but at a change
+  for (let i = 0; i < 3; i += 1) guess += wanted - asIfUtc(guess, zone); // converges in two steps but at a change
   return guess;
 }
 
-const partsFormat = new Intl.DateTimeFormat("en-GB", {
-  ...options, year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric",
-});
+/** The other way: 2026-01-20T14:30:05 */
+export function toSite(ms, zone = timeZone) {
+  return new Date(asIfUtc(ms, zone)).toISOString().slice(0, 19);
+}
 
-function asIfUtc(ms) {
-  const part = Object.fromEntries(partsFormat.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+const formats = new Map(); // making one costs more than using it a thousand times
+function partsFormat(zone) {
+  if (!formats.has(zone)) {
+    formats.set(zone, new Intl.DateTimeFormat("en-GB", {
+      ...options, timeZone: zone, year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric",
+    }));
+  }
+  return formats.get(zone);
+}
+
+function asIfUtc(ms, zone) {
+  const part = Object.fromEntries(partsFormat(zone).formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
   return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from appliance.hub.box_api import batch, commands, counts, enrol, heartbeat, uploads
+from appliance.hub.box_api import batch, commands, counts, directory, enrol, heartbeat, uploads
 from appliance.hub.box_api.door import Caller, caller
 from appliance.hub.box_api.holding import BUDGET, HELD, Budget
 from appliance.sync.protocol import PREFIX
@@ -25,6 +25,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/uploads/{id}", uploads.state),
     ("PUT", "/uploads/{id}/chunks/{offset}", uploads.chunk),
     ("POST", "/heartbeat", heartbeat.heard),
+    ("PUT", "/directory", directory.take),
     ("GET", "/counts", counts.told),
     ("POST", "/missing", counts.missing),
     ("GET", "/commands", commands.pull),

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -22,7 +23,8 @@ _STATUS = {"not_found": 404, "denied": 403, "invalid": 400, "conflict": 409, "un
 
 
 class Asked:
-    """``zone``: the one that the person's browser is in: over sites in many zones one clock counts."""
+    """``zone``: the one that the person's browser is in. What happened at a site is told by the site's clock,
+    with its place where that shows something else; what happened here by the reader's."""
 
     def __init__(self, hub: Hub, request: web.Request, person: Person, open_alerts: int) -> None:
         self.hub, self.request, self.person = hub, request, person
@@ -33,6 +35,10 @@ class Asked:
     @property
     def user_id(self) -> str:
         return self.person.id
+
+    def at(self, zone: str) -> ZoneInfo:
+        """The site's zone; the reader's where nobody has said where the site is."""
+        return words.zone_of(zone) if zone else self.zone
 
     def may(self, role: Role) -> bool:
         return ROLES.index(self.person.role) >= ROLES.index(role)
@@ -92,8 +98,9 @@ class Asked:
             link=self.link,
             W=words,
             ago=lambda ns: words.ago(ns, self.now_ns),
-            with_times=lambda text: words.with_times(text, self.zone, self.now_ns),
-            when=lambda ns: words.moment(ns, self.zone, self.now_ns),
+            with_times=lambda text, zone="": words.with_times(text, self.at(zone), self.now_ns, self.zone),
+            when=lambda ns, zone="": words.moment(ns, self.at(zone), self.now_ns),
+            elsewhere=lambda ns, zone: words.elsewhere(ns, self.at(zone), self.zone),
             first_page=self.cursor() is None,
             **values,
         )

@@ -7,8 +7,9 @@ import msgspec
 from appliance.base.errors import not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import Asked
-from appliance.hub.pages.seen import box_view, deliveries, event_view, total
-from appliance.hub.store import clips, commands, events, fleet, fleet_list, received
+from appliance.hub.pages.seen import box_view, called, deliveries, event_view, named_views, things_of, total
+from appliance.hub.store import clips, commands, directory, events, fleet, fleet_list, received
+from appliance.hub.store.directory import Known, Named
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
@@ -27,6 +28,8 @@ class _Looked(msgspec.Struct, frozen=True):
     clips: list[Upload]
     commands: list[Found]
     sites: list[Site]
+    named: list[Named]
+    known: Known
 
 
 async def box_page(asked: Asked) -> str:
@@ -43,14 +46,19 @@ async def box_page(asked: Asked) -> str:
         uploads, _ = yield from clips.page(user_id, LATEST, box_ids=(box_id,), kinds=kinds)
         orders = (yield from commands.listed_of(box_id, MOST_COMMANDS)) if asked.may("operator") else []
         held = yield from received.figures(box_id)
-        return _Looked(row, held, latest, files, uploads, orders, (yield from fleet_list.some_sites(user_id)))
+        all_sites = yield from fleet_list.some_sites(user_id)
+        things = things_of(latest) | {(box_id, clip.camera_id) for clip in uploads}
+        known = yield from directory.known(user_id, things)
+        named = yield from directory.of_box(user_id, box_id)
+        return _Looked(row, held, latest, files, uploads, orders, all_sites, named, known)
 
     found = await asked.hub.store.read(look)
     if found is None:
         raise not_found("box", box_id)
     box = box_view(found.row)
     lines = deliveries(box.beat, found.held)
-    shown = [event_view(event, found.files.get((event.box_id, event.id), [])) for event in found.events]
+    known, files = found.known, found.files
+    shown = [event_view(event, files.get((event.box_id, event.id), []), known) for event in found.events]
     return asked.page(
         "box.html",
         "fleet",
@@ -59,9 +67,11 @@ async def box_page(asked: Asked) -> str:
         lines=lines,
         total=total(lines),
         events=shown,
-        cameras=sorted(
-            {event.camera for event in shown if event.camera} | {u.camera_id for u in found.clips}
+        named=named_views(found.named),
+        heard_of=sorted(
+            {event.camera_id for event in shown if event.camera_id} | {u.camera_id for u in found.clips}
         ),
+        camera_of=lambda clip: called(known, clip.box_id, "camera", words.shown(clip.camera_id, 60)),
         clips=found.clips,
         commands=[order_view(row, asked.now_ns) for row in found.commands],
         sites=found.sites,

@@ -5,8 +5,10 @@ from datetime import timedelta
 from appliance.base.errors import invalid, not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
-from appliance.hub.pages.seen import event_view
-from appliance.hub.store import clips, events, fleet, fleet_list
+from appliance.hub.pages.alerts import AlertView, about, alert_view
+from appliance.hub.pages.seen import called, event_view, things_of, time_zone
+from appliance.hub.store import alerts, clips, directory, events, fleet, fleet_list
+from appliance.hub.store.directory import Known, Named
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
@@ -38,13 +40,13 @@ CLASSES = (
 
 async def event_list(asked: Asked) -> str:
     user_id = asked.user_id
-    day = asked.one("date", 20)
+    box_ids, day, camera = asked.several("box"), asked.one("date", 20), asked.one("camera", 100)
     start_ns, end_ns = _day(day, asked)
     severity, class_name = asked.one("severity"), asked.one("class", 60)
     wanted = EventFilter(
         site_ids=asked.several("site"),
-        box_ids=asked.several("box"),
-        camera_ids=asked.several("camera"),
+        box_ids=box_ids,
+        camera=camera,
         types=asked.several("type"),
         severities=(severity,) if severity in words.SEVERITIES else (),
         start_ns=start_ns,
@@ -52,22 +54,26 @@ async def event_list(asked: Asked) -> str:
         class_name=class_name,
     )
 
-    def look() -> Steps[tuple[list[SeenEvent], str | None, Files, list[Site]]]:
+    def look() -> Steps[tuple[list[SeenEvent], str | None, Files, list[Site], Known, list[Named]]]:
         found, more = yield from events.page(user_id, wanted, PER_PAGE, asked.cursor())
         files = yield from clips.of_events(user_id, [(event.box_id, event.id) for event in found])
-        return found, more, files, (yield from fleet_list.some_sites(user_id))
+        known = yield from directory.known(user_id, things_of(found))
+        named = (yield from directory.of_box(user_id, box_ids[0])) if len(box_ids) == 1 else []
+        return found, more, files, (yield from fleet_list.some_sites(user_id)), known, named
 
-    found, more, files, all_sites = await asked.hub.store.read(look)
+    found, more, files, all_sites, known, named = await asked.hub.store.read(look)
     today = pages_words.site_now(asked.zone, asked.now_ns).date()
     return asked.page(
         "events.html",
         "events",
         "Events",
-        events=[event_view(event, files.get((event.box_id, event.id), [])) for event in found],
+        events=[event_view(event, files.get((event.box_id, event.id), []), known) for event in found],
         sites=all_sites,
         types=TYPES,
         classes=CLASSES,
         wanted=wanted,
+        cameras=[(each.id, words.shown(each.name, 60)) for each in named if each.what == "camera"],
+        box_name=found[0].box_name if found and box_ids else "",
         date=day,
         today=today.isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
@@ -75,7 +81,7 @@ async def event_list(asked: Asked) -> str:
             (
                 wanted.site_ids,
                 wanted.box_ids,
-                wanted.camera_ids,
+                camera,
                 wanted.types,
                 wanted.severities,
                 day,
@@ -91,18 +97,24 @@ async def event_page(asked: Asked) -> str:
     user_id = asked.user_id
     box_id, event_id = asked.request.match_info["box"], asked.request.match_info["id"]
 
-    def look() -> Steps[tuple[SeenEvent, Files, FleetBox | None] | None]:
+    def look() -> Steps[tuple[SeenEvent, Files, FleetBox | None, list[AlertView], Known] | None]:
         found = yield from events.get(user_id, box_id, event_id)
         if found is None:
             return None
         files = yield from clips.of_events(user_id, [(box_id, event_id)])
-        return found, files, (yield from fleet.get(user_id, box_id))
+        raised = yield from about(user_id, (yield from alerts.of_event(user_id, box_id, event_id)))
+        shown = [alert_view(alert, raised, asked.now_ns) for alert in raised.alerts]
+        known = yield from directory.known(user_id, things_of([found]))
+        return found, files, (yield from fleet.get(user_id, box_id)), shown, known
 
     looked = await asked.hub.store.read(look)
     if looked is None:
         raise not_found("event", event_id)
-    event = event_view(looked[0], looked[1].get((box_id, event_id), []))
-    return asked.page("event.html", "events", event.title, event=event, box=looked[2], clip=best(event.clips))
+    found, files, box, raised, known = looked
+    event = event_view(found, files.get((box_id, event_id), []), known)
+    return asked.page(
+        "event.html", "events", event.title, event=event, box=box, alerts=raised, clip=best(event.clips)
+    )
 
 
 async def clip_list(asked: Asked) -> str:
@@ -116,12 +128,17 @@ async def clip_list(asked: Asked) -> str:
 
     found, more = await asked.hub.store.read(look)
     names = await asked.hub.store.read(lambda: _names(user_id, {clip.box_id for clip in found}))
+    known = await asked.hub.store.read(
+        lambda: directory.known(user_id, [(clip.box_id, clip.camera_id) for clip in found])
+    )
     return asked.page(
         "clips.html",
         "clips",
         "Clips",
         clips=found,
         names=names,
+        camera_of=lambda clip: called(known, clip.box_id, "camera", words.shown(clip.camera_id, 60)),
+        zone_at=lambda box_id: time_zone(known, box_id),
         state=state if states else "",
         older=None if more is None else asked.further(more),
     )
@@ -137,6 +154,8 @@ async def clip_page(asked: Asked) -> str:
     event = None
     if clip.event_id:
         event = await asked.hub.store.read(lambda: events.get(user_id, box_id, clip.event_id))
+    things = {(box_id, clip.camera_id)} | (set() if event is None else things_of([event]))
+    known = await asked.hub.store.read(lambda: directory.known(user_id, things))
     return asked.page(
         "clip.html",
         "clips",
@@ -144,7 +163,9 @@ async def clip_page(asked: Asked) -> str:
         clip=clip,
         names=names,
         event=event,
-        event_title="" if event is None else words.event_title(words.object_of(event.body)),
+        camera=called(known, box_id, "camera", words.shown(clip.camera_id, 60)),
+        zone=time_zone(known, box_id),
+        event_title="" if event is None else event_view(event, [], known).title,
     )
 
 

@@ -1,20 +1,25 @@
 """What is in a table -> what a template shows: figures read once, strangers' text made harmless."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from appliance.base.clock import SECOND_NS
 from appliance.hub.pages import words
 from appliance.hub.people.boxes import PLACES
+from appliance.hub.store import directory
+from appliance.hub.store.directory import Known, Named
 from appliance.hub.store.events import SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.uploads import Upload
-from appliance.sync.protocol.heartbeat import Heartbeat, KindFigures
+from appliance.sync.protocol.heartbeat import STOPPING, Heartbeat, KindFigures
 
 CLOCK_OFF_NS = 2 * SECOND_NS  # less is the network's
 
 
 class BoxView(msgspec.Struct, frozen=True):
-    """``beat`` None: never heard, or in a form that this hub cannot read."""
+    """``beat`` None: never heard, or in a form that this hub cannot read. ``zone``: IANA name of where it
+    stands; empty: nobody has said."""
 
     row: FleetBox
     name: str
@@ -23,10 +28,16 @@ class BoxView(msgspec.Struct, frozen=True):
     beat: Heartbeat | None
     tags: tuple[str, ...]
     clock_is_off: bool
+    zone: str
 
     @property
     def id(self) -> str:
         return self.row.id
+
+    @property
+    def stopped(self) -> bool:
+        """On purpose: its last word was a farewell."""
+        return self.row.status == STOPPING
 
     @property
     def cameras_lost(self) -> int:
@@ -47,6 +58,7 @@ def box_view(row: FleetBox) -> BoxView:
         beat,
         tags,
         row.heartbeat_ns is not None and abs(row.clock_offset_ns) > CLOCK_OFF_NS,
+        words.zone_or_none(directory.zone_of(row.site_zone, row.told_zone)),
     )
 
 
@@ -90,7 +102,8 @@ def total(lines: list[Delivery]) -> Delivery:
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """``where``: the camera, as the box names it. ``still`` and ``clip``: the best there is; a clip that is
+    """``camera``: its name, or its id where the name is not known; so of ``rule``. ``zone``: IANA name of
+    where the box stands; empty: nobody has said. ``still`` and ``clip``: the best there is; a clip that is
     partly here counts."""
 
     box_id: str
@@ -100,6 +113,10 @@ class EventView(msgspec.Struct, frozen=True):
     box_name: str
     site_id: str | None
     camera: str
+    camera_id: str
+    rule: str
+    rule_id: str
+    zone: str
     class_name: str
     detail: str
     shown_ns: int
@@ -116,7 +133,17 @@ class EventView(msgspec.Struct, frozen=True):
         return f"/events/{self.box_id}/{self.id}"
 
 
-def event_view(event: SeenEvent, files: list[Upload]) -> EventView:
+def things_of(events: Iterable[SeenEvent]) -> set[tuple[str, str]]:
+    """(box, id) of what these events speak of, for ``directory.known``."""
+    found = {(event.box_id, "") for event in events}
+    for event in events:
+        body = words.object_of(event.body)
+        for key in ("camera_id", "zone_id", "rule_id"):
+            found.add((event.box_id, words.shown(body.get(key), 64)))
+    return found
+
+
+def event_view(event: SeenEvent, files: list[Upload], known: Known) -> EventView:
     body = words.object_of(event.body)
     metadata = body.get("metadata")
     detail = metadata.get("detail") if isinstance(metadata, dict) else ""
@@ -124,15 +151,54 @@ def event_view(event: SeenEvent, files: list[Upload]) -> EventView:
     confidence = body.get("confidence")
     sure = confidence if isinstance(confidence, int | float) and 0 <= confidence <= 1 else 0
     stills = [file for file in files if file.kind == "still" and file.received_bytes]
+    camera_id, rule_id = words.shown(body.get("camera_id"), 80), words.shown(body.get("rule_id"), 80)
     return EventView(
-        event.box_id, event.id, words.event_title(body),
+        event.box_id, event.id,
+        words.event_title(body, known.name(event.box_id, "zone", words.shown(body.get("zone_id"), 64))),
         severity if severity in words.SEVERITIES else "info",
         words.shown(event.box_name, 80) or event.box_id, event.site_id,
-        words.shown(body.get("camera_id"), 80), words.shown(body.get("class_name"), 60).replace("_", " "),
+        called(known, event.box_id, "camera", camera_id), camera_id,
+        called(known, event.box_id, "rule", rule_id), rule_id, time_zone(known, event.box_id),
+        words.shown(body.get("class_name"), 60).replace("_", " "),
         words.shown(detail, 300), event.shown_ns, event.created_ns, event.arrived_ns, bool(event.clock_off),
         bool(event.by_hub), round(100 * sure), stills[0] if stills else None,
         tuple(file for file in files if file.kind in ("small_clip", "clip")),
     )  # fmt: skip
+
+
+def called(known: Known, box_id: str, what: str, id_: str) -> str:
+    """A thing's name; its id, where no box has told it."""
+    return words.shown(known.name(box_id, what, id_), 80) or id_
+
+
+class NamedView(msgspec.Struct, frozen=True):
+    """``camera``: of a zone, by name. ``streams``: of a camera, those that are recorded and can be asked for."""
+
+    id: str
+    name: str
+    camera: str
+    streams: tuple[str, ...]
+    enabled: bool
+
+
+def named_views(named: list[Named]) -> dict[str, list[NamedView]]:
+    """By ``camera``, ``zone`` and ``rule``."""
+    cameras = {each.id: each.name for each in named if each.what == "camera"}
+    found: dict[str, list[NamedView]] = {"camera": [], "zone": [], "rule": []}
+    for each in named:
+        told = words.texts_of(each.streams)
+        view = NamedView(
+            each.id, words.shown(each.name, 80) or each.id,
+            words.shown(cameras.get(each.camera_id, each.camera_id), 80),
+            tuple(stream for stream in ("main", "sub") if stream in told), bool(each.enabled),
+        )  # fmt: skip
+        found[each.what].append(view)
+    return found
+
+
+def time_zone(known: Known, box_id: str) -> str:
+    """Empty: nobody has said where the box is."""
+    return words.zone_or_none(known.time_zones.get(box_id, ""))
 
 
 def media_url(upload: Upload) -> str:

@@ -2,8 +2,9 @@
 
 from appliance.base.errors import not_found
 from appliance.hub.pages.asked import Asked
-from appliance.hub.pages.seen import box_view, event_view
-from appliance.hub.store import clips, events, fleet, sites
+from appliance.hub.pages.seen import box_view, event_view, things_of
+from appliance.hub.store import clips, directory, events, fleet, sites
+from appliance.hub.store.directory import Known
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
@@ -13,7 +14,7 @@ from appliance.hub.store.uploads import Upload
 MOST_BOXES = 200
 LATEST = 12
 
-Looked = tuple[Site, list[FleetBox], list[SeenEvent], dict[tuple[str, str], list[Upload]]]
+Looked = tuple[Site, list[FleetBox], list[SeenEvent], dict[tuple[str, str], list[Upload]], Known]
 
 
 async def site_page(asked: Asked) -> str:
@@ -27,19 +28,20 @@ async def site_page(asked: Asked) -> str:
         boxes, _ = yield from fleet.page(user_id, MOST_BOXES, site_ids=(site_id,))
         latest, _ = yield from events.page(user_id, EventFilter(site_ids=(site_id,)), LATEST)
         files = yield from clips.of_events(user_id, [(event.box_id, event.id) for event in latest])
-        return seen[site_id], boxes, latest, files
+        known = yield from directory.known(user_id, things_of(latest))
+        return seen[site_id], boxes, latest, files, known
 
     found = await asked.hub.store.read(look)
     if found is None:
         raise not_found("site", site_id)
-    site, boxes, latest, files = found
+    site, boxes, latest, files, known = found
     return asked.page(
         "site.html",
         "fleet",
         site.name,
         site=site,
         boxes=[box_view(row) for row in boxes],
-        events=[event_view(event, files.get((event.box_id, event.id), [])) for event in latest],
+        events=[event_view(event, files.get((event.box_id, event.id), []), known) for event in latest],
     )
 
 

@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from appliance.base.clock import SECOND_NS, rfc3339
+from appliance.base.clock import SECOND_NS, parse_rfc3339, rfc3339
+from appliance.base.errors import ApplianceError
 from appliance.web import pages_words
 
 SEVERITIES = pages_words.SEVERITIES
 # Worst first; the codes are those of the API (``people.boxes.PLACES``).
 STATES = {
     "offline": "Offline",
+    "stopped": "Stopped",
     "failing": "Failing",
     "critical": "Critical alert",
     "degraded": "Degraded",
@@ -105,10 +107,11 @@ def number_of(value: object) -> int:
     return int(value) if -(1 << 62) < value < 1 << 62 else 0
 
 
-def event_title(body: Mapping[str, Any]) -> str:
-    """``Person entered a zone``."""
+def event_title(body: Mapping[str, Any], zone_name: str = "") -> str:
+    """``Person entered Loading bay``; ``a zone`` where its name is not known."""
     plain = {key: shown(body.get(key), 60) for key in ("class_name", "type", "zone_id")}
-    return pages_words.event_title(plain, {}) or "Event"
+    names = {plain["zone_id"]: shown(zone_name, 60)} if plain["zone_id"] and zone_name else {}
+    return pages_words.event_title(plain, names) or "Event"
 
 
 def amount(count: int) -> str:
@@ -135,16 +138,30 @@ def moment(when_ns: int, zone: ZoneInfo, now_ns: int) -> str:
     return pages_words.moment(rfc3339(when_ns), zone, now_ns)
 
 
-def with_times(text: str, zone: ZoneInfo, now_ns: int) -> str:
-    """Times that a sentence holds, as everywhere else on the page."""
+def with_times(text: str, zone: ZoneInfo, now_ns: int, reader: ZoneInfo | None = None) -> str:
+    """Times that a sentence holds, as everywhere else on the page: with the zone where the reader's clock
+    shows something else."""
 
     def told(match: re.Match[str]) -> str:
         try:
-            return pages_words.moment(match[0], zone, now_ns)
-        except (ValueError, OverflowError):
+            clock = pages_words.moment(match[0], zone, now_ns)
+            there = "" if reader is None else elsewhere(parse_rfc3339(match[0]), zone, reader)
+            return f"{clock} ({there})" if there else clock
+        except (ValueError, OverflowError, ApplianceError):
             return match[0]  # it only looked like one
 
     return _TIME.sub(told, text)
+
+
+def elsewhere(when_ns: int, zone: ZoneInfo, reader: ZoneInfo) -> str:
+    """``Tokyo``, where clocks in ``zone`` show something else at that moment than the reader's; else empty."""
+    at = datetime.fromtimestamp(when_ns // SECOND_NS, UTC)
+    return "" if at.astimezone(zone).utcoffset() == at.astimezone(reader).utcoffset() else city(zone.key)
+
+
+def city(zone: str) -> str:
+    """``America/Argentina/Buenos_Aires`` -> ``Buenos Aires``."""
+    return shown(zone.rpartition("/")[2].replace("_", " "), 40)
 
 
 def iso(when_ns: int) -> str:
@@ -154,6 +171,11 @@ def iso(when_ns: int) -> str:
 def clock(now_ns: int, zone: str) -> str:
     """``14:30``, at a site."""
     return f"{datetime.fromtimestamp(now_ns / SECOND_NS, UTC).astimezone(zone_of(zone)):%H:%M}"
+
+
+def zone_or_none(name: str) -> str:
+    """``name``, where it is a zone that is known here; else empty."""
+    return name if name and zone_of(name).key == name else ""
 
 
 @lru_cache(maxsize=1000)

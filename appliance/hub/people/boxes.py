@@ -9,13 +9,16 @@ from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
 from appliance.hub.people.routes import API, ID, Call, Route, answer
-from appliance.hub.store import boxes, commands, fleet, received, sites
+from appliance.hub.store import boxes, commands, directory, fleet, received, sites
 from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.steps import Steps
 from appliance.sync.protocol.heartbeat import Heartbeat, KindFigures
 from appliance.web.params import Name, choices_of
 
-PLACES = ("offline", "failing", "critical", "degraded", "alerts", "parked", "never_heard", "ok", "revoked")
+PLACES = (
+    "offline", "stopped", "failing", "critical", "degraded", "alerts", "parked", "never_heard", "ok",
+    "revoked",
+)  # fmt: skip
 MOST_COMMANDS = 50
 
 
@@ -40,6 +43,8 @@ def box_json(box: FleetBox) -> dict[str, Any]:
         "detail": "" if beat is None else beat.detail,
         "version": box.version,
         "enrolled_at": rfc3339(box.enrolled_ns),
+        "first_enrolled_at": rfc3339(box.first_enrolled_ns),
+        "time_zone": directory.zone_of(box.site_zone, box.told_zone) or None,
         "last_seen_at": time_or_none(box.seen_ns),
         "heartbeat_at": time_or_none(box.heartbeat_ns),
         "clock_offset_s": round(box.clock_offset_ns / SECOND_NS, 3),
@@ -120,6 +125,23 @@ def deliveries_json(box: FleetBox, held: dict[str, int]) -> list[dict[str, Any]]
     ]
 
 
+async def names(call: Call) -> web.StreamResponse:
+    """Cameras, zones and rules that the box has now, as it told of them last."""
+    box = await _found(call)
+    found = await call.hub.store.read(lambda: directory.of_box(call.person.id, box.id))
+    told: dict[str, list[dict[str, Any]]] = {"camera": [], "zone": [], "rule": []}
+    for each in found:
+        one: dict[str, Any] = {"id": each.id, "name": each.name}
+        if each.what == "zone":
+            one["camera_id"] = each.camera_id
+        else:
+            one["enabled"] = bool(each.enabled)
+        if each.what == "camera":
+            one["streams"] = msgspec.Raw(each.streams.encode())
+        told[each.what].append(one)
+    return answer({"names": {f"{what}s": several for what, several in told.items()}})
+
+
 async def ordered(call: Call) -> web.StreamResponse:
     """The newest commands and their answers."""
     box = await _found(call)
@@ -155,5 +177,6 @@ ROUTES = (
     Route("PUT", f"{API}/boxes/{ID}", "admin", change),
     Route("POST", f"{API}/boxes/{ID}/revoke", "admin", revoke),
     Route("GET", f"{API}/boxes/{ID}/deliveries", "viewer", deliveries),
+    Route("GET", f"{API}/boxes/{ID}/names", "viewer", names),
     Route("GET", f"{API}/boxes/{ID}/commands", "operator", ordered),
 )

@@ -55,6 +55,7 @@ SAID: dict[Handler, Said] = {
     boxes.change: Said("Name, site and tags of a box", boxes.BoxBody),
     boxes.revoke: Said("Its token counts no more"),
     boxes.deliveries: Said("What is held of a box, and what it says that it owes"),
+    boxes.names: Said("What its cameras, zones and rules are called, and which streams are recorded"),
     boxes.ordered: Said("Orders to a box, with their answers"),
     control.give: Said("Order something; the box takes it when it asks", control.OrderBody, status=201),
     events.all_events: Said(

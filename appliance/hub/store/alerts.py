@@ -7,6 +7,9 @@ from appliance.hub.store.steps import Steps, every, listed, run
 from appliance.hub.store.users import SEEN
 
 
+MOST_OF_EVENT = 5  # it is one, as far as a box behaves
+
+
 class AlertFacts(msgspec.Struct, frozen=True):
     """``id``: the alert's own, of which an update's row id is another. ``created_ns``: the alert's."""
 
@@ -117,6 +120,16 @@ def get(user_id: str, box_id: str, alert_id: str) -> Steps[SeenAlert | None]:
         user_id, box_id, alert_id,
     )  # fmt: skip
     return SeenAlert(**rows[0]) if rows else None
+
+
+def of_event(user_id: str, box_id: str, event_id: str) -> Steps[list[SeenAlert]]:
+    """Oldest first; at most ``MOST_OF_EVENT``."""
+    rows = yield from every(
+        f"SELECT {_SEEN_COLUMNS} FROM alerts a JOIN boxes b ON b.id = a.box_id"
+        f" WHERE {SEEN} AND a.box_id = $2 AND a.event_id = $3 ORDER BY a.created_ns, a.id LIMIT {MOST_OF_EVENT}",
+        user_id, box_id, event_id,
+    )  # fmt: skip
+    return [SeenAlert(**row) for row in rows]
 
 
 def wish(user_id: str, box_id: str, alert_id: str, username: str, note: str, now_ns: int) -> Steps[bool]:

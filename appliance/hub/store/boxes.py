@@ -8,7 +8,8 @@ SEEN_EVERY_NS = 10_000_000_000  # a write per request would be one too many
 
 
 class BoxIdentity(msgspec.Struct, frozen=True):
-    """What a request is checked against. ``token_hash`` None: revoked."""
+    """What a request is checked against. ``token_hash`` None: revoked. ``directory``: digest of the one that
+    is held."""
 
     id: str
     token_hash: bytes | None
@@ -16,11 +17,12 @@ class BoxIdentity(msgspec.Struct, frozen=True):
     tunnel_address: str | None
     clock_offset_ns: int
     seen_ns: int | None
+    directory: str
 
 
 def identity(box_id: str) -> Steps[BoxIdentity | None]:
     row = yield from one(
-        "SELECT id, token_hash, identity_key, tunnel_address, clock_offset_ns, seen_ns"
+        "SELECT id, token_hash, identity_key, tunnel_address, clock_offset_ns, seen_ns, directory"
         " FROM boxes WHERE id = $1",
         box_id,
     )
@@ -46,7 +48,8 @@ def enrol(
     row = yield from one(
         "INSERT INTO boxes (id, name, site_id, tags, enrolled_ns, token_hash, identity_key, tunnel_key,"
         " version, clock_offset_ns, parked, waiting, alerts_open, alerts_critical, status, presence,"
-        " presence_ns) VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, '', 'never', $4)"
+        " presence_ns, first_enrolled_ns)"
+        " VALUES ($1, $2, $3, '[]', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, '', 'never', $4, $4)"
         " ON CONFLICT (id) DO UPDATE SET enrolled_ns = excluded.enrolled_ns,"
         " token_hash = excluded.token_hash, tunnel_key = excluded.tunnel_key, version = excluded.version,"
         " seen_ns = NULL, tunnel_key_next = '', tunnel_key_used = 0,"

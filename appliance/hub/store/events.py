@@ -30,7 +30,7 @@ class SeenEvent(msgspec.Struct, frozen=True):
 
 
 class EventFilter(msgspec.Struct, frozen=True):
-    """Empty: all. Times are half-open, and of ``shown_ns``."""
+    """Empty: all. Times are half-open, and of ``shown_ns``. ``camera``: an id, or a piece of a name."""
 
     site_ids: tuple[str, ...] = ()
     box_ids: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     start_ns: int | None = None
     end_ns: int | None = None
     class_name: str = ""
+    camera: str = ""
 
 
 def page(
@@ -80,6 +81,12 @@ def _narrow(terms: Terms, wanted: EventFilter, cursor: str | None) -> None:
     if wanted.class_name:  # not indexed: the body is looked through, newest first
         named = msgspec.json.encode(wanted.class_name).decode()
         terms.add("(r.body LIKE {} OR r.body LIKE {})", f'%"class_name":{named}%', f'%"class_name": {named}%')
+    if wanted.camera:
+        terms.add(
+            "(r.camera_id = {} OR EXISTS (SELECT 1 FROM names n WHERE n.box_id = r.box_id AND n.what = 'camera'"
+            " AND n.id = r.camera_id AND lower(n.name) LIKE {}))",
+            wanted.camera, f"%{wanted.camera.lower()}%",
+        )  # fmt: skip
     if wanted.start_ns is not None:
         terms.add("r.shown_ns >= {}", wanted.start_ns)
     if wanted.end_ns is not None:

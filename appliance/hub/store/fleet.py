@@ -7,28 +7,30 @@ import msgspec
 from appliance.hub.store.paging import Terms, decode, encode
 from appliance.hub.store.steps import Found, Steps, every, listed
 from appliance.hub.store.users import SEEN
+from appliance.sync.protocol.heartbeat import STOPPING
 
 BEHIND_ROWS: Final = 1_000  # more than a batch waits: the link is too thin, or was away for long
-# What a person must look at first. 8: revoked, and nothing is expected of it.
+# What a person must look at first. 9: revoked, and nothing is expected of it.
 _RANK: Final = (
-    "CASE WHEN b.token_hash IS NULL THEN 8 WHEN b.presence = 'offline' THEN 0"
-    " WHEN b.status = 'failing' THEN 1"
-    " WHEN b.alerts_critical > 0 THEN 2 WHEN b.status = 'degraded' THEN 3 WHEN b.alerts_open > 0 THEN 4"
-    f" WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 5 WHEN b.presence = 'never' THEN 6"
-    " ELSE 7 END"
+    "CASE WHEN b.token_hash IS NULL THEN 9 WHEN b.presence = 'offline' THEN 0"
+    f" WHEN b.status = '{STOPPING}' THEN 1 WHEN b.status = 'failing' THEN 2"
+    " WHEN b.alerts_critical > 0 THEN 3 WHEN b.status = 'degraded' THEN 4 WHEN b.alerts_open > 0 THEN 5"
+    f" WHEN b.parked > 0 OR b.waiting >= {BEHIND_ROWS} THEN 6 WHEN b.presence = 'never' THEN 7"
+    " ELSE 8 END"
 )
 _FLEET: Final = (
     "SELECT b.id, b.name, b.site_id, s.name AS site_name, b.tags, b.version, b.enrolled_ns, b.seen_ns,"
     " b.heartbeat_ns, b.heartbeat, b.clock_offset_ns, b.status, b.presence, b.presence_ns, b.parked,"
     " b.waiting, b.tunnel_address, CASE WHEN b.token_hash IS NULL THEN 1 ELSE 0 END AS revoked,"
-    f" b.alerts_open, b.alerts_critical, {_RANK} AS place"
+    f" b.alerts_open, b.alerts_critical, b.first_enrolled_ns, b.told_name, b.told_zone, b.directory,"
+    f" s.time_zone AS site_zone, {_RANK} AS place"
     " FROM boxes b LEFT JOIN sites s ON s.id = b.site_id"
 )
 
 
 class FleetBox(msgspec.Struct, frozen=True):
-    """``place``: 0 worst ... 8. ``tags`` and ``heartbeat``: JSON as it is stored; ``heartbeat`` None:
-    never heard."""
+    """``place``: 0 worst ... 9. ``tags`` and ``heartbeat``: JSON as it is stored; ``heartbeat`` None:
+    never heard. ``told_name`` and ``told_zone``: by the box itself."""
 
     id: str
     name: str
@@ -50,6 +52,11 @@ class FleetBox(msgspec.Struct, frozen=True):
     revoked: int
     alerts_open: int
     alerts_critical: int
+    first_enrolled_ns: int
+    told_name: str
+    told_zone: str
+    directory: str
+    site_zone: str | None
     place: int
 
 

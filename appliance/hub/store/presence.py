@@ -5,6 +5,7 @@ import msgspec
 from appliance.base.clock import rfc3339
 from appliance.base.ids import uuid7
 from appliance.hub.store.steps import Steps, every, one, run
+from appliance.sync.protocol.heartbeat import STOPPING
 
 
 def heard(
@@ -20,7 +21,7 @@ def heard(
     """Write a heartbeat down; True where the box was offline, which makes an event."""
     was = yield from one(
         "UPDATE boxes SET presence = 'online', presence_ns = $2 WHERE id = $1 AND presence <> 'online'"
-        " RETURNING heartbeat_ns",
+        " RETURNING heartbeat_ns, status",
         box_id, now_ns,
     )  # fmt: skip
     yield from run(
@@ -31,7 +32,8 @@ def heard(
     back = was is not None and was["heartbeat_ns"] is not None
     if back and was is not None:
         silent_s = (now_ns - was["heartbeat_ns"]) // 1_000_000_000
-        yield from _tell(box_id, "box_online", "info", f"heard again after {silent_s} s", now_ns)
+        words = "started again" if was["status"] == STOPPING else "heard again"
+        yield from _tell(box_id, "box_online", "info", f"{words} after {silent_s} s", now_ns)
     return back
 
 
@@ -40,11 +42,13 @@ def missed(before_ns: int, now_ns: int) -> Steps[list[str]]:
     on, each with an event; their ids."""
     rows = yield from every(
         "UPDATE boxes SET presence = 'offline', presence_ns = $2"
-        " WHERE presence = 'online' AND heartbeat_ns < $1 RETURNING id, heartbeat_ns",
+        " WHERE presence = 'online' AND heartbeat_ns < $1 RETURNING id, heartbeat_ns, status",
         before_ns, now_ns,
     )  # fmt: skip
     for row in rows:
-        detail = f"last heard at {rfc3339(row['heartbeat_ns'])}"
+        at = rfc3339(row["heartbeat_ns"])
+        on_purpose = f"stopped at {at}, on purpose, and not started again since"
+        detail = on_purpose if row["status"] == STOPPING else f"last heard at {at}"
         yield from _tell(row["id"], "box_offline", "warning", detail, now_ns)
     return [row["id"] for row in rows]
 

@@ -7,8 +7,9 @@ twice is saying it once (D2). Times are RFC 3339 UTC with milliseconds. Unknown 
 that either side may be the newer one; ``schema`` says which shape rows have (1: the contract's HTTPS
 target; 2: with ``lane`` and ``seq``).
 Non-goals: what is owed and when it goes (``sync``), what the hub makes of it (``hub``).
-Read next: ``batch`` (rows), ``upload`` (files in chunks), ``heartbeat``, ``counts`` (reconciliation),
-``command`` (the other way), ``signing`` (of these), ``enrolment`` (how it begins), ``invitation``.
+Read next: ``batch`` (rows), ``upload`` (files in chunks), ``heartbeat``, ``directory`` (names), ``counts``
+(reconciliation), ``command`` (the other way), ``signing`` (of these), ``enrolment`` (how it begins),
+``invitation``.
 
     POST {PREFIX}/enrol                         Enrolment -> Enrolled            (no token: a one-time code)
     POST {PREFIX}/batch                         Batch -> Answer                  (gzip allowed)
@@ -16,6 +17,7 @@ Read next: ``batch`` (rows), ``upload`` (files in chunks), ``heartbeat``, ``coun
     GET  {PREFIX}/uploads/{id}                  -> UploadState
     PUT  {PREFIX}/uploads/{id}/chunks/{offset}  bytes, X-Chunk-SHA256 -> UploadState
     POST {PREFIX}/heartbeat                     Heartbeat -> HeartbeatAnswer
+    PUT  {PREFIX}/directory                     Directory -> {}              (where the hub asked for it)
     GET  {PREFIX}/counts                        -> Counts
     POST {PREFIX}/missing                       Missing -> Missing               (asked for, not had)
     GET  {PREFIX}/commands?wait=25&after=7      -> Commands                      (long poll; those whose

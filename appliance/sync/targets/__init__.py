@@ -77,3 +77,11 @@ class Attended(Protocol):
 
     async def attend(self) -> None:
         """For ever; run beside the sender, supervised, and cancelled with it."""
+
+
+@runtime_checkable
+class Missed(Protocol):
+    """A target at whose other end somebody wonders where the box is."""
+
+    async def farewell(self) -> None:
+        """The box is stopped on purpose: say so within a second, or let it be."""

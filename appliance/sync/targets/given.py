@@ -24,7 +24,8 @@ class Given:
     one request, by the real clock. ``wake``: there is something to send again. ``heartbeat``: what the
     box says of itself, without ``delivery``; None: nobody knows (a bench, a test). ``commanded``: the hub
     said that orders wait. ``charge``: so many bytes went out beside rows and files. ``reached``: the peer
-    answers again after a silence. ``sign``: with the box's identity key; None: it has none yet."""
+    answers again after a silence. ``directory``: what things are called here (``sync.directory``), for a
+    target that is to know. ``sign``: with the box's identity key; None: it has none yet."""
 
     target: Target
     secret: str | None
@@ -40,3 +41,4 @@ class Given:
     charge: Callable[[int], None] = lambda _: None
     reached: Callable[[], None] = lambda: None
     sign: Callable[[bytes], bytes] | None = None
+    directory: Callable[[], Awaitable[bytes]] | None = None

@@ -3,7 +3,7 @@
 import { post, put } from "../api.js";
 import { onSend } from "../forms.js";
 import { element } from "../nodes.js";
-import { fromSite } from "../time.js";
+import { boxNow, fromSite, toSite } from "../time.js";
 import { complain, toast } from "../toasts.js";
 import { refresh } from "./live.js";
 import { answered, order } from "./orders.js";
@@ -27,11 +27,20 @@ for (const button of document.querySelectorAll("[data-order]")) {
 
 const clip = $("#clip-form");
 if (clip) {
-  const now = new Date();
-  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000 - 120_000);
-  clip.elements.start.value = local.toISOString().slice(0, 19);
+  const { zone } = clip.dataset; // the site's
+  const { camera_id: camera, stream } = clip.elements;
+  clip.elements.start.value = toSite(boxNow() - 120_000, zone);
+  /** Only what the box records can be asked for; the small one first, where there is one. */
+  const offer = () => {
+    const told = camera.selectedOptions?.[0]?.dataset.streams;
+    if (told === undefined) return;
+    for (const option of stream.options) option.disabled = option.hidden = !told.split(" ").includes(option.value);
+    stream.value = told.includes("sub") ? "sub" : "main";
+  };
+  camera.addEventListener("change", offer);
+  offer();
   onSend(clip, async (fields) => {
-    const start = fromSite(fields.get("start"));
+    const start = fromSite(fields.get("start"), zone);
     await order(boxId, "fetch_clip", {
       camera_id: fields.get("camera_id").trim(),
       start_time: new Date(start).toISOString(),

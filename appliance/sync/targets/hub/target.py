@@ -12,6 +12,7 @@ from appliance.sync.targets.hub import batch, upload
 from appliance.sync.targets.hub.heartbeat import Heart
 from appliance.sync.targets.hub.journal import Journal, StoredJournal
 from appliance.sync.targets.hub.link import Link, Silence
+from appliance.sync.targets.hub.names import Names
 from appliance.sync.targets.hub.reconcile import Reconciler
 from appliance.sync.targets.hub.upload import ChunkSize
 
@@ -32,6 +33,7 @@ class HubTarget:
         self.heart = Heart(
             self.link, given.clock, own, given.heartbeat, self.reconciler.ask, given.commanded,
             given.reached, given.charge,
+            None if given.directory is None else Names(self.link, given.directory, given.charge),
         )  # fmt: skip
 
     async def put(self, rows: Sequence[OutboxRow]) -> Verdict:
@@ -45,6 +47,10 @@ class HubTarget:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.heart.run())
             group.create_task(self.reconciler.run())
+
+    async def farewell(self) -> None:
+        """The box stops on purpose: say so, within a second."""
+        await self.heart.farewell()
 
     async def probe(self) -> Probed:
         """Asks for the counts: only a hub that knows our token answers that."""
