@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from appliance.base.clock import rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.hub import running
 from appliance.hub.store import presence
@@ -111,3 +112,52 @@ async def test_figures_that_no_column_takes_harm_nobody(served):
     huge = dict.fromkeys(("owed", "acknowledged", "tombstoned", "waiting", "in_flight", "parked"), 1 << 62)
     status, _ = await box.beat(delivery={"event": huge, "alert": huge}, status="x" * 900, version="\x00v")
     assert status == 200
+
+
+async def details(served):
+    person = await served.person(f"eve-{served.clock.monotonic_ns()}")
+    _, said = await person.ask("GET", "/events")
+    return [(e["event"]["type"], e["event"]["metadata"]["detail"]) for e in reversed(said["events"])]
+
+
+async def state(served):
+    person = await served.person(f"bob-{served.clock.monotonic_ns()}")
+    return (await person.ask("GET", "/boxes/box-a"))[1]["box"]["state"]
+
+
+async def test_a_box_that_said_goodbye_is_stopped_at_once_and_offline_in_other_words(served):
+    box = await served.box("box-a")
+    await box.beat()
+    served.clock.tick(10)
+    stopped_at = rfc3339(served.clock.now_ns())
+    await box.beat(status="stopping")
+    assert await state(served) == "stopped"
+    served.clock.tick(91)
+    assert await _missed(served.hub, served.clock.now_ns()) == ["box-a"]
+    assert await state(served) == "offline"
+    ((type_, detail),) = await details(served)
+    assert type_ == "box_offline"
+    assert detail == f"stopped at {stopped_at}, on purpose, and not started again since"
+    served.clock.tick(9)
+    await box.beat()
+    assert (await details(served))[-1] == ("box_online", "started again after 100 s")
+    assert await state(served) == "ok"
+
+
+async def test_a_restart_is_no_absence(served):
+    box = await served.box("box-a")
+    await box.beat()
+    await box.beat(status="stopping")
+    served.clock.tick(8)
+    await box.beat()
+    assert await _missed(served.hub, served.clock.now_ns()) == []
+    assert (await details(served), await state(served)) == ([], "ok")
+
+
+async def test_a_box_that_fell_silent_was_not_stopped_on_purpose(served):
+    box = await served.box("box-a")
+    await box.beat()
+    served.clock.tick(91)
+    await _missed(served.hub, served.clock.now_ns())
+    ((_, detail),) = await details(served)
+    assert detail.startswith("last heard at ")

@@ -48,6 +48,7 @@ NAMES = (
     "Filling station 7",
     "Yard \u05d0\u05d1\u05d2 12",
 )
+ZONES = ("Europe/Berlin", "Europe/Oslo", "Europe/Lisbon", "", "Asia/Tokyo", "Europe/Lisbon")
 SITES = (
     Site("berlin", "Berlin Süd", "Europe/Berlin", 52.45, 13.38),
     Site("oslo", HOSTILE, "Europe/Oslo", 59.91, 10.75),
@@ -101,6 +102,20 @@ class PlayedBox:
                 "settings_version": 0xBEEF_1234_5678, "delivery": delivery,
             },
         )  # fmt: skip
+
+    async def tell_names(self, **changes: Any) -> None:
+        """Box 1 is of old, and tells none."""
+        told = {
+            "name": NAMES[self.number], "time_zone": ZONES[self.number],
+            "cameras": [
+                {"id": "yard", "name": "Yard", "streams": ["main", "sub"]},
+                {"id": "gate-east", "name": "East gate", "streams": ["main"]},
+                {"id": "hall", "name": HOSTILE, "streams": [], "enabled": False},
+            ],
+            "zones": [{"id": "z-gate", "name": "Loading bay " + HOSTILE, "camera_id": "gate-east"}],
+            "rules": [{"id": "r1", "name": "Nobody at the gate at night"}, {"id": "r2", "name": "Cars", "enabled": False}],
+        } | changes  # fmt: skip
+        await self.ask("PUT", "/directory", told)
 
     async def rows(self, *rows: dict[str, Any]) -> None:
         answer = await self.ask("POST", "/batch", {"device_id": self.id, "batch": list(rows), "schema": 2})
@@ -227,6 +242,8 @@ class FakeHub:
         await store.write(lambda: boxes.change(box.id, name, site_id, tags))
         if box.number == 3:
             return  # enrolled, never heard
+        if box.number != 1:
+            await box.tell_names()
         box.counts["clip"]["waiting"] = 1200 if box.number == 4 else 0
         box.counts["event"]["parked"] = 2 if box.number == 5 else 0
 
@@ -284,7 +301,7 @@ class FakeHub:
                 }
                 await box.rows(box.alert(event, order["status"], order["alert"]))
             case "beat":
-                await box.beat(**{key: order[key] for key in ("status", "detail", "version") if key in order})
+                await box.beat(**{key: order[key] for key in ("status", "detail", "version", "cameras") if key in order})
             case "begin":  # another file of which a part is here
                 event = box.event(self.clock.now_ns(), "zone_enter", "info", "yard", "person")
                 await box.rows(event)

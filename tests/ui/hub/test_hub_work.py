@@ -108,10 +108,19 @@ async def test_a_ping_goes_out_and_its_answer_comes_back(page, hub, sign_in, ref
     assert await page.locator("[data-order-state=done]").get_by_text("Ping").is_visible()
 
 
-async def test_a_clip_is_ordered(page, hub, sign_in):
+async def test_a_clip_is_ordered_by_the_camera_s_name_and_the_site_s_clock(page, hub, sign_in):
     await sign_in(page, "operator", then="/boxes/0199-box-5")
     await page.get_by_role("button", name="Fetch a clip…").click()
-    await page.fill("#clip-form [name=camera_id]", "yard")
+    form = page.locator("#clip-form")
+    assert await form.get_by_text("in Europe/Lisbon; you read yours in Europe/Berlin").is_visible()
+    camera, stream = form.get_by_label("Camera"), form.get_by_label("Stream")
+    assert await camera.locator("option:not([disabled])").all_inner_texts() == ["Yard", "East gate"]
+    assert await stream.input_value() == "sub"
+    await camera.select_option(label="East gate")  # has no sub stream
+    assert await stream.input_value() == "main"
+    assert await stream.locator("option:not([disabled])").count() == 1
+    await camera.select_option(label="Yard")
+    assert await stream.input_value() == "sub"
     await page.fill("#clip-form [name=start]", "2026-01-20T14:30:00")
     await page.get_by_role("button", name="Order it").click()
     await page.locator("[data-order-state=waiting]").wait_for()
@@ -119,13 +128,75 @@ async def test_a_clip_is_ordered(page, hub, sign_in):
     assert orders[0]["kind"] == "fetch_clip"
     asked = await hub.order(do="answer", box=5, state="refused", message="nothing is recorded in that span")
     body = asked["bodies"][0]
-    assert (body["camera_id"], body["start_time"]) == ("yard", "2026-01-20T13:30:00.000Z")  # Berlin's time
-    assert (body["end_time"], body["stream"]) == ("2026-01-20T13:30:30.000Z", "sub")
+    assert (body["camera_id"], body["start_time"]) == ("yard", "2026-01-20T14:30:00.000Z")  # Lisbon's time
+    assert (body["end_time"], body["stream"]) == ("2026-01-20T14:30:30.000Z", "sub")
+
+
+async def test_of_a_box_that_tells_no_names_a_clip_is_ordered_by_id(page, hub, sign_in):
+    await sign_in(page, "operator", then="/boxes/0199-box-1")
+    await page.get_by_role("button", name="Fetch a clip…").click()
+    await page.fill("#clip-form [name=camera_id]", "yard")
+    await page.fill("#clip-form [name=start]", "2026-01-20T14:30:00")
+    await page.get_by_role("button", name="Order it").click()
+    await page.locator("[data-order-state=waiting]").wait_for()
+    asked = await hub.order(do="answer", box=1, state="done")
+    body = asked["bodies"][0]
+    assert (body["camera_id"], body["stream"]) == ("yard", "main")  # what every camera has
+    assert body["start_time"] == "2026-01-20T13:30:00.000Z"  # its site is at Oslo
+
+
+async def test_the_commonest_settings_are_fields_with_their_present_values(page, hub, sign_in):
+    await sign_in(page, then="/boxes/0199-box-4")
+    await page.get_by_role("button", name="Change settings…").click()
+    days = page.get_by_label("Recordings are kept for days")
+    assert await days.is_disabled()
+    await page.get_by_role("button", name="Read the present values").click()
+    settings = {
+        "retention": {"days": 30.0, "event_days": 90.0}, "site": {"name": "Depot", "time_zone": "Etc/UTC"},
+        "night": {"from": "22:00", "to": "06:00"}, "targets": {},
+    }  # fmt: skip
+    result = {"settings": settings, "settings_version": 4711, "changes": []}
+    async with asyncio.timeout(20):
+        while not (await hub.order(do="answer", box=4, state="done", result=result))["count"]:
+            await asyncio.sleep(0.05)
+    await page.locator("#common:not([disabled])").wait_for()
+    assert (await days.input_value(), await page.get_by_label("Night begins").input_value()) == ("30", "22:00")
+    await days.fill("14")
+    await page.get_by_label("Its time zone").fill("Europe/Berlin")
+    await page.get_by_role("button", name="Preview").click()
+    async with asyncio.timeout(20):
+        while not (said := await hub.order(do="answer", box=4, state="done", result=result))["count"]:
+            await asyncio.sleep(0.05)
+    assert said["bodies"][0]["patch"] == {"retention": {"days": 14}, "site": {"time_zone": "Europe/Berlin"}}
+    assert said["bodies"][0]["preview"] is True
+
+
+async def test_an_alert_is_acknowledged_on_its_event_s_page(page, hub, sign_in, refresh):
+    told = await hub.order(do="event", box=4, severity="critical")
+    await sign_in(page, "operator", then=f"/events/0199-box-4/{told['id']}")
+    card = page.locator(f"[data-alert='{told['alert']}']")
+    await card.get_by_role("button", name="Acknowledge").click()
+    await page.locator(f"[data-alert='{told['alert']}'][data-step=sent]").wait_for()
+    await hub.order(do="answer", box=4, state="done")
+    await hub.order(do="alert_status", box=4, alert=told["alert"], status="acknowledged", event=told["id"])
+    await refresh(page)
+    assert await card.get_by_text("Acknowledged at the box").is_visible()
+
+
+async def test_a_stopped_box_says_so_while_one_looks(page, hub, sign_in, refresh):
+    await sign_in(page, then="/boxes/0199-box-5")
+    await hub.order(do="beat", box=5, status="stopping", cameras=0)
+    await refresh(page)
+    assert await page.get_by_text("on purpose: it records nothing until it is started again").is_visible()
+    await hub.order(do="beat", box=5, version="1.3.2")
+    await refresh(page)
+    assert await page.get_by_text("on purpose").count() == 0
 
 
 async def test_settings_are_previewed_and_put_on_trial(page, hub, sign_in, refresh):
     await sign_in(page, then="/boxes/0199-box-1")
     await page.get_by_role("button", name="Change settings…").click()
+    await page.get_by_text("As JSON").click()
     await page.fill("#patch-form textarea", "{nonsense")
     await page.get_by_role("button", name="Preview").click()
     await page.get_by_text("This is no JSON").wait_for()

@@ -61,16 +61,52 @@ if (patch) {
   const forget = () => { previewed = null; apply.disabled = true; };
   patch.elements.patch.addEventListener("input", forget);
 
+  /** A preview, answered; null, and said, where the box did not answer with one. */
+  async function asked(wanted) {
+    say(element("p", "fine", "Asked the box; it answers when it has fetched the order."));
+    const found = await answered(boxId, await order(boxId, "patch_settings", { patch: wanted, preview: true }), PATIENCE_MS);
+    if (!found) { say(element("p", "fine warn", "The box has not answered yet. Its answer will stand among its commands.")); return null; }
+    if (found.state !== "done") { say(element("p", "bad", found.message || found.state)); return null; }
+    return found.result;
+  }
+
+  // The commonest as fields: what differs from the box's own values is the patch, for all to see.
+  const fields = [...patch.querySelectorAll("[data-setting]")].map((input) => [input, ...input.dataset.setting.split(".")]);
+  let present = {};
+  function fill(settings) {
+    present = settings;
+    for (const [input, section, key] of fields) {
+      input.value = settings[section]?.[key] ?? "";
+      input.disabled = settings[section]?.[key] === undefined; // a box of another version
+    }
+    $("#common").disabled = false;
+  }
+  $("#common").addEventListener("input", () => {
+    const wanted = {};
+    for (const [input, section, key] of fields) {
+      if (input.disabled || !input.value || input.value === String(present[section][key])) continue;
+      wanted[section] = { ...wanted[section], [key]: input.type === "number" ? input.valueAsNumber : input.value };
+    }
+    patch.elements.patch.value = JSON.stringify(wanted, null, 2);
+    forget();
+  });
+  $("#read-settings").addEventListener("click", async ({ currentTarget: button }) => {
+    button.setAttribute("aria-busy", "true");
+    try {
+      const told = await asked({});
+      if (told) { fill(told.settings); say(); }
+    } catch (error) { say(); complain(error); }
+    button.removeAttribute("aria-busy");
+  });
+
   onSend(patch, async (fields) => {
     forget();
     const text = fields.get("patch");
     let wanted;
-    try { wanted = JSON.parse(text); } catch (error) { throw Object.assign(new Error(`this is no JSON: ${error.message}`), { field: "patch" }); }
-    say(element("p", "fine", "Asked the box; it answers when it has fetched the order."));
-    const found = await answered(boxId, await order(boxId, "patch_settings", { patch: wanted, preview: true }), PATIENCE_MS);
-    if (!found) { say(element("p", "fine warn", "The box has not answered yet. Its answer will stand among its commands.")); return; }
-    const { settings, settings_version: version, changes = [] } = found.result;
-    if (found.state !== "done") { say(element("p", "bad", found.message || found.state)); return; }
+    try { wanted = JSON.parse(text); } catch (error) { $("#expert").open = true; throw Object.assign(new Error(`this is no JSON: ${error.message}`), { field: "patch" }); }
+    const told = await asked(wanted);
+    if (!told) return;
+    const { settings, settings_version: version, changes = [] } = told;
     const lines = changes.flatMap(({ field, before, after }) => [
       element("dt", "", field), element("dd", "", element("del", "", JSON.stringify(before)), " ", element("ins", "", JSON.stringify(after)))]);
     say(

@@ -52,12 +52,15 @@ class Hub:
         self.faults: list[str] = []
         self.arrived = asyncio.Event()
         self.hold = asyncio.Event()
+        self.names: str | None = None
+        self.directories: list[bytes] = []
         self.url = ""
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=20_000_000)
         for method, path, name in (
             ("POST", "batch", "batch"), ("POST", "heartbeat", "heartbeat"), ("GET", "counts", "counts"),
+            ("PUT", "directory", "directory"),
             ("POST", "missing", "missing"), ("PUT", "uploads/{id}", "announce"),
             ("GET", "uploads/{id}", "state"), ("PUT", "uploads/{id}/chunks/{offset}", "chunk"),
         ):  # fmt: skip
@@ -172,9 +175,15 @@ class Hub:
     def heartbeat(self, request: web.Request, body: bytes, how: str, detail: str) -> web.Response:
         self.beats.append(msgspec.json.decode(body, type=Heartbeat))
         rows = len(self.rows) if self.rows_said is None else self.rows_said
-        return web.json_response(
-            {"hub_time": "2026-01-20T14:30:00.000Z", "rows": rows, "commands_waiting": self.commands}
-        )
+        answer = {"hub_time": "2026-01-20T14:30:00.000Z", "rows": rows, "commands_waiting": self.commands}
+        if self.names is not None:  # None: a hub of old
+            answer["directory_wanted"] = self.beats[-1].directory not in ("", self.names)
+        return web.json_response(answer)
+
+    def directory(self, request: web.Request, body: bytes, how: str, detail: str) -> web.Response:
+        self.directories.append(body)
+        self.names = hashlib.sha256(body).hexdigest()[:32]
+        return web.json_response({})
 
     def counts(self, request: web.Request, body: bytes, how: str, detail: str) -> web.Response:
         found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])

@@ -1,4 +1,4 @@
-"""We are here, every 30 s, whatever waits; and what its answer sets going."""
+"""We are here, every 30 s, whatever waits; what its answer sets going; and the last words of a box."""
 
 import asyncio
 import itertools
@@ -141,4 +141,100 @@ async def test_a_hub_that_was_restored_gets_it_all_again_by_itself(hub, bench, c
     assert sorted(journal.owed) == sorted(f"r-{number}" for number in range(5, 20))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await target.close()
+
+
+class Told:
+    """A box's directory, which a person may change."""
+
+    def __init__(self) -> None:
+        self.body = b'{"name":"Depot","time_zone":"Etc/UTC"}'
+
+    async def read(self) -> bytes:
+        return self.body
+
+
+async def test_names_are_told_when_they_changed_and_not_else(hub, bench) -> None:
+    told, charged = Told(), []
+    hub.names = ""
+    target = bench.target(hub.url, directory=told.read, charge=charged.append)
+    for _ in range(3):
+        await target.heart.beat()
+    assert hub.directories == [told.body]
+    assert len(charged) == 4  # three beats, one directory
+    told.body = b'{"name":"Another","time_zone":"Etc/UTC"}'
+    await target.heart.beat()
+    await target.heart.beat()
+    assert hub.directories[1:] == [told.body]
+    await target.close()
+
+
+async def test_a_hub_of_old_is_told_nothing_that_it_does_not_ask_for(hub, bench) -> None:
+    target = bench.target(hub.url, directory=Told().read)
+    assert (await target.heart.beat()).directory_wanted is False
+    assert hub.directories == [] and hub.beats[0].directory != ""
+    await target.close()
+
+
+@pytest.mark.parametrize(("how", "tries"), [("status:400", 1), ("status:404", 1), ("status:503", 3), ("cut:5", 3)])
+async def test_names_that_a_hub_refuses_are_not_told_every_30_s(hub, bench, how, tries) -> None:
+    hub.names = ""
+    hub.script["directory"] = [how] * 9
+    target = bench.target(hub.url, directory=Told().read)
+    for _ in range(3):
+        assert await target.heart.beat() is not None  # and the heartbeat goes on
+    assert hub.seen.count("directory") == tries
+    await target.close()
+
+
+async def test_a_box_that_is_stopped_says_so_and_nothing_after_that(hub, bench, clock) -> None:
+    target = bench.target(hub.url, clock=clock, heartbeat=condition)
+    await target.heart.beat()
+    clock.tick(7)
+    await target.farewell()
+    last = hub.beats[-1]
+    assert (last.status, last.detail, last.cameras_recording, last.cameras_total) == ("stopping", "", 0, 4)
+    assert last.box_time == "2026-01-20T14:30:07.000Z"
+    assert last.delivery["event"].waiting == 3
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(target.heart.beat(), 0.05)
+    assert len(hub.beats) == 2
+    await target.close()
+
+
+async def test_the_farewell_comes_after_the_beat_that_is_on_its_way(hub, bench) -> None:
+    target = bench.target(hub.url)
+    await target.heart.beat()
+    hub.script["heartbeat"] = ["slow", "ok"]
+    late = asyncio.create_task(target.heart.beat())
+    while len(hub.seen) < 2:
+        await asyncio.sleep(0.001)
+    leaving = asyncio.create_task(target.farewell())
+    await asyncio.sleep(0.01)
+    hub.hold.set()
+    await asyncio.gather(late, leaving)
+    assert [beat.status for beat in hub.beats] == ["ok", "ok", "stopping"]
+    await target.close()
+
+
+async def test_nobody_waits_for_a_hub_that_was_silent_anyway(hub, bench) -> None:
+    target = bench.target(hub.url)
+    await target.farewell()
+    assert hub.seen == []
+    await target.heart.beat()
+    hub.script["heartbeat"] = ["status:503"]
+    await target.heart.beat()
+    await target.farewell()
+    assert hub.seen == ["heartbeat"] * 2
+    await target.close()
+
+
+async def test_a_hub_that_falls_silent_just_then_is_given_a_second(hub, bench, monkeypatch) -> None:
+    monkeypatch.setattr("appliance.sync.targets.hub.heartbeat.FAREWELL_S", 0.05)
+    target = bench.target(hub.url)
+    await target.heart.beat()
+    hub.script["heartbeat"] = ["slow"]
+    await asyncio.wait_for(target.farewell(), 5)  # the stand-in answers never
+    assert len(hub.beats) == 1
+    hub.hold.set()
     await target.close()
