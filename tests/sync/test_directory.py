@@ -72,9 +72,7 @@ def test_the_digest_changes_with_a_name_and_with_nothing_else(box) -> None:
     before = digest(box.read_now(directory.read))
     box.write_now(lambda c: cameras.set_tls_pin(c, "gate", "ab" * 32))
     assert digest(box.read_now(directory.read)) == before
-    box.write_now(
-        lambda c: zones.replace(c, msgspec.structs.replace(zones.get(c, "z1"), name="Other bay"))
-    )
+    box.write_now(lambda c: zones.replace(c, msgspec.structs.replace(zones.get(c, "z1"), name="Other bay")))
     assert digest(box.read_now(directory.read)) != before
 
 
@@ -85,7 +83,9 @@ def test_a_camera_s_address_and_user_do_not_travel(box) -> None:
 def test_of_too_many_the_first_are_told(box) -> None:
     def fill(c: sqlite3.Connection) -> None:
         for number in range(400):
-            cameras.insert(c, Camera(f"c{number}", "\U0001f4f7" * 120, "rtsp://h/1", created_ns=2 + number), None)
+            cameras.insert(
+                c, Camera(f"c{number}", "\U0001f4f7" * 120, "rtsp://h/1", created_ns=2 + number), None
+            )
         for number in range(1_500):
             zones.insert(c, Zone(f"z-{number:04}", "gate", "\U0001f4f7" * 100, "polygon", POINTS))
 

@@ -86,7 +86,9 @@ def about(user_id: str, found: list[SeenAlert]) -> Steps[Looked]:
     """What a page says of ``found``."""
     told = [(alert.box_id, event_of(alert)) for alert in found]
     events = yield from alerts_list.event_bodies(user_id, told)
-    things = {(alert.box_id, words.shown(words.object_of(alert.body).get("camera_id"), 64)) for alert in found}
+    things = {
+        (alert.box_id, words.shown(words.object_of(alert.body).get("camera_id"), 64)) for alert in found
+    }
     for (box_id, _), body in events.items():
         things.add((box_id, words.shown(words.object_of(body).get("zone_id"), 64)))
     orders = yield from alerts_list.ack_orders(user_id, [(alert.box_id, alert.id) for alert in found])

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from appliance.base.errors import invalid, not_found
 from appliance.hub.pages import words
-from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.pages.alerts import AlertView, about, alert_view
+from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.pages.seen import called, event_view, things_of, time_zone
 from appliance.hub.store import alerts, clips, directory, events, fleet, fleet_list
 from appliance.hub.store.directory import Known, Named

@@ -172,7 +172,7 @@ def called(known: Known, box_id: str, what: str, id_: str) -> str:
 
 
 class NamedView(msgspec.Struct, frozen=True):
-    """``camera``: of a zone, by name. ``streams``: of a camera, those that are recorded and can be asked for."""
+    """``camera``: of a zone, by name. ``streams``: of a camera, those that are recorded."""
 
     id: str
     name: str

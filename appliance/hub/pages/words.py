@@ -154,7 +154,7 @@ def with_times(text: str, zone: ZoneInfo, now_ns: int, reader: ZoneInfo | None =
 
 
 def elsewhere(when_ns: int, zone: ZoneInfo, reader: ZoneInfo) -> str:
-    """``Tokyo``, where clocks in ``zone`` show something else at that moment than the reader's; else empty."""
+    """``Tokyo``, where clocks in ``zone`` show something else at that moment than the reader's. Or empty."""
     at = datetime.fromtimestamp(when_ns // SECOND_NS, UTC)
     return "" if at.astimezone(zone).utcoffset() == at.astimezone(reader).utcoffset() else city(zone.key)
 

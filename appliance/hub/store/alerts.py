@@ -6,7 +6,6 @@ from appliance.hub.store.paging import Terms, decode, encode
 from appliance.hub.store.steps import Steps, every, listed, run
 from appliance.hub.store.users import SEEN
 
-
 MOST_OF_EVENT = 5  # it is one, as far as a box behaves
 
 
@@ -126,7 +125,8 @@ def of_event(user_id: str, box_id: str, event_id: str) -> Steps[list[SeenAlert]]
     """Oldest first; at most ``MOST_OF_EVENT``."""
     rows = yield from every(
         f"SELECT {_SEEN_COLUMNS} FROM alerts a JOIN boxes b ON b.id = a.box_id"
-        f" WHERE {SEEN} AND a.box_id = $2 AND a.event_id = $3 ORDER BY a.created_ns, a.id LIMIT {MOST_OF_EVENT}",
+        f" WHERE {SEEN} AND a.box_id = $2 AND a.event_id = $3"
+        f" ORDER BY a.created_ns, a.id LIMIT {MOST_OF_EVENT}",
         user_id, box_id, event_id,
     )  # fmt: skip
     return [SeenAlert(**row) for row in rows]

@@ -53,9 +53,7 @@ def _rows(box_id: str, told: Directory, now_ns: int) -> list[_Row]:
     for place, camera in enumerate(told.cameras):
         streams = listed(camera.streams)
         enabled = int(camera.enabled)
-        found.append(
-            (box_id, "camera", camera.id, camera.name, "", streams, enabled, place, 1, now_ns)
-        )
+        found.append((box_id, "camera", camera.id, camera.name, "", streams, enabled, place, 1, now_ns))
     for place, zone in enumerate(told.zones):
         found.append((box_id, "zone", zone.id, zone.name, zone.camera_id, "[]", 1, place, 1, now_ns))
     for place, rule in enumerate(told.rules):
@@ -79,8 +77,8 @@ def of_box(user_id: str, box_id: str) -> Steps[list[Named]]:
     rows = yield from every(
         "SELECT n.what, n.id, n.name, n.camera_id, n.streams, n.enabled"
         " FROM names n JOIN boxes b ON b.id = n.box_id"
-        f" WHERE {SEEN} AND n.box_id = $2 AND n.listed = 1 ORDER BY n.what, n.place",
-        user_id, box_id,
+        f" WHERE {SEEN} AND n.box_id IN EACH($2) AND n.listed = 1 ORDER BY n.what, n.place",
+        user_id, listed([box_id]),
     )  # fmt: skip
     return [Named(**row) for row in rows]
 

@@ -83,8 +83,8 @@ def _narrow(terms: Terms, wanted: EventFilter, cursor: str | None) -> None:
         terms.add("(r.body LIKE {} OR r.body LIKE {})", f'%"class_name":{named}%', f'%"class_name": {named}%')
     if wanted.camera:
         terms.add(
-            "(r.camera_id = {} OR EXISTS (SELECT 1 FROM names n WHERE n.box_id = r.box_id AND n.what = 'camera'"
-            " AND n.id = r.camera_id AND lower(n.name) LIKE {}))",
+            "(r.camera_id = {} OR EXISTS (SELECT 1 FROM names n WHERE n.box_id = r.box_id"
+            " AND n.what = 'camera' AND n.id = r.camera_id AND lower(n.name) LIKE {}))",
             wanted.camera, f"%{wanted.camera.lower()}%",
         )  # fmt: skip
     if wanted.start_ns is not None:

@@ -1,4 +1,4 @@
-"""What a box tells of its names: asked for when it changed, harmless, and shown to those who may see the box."""
+"""What a box tells of its names: asked for when it changed, harmless, told to those who may see the box."""
 
 import msgspec
 import pytest

@@ -113,7 +113,10 @@ class PlayedBox:
                 {"id": "hall", "name": HOSTILE, "streams": [], "enabled": False},
             ],
             "zones": [{"id": "z-gate", "name": "Loading bay " + HOSTILE, "camera_id": "gate-east"}],
-            "rules": [{"id": "r1", "name": "Nobody at the gate at night"}, {"id": "r2", "name": "Cars", "enabled": False}],
+            "rules": [
+                {"id": "r1", "name": "Nobody at the gate at night"},
+                {"id": "r2", "name": "Cars", "enabled": False},
+            ],
         } | changes  # fmt: skip
         await self.ask("PUT", "/directory", told)
 
@@ -301,7 +304,9 @@ class FakeHub:
                 }
                 await box.rows(box.alert(event, order["status"], order["alert"]))
             case "beat":
-                await box.beat(**{key: order[key] for key in ("status", "detail", "version", "cameras") if key in order})
+                await box.beat(
+                    **{key: order[key] for key in ("status", "detail", "version", "cameras") if key in order}
+                )
             case "begin":  # another file of which a part is here
                 event = box.event(self.clock.now_ns(), "zone_enter", "info", "yard", "person")
                 await box.rows(event)

@@ -160,7 +160,10 @@ async def test_the_commonest_settings_are_fields_with_their_present_values(page,
         while not (await hub.order(do="answer", box=4, state="done", result=result))["count"]:
             await asyncio.sleep(0.05)
     await page.locator("#common:not([disabled])").wait_for()
-    assert (await days.input_value(), await page.get_by_label("Night begins").input_value()) == ("30", "22:00")
+    assert (await days.input_value(), await page.get_by_label("Night begins").input_value()) == (
+        "30",
+        "22:00",
+    )
     await days.fill("14")
     await page.get_by_label("Its time zone").fill("Europe/Berlin")
     await page.get_by_role("button", name="Preview").click()
@@ -178,7 +181,7 @@ async def test_an_alert_is_acknowledged_on_its_event_s_page(page, hub, sign_in, 
     await card.get_by_role("button", name="Acknowledge").click()
     await page.locator(f"[data-alert='{told['alert']}'][data-step=sent]").wait_for()
     await hub.order(do="answer", box=4, state="done")
-    await hub.order(do="alert_status", box=4, alert=told["alert"], status="acknowledged", event=told["id"])
+    await hub.order(do="alert_status", box=4, alert=told["alert"], status="acknowledged")
     await refresh(page)
     assert await card.get_by_text("Acknowledged at the box").is_visible()
 

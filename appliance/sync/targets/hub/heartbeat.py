@@ -74,7 +74,7 @@ class Heart:
                 await self._speaking.acquire()  # and is not given back: a beat behind it would take it back
                 await self._ask(self._last_words())
         except (Silence, TimeoutError) as error:
-            log.info("the hub was not told that we stop: %s", error or "no answer in time")
+            log.info("the hub was not told that we stop: %s", str(error) or "no answer in time")
 
     def _last_words(self) -> Heartbeat:
         now = rfc3339(self._clock.now_ns())

@@ -176,7 +176,7 @@ async def test_a_hub_of_old_is_told_nothing_that_it_does_not_ask_for(hub, bench)
     await target.close()
 
 
-@pytest.mark.parametrize(("how", "tries"), [("status:400", 1), ("status:404", 1), ("status:503", 3), ("cut:5", 3)])
+@pytest.mark.parametrize(("how", "tries"), [("status:400", 1), ("status:404", 1), ("status:503", 3)])
 async def test_names_that_a_hub_refuses_are_not_told_every_30_s(hub, bench, how, tries) -> None:
     hub.names = ""
     hub.script["directory"] = [how] * 9
