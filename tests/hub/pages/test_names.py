@@ -166,9 +166,9 @@ async def test_an_empty_list_does_not_say_that_nothing_was(served):
     admin = await served.person("root")
     text = (await get(admin, "/boxes/box-a"))[1]
     words = (
-        r"Since <time[^>]*>Tue 20 Jan 14:30:00</time>, when this box was enrolled; what was before is only at"
+        r"since its enrolment, <time[^>]*>Tue 20 Jan 14:30:00</time>; what was before is only at"
     )
-    assert re.search(r"No event of this box has arrived\. " + words, text)
+    assert re.search(r"No event of this box has arrived\. This hub knows of this box " + words, text)
     assert "before it was enrolled here is only at the box" in (await get(admin, "/alerts"))[1]
     box.code = await served.code()
     served.clock.tick(600)
