@@ -1,13 +1,14 @@
 """Events over all sites, one event, and clips: also of those that are still on their way."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from appliance.base.errors import invalid, not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.alerts import AlertView, about, alert_view
 from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.pages.seen import called, event_view, things_of, time_zone
-from appliance.hub.store import alerts, clips, directory, events, fleet, fleet_list
+from appliance.hub.store import alerts, clips, directory, events, fleet, fleet_list, sites
 from appliance.hub.store.directory import Known, Named
 from appliance.hub.store.events import EventFilter, SeenEvent
 from appliance.hub.store.fleet import FleetBox
@@ -41,7 +42,8 @@ CLASSES = (
 async def event_list(asked: Asked) -> str:
     user_id = asked.user_id
     box_ids, day, camera = asked.several("box"), asked.one("date", 20), asked.one("camera", 100)
-    start_ns, end_ns = _day(day, asked)
+    zone = await _zone(asked)
+    start_ns, end_ns = _day(day, zone)
     severity, class_name = asked.one("severity"), asked.one("class", 60)
     wanted = EventFilter(
         site_ids=asked.several("site"),
@@ -62,7 +64,7 @@ async def event_list(asked: Asked) -> str:
         return found, more, files, (yield from fleet_list.some_sites(user_id)), known, named
 
     found, more, files, all_sites, known, named = await asked.hub.store.read(look)
-    today = pages_words.site_now(asked.zone, asked.now_ns).date()
+    today = pages_words.site_now(zone, asked.now_ns).date()
     return asked.page(
         "events.html",
         "events",
@@ -75,6 +77,7 @@ async def event_list(asked: Asked) -> str:
         cameras=[(each.id, words.shown(each.name, 60)) for each in named if each.what == "camera"],
         box_name=found[0].box_name if found and box_ids else "",
         date=day,
+        day_zone="" if zone == asked.zone else zone.key,
         today=today.isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
         filtered=any(
@@ -188,11 +191,25 @@ def _names(user_id: str, box_ids: set[str]) -> Steps[dict[str, str]]:
     return found
 
 
-def _day(date: str, asked: Asked) -> tuple[int | None, int | None]:
+async def _zone(asked: Asked) -> ZoneInfo:
+    """Whose days are meant: the site's, where one site or one box is asked for; else the reader's."""
+    box_ids, site_ids, user_id = asked.several("box"), asked.several("site"), asked.user_id
+    found = ""
+    if len(box_ids) == 1:
+        known = await asked.hub.store.read(lambda: directory.known(user_id, [(box_ids[0], "")]))
+        found = time_zone(known, box_ids[0])
+    elif len(site_ids) == 1:
+        seen = await asked.hub.store.read(lambda: sites.seen_by(user_id))
+        chosen = next((site.time_zone for site in seen if site.id == site_ids[0]), "")
+        found = words.zone_or_none(directory.zone_of(chosen, ""))
+    return asked.at(found)
+
+
+def _day(date: str, zone: ZoneInfo) -> tuple[int | None, int | None]:
     if not date:
         return None, None
     try:
-        return pages_words.site_day(date, asked.zone)
+        return pages_words.site_day(date, zone)
     except (ValueError, OverflowError):
         raise invalid(f"{date!r} is not a day", "write it as 2026-01-20", field="date") from None
 

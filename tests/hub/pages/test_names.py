@@ -150,6 +150,23 @@ async def test_the_hub_s_word_for_a_site_s_zone_counts_first(served, box):
     assert '09:30:00 <small class="there">New York</small>' in text
 
 
+async def test_a_day_is_the_site_s_where_one_is_asked_for(served, box):
+    """The event was on the 20th in Berlin at 15:30, in Tokyo at 23:30; another one two hours later."""
+    served.clock.tick(7_200)
+    await box.batch(box.row("e2"))
+    admin, berlin = await served.person("root"), {"Cookie": "zone=Europe/Berlin"}
+    await served.hub.store.write(lambda: sites.put(Site("tokyo", "Tokyo", "Asia/Tokyo")))
+    await admin.ask("PUT", "/boxes/box-a", {"name": "Box", "site_id": "tokyo"})
+    for query, wanted in (
+        ("date=2026-01-20", ["e1", "e2"]), ("box=box-a&date=2026-01-20", ["e1"]),
+        ("box=box-a&date=2026-01-21", ["e2"]), ("site=tokyo&date=2026-01-21", ["e2"]),
+        ("box=none&date=2026-01-21", []), ("site=none&date=2026-01-20", []),
+    ):  # fmt: skip
+        text = (await get(admin, f"/events?{query}", **berlin))[1]
+        assert sorted(re.findall(r'href="/events/box-a/(e\d)"', text)) == wanted, query
+        assert ("in Tokyo" in text) == ("box-a" in query or "tokyo" in query), query
+
+
 @pytest.mark.parametrize("zone", ["Etc/UTC", "", "No/where", "../../etc/passwd"])
 async def test_where_nobody_says_where_a_box_is_the_reader_s_clock_counts(served, zone):
     box, admin = await served.box("box-b"), await served.person("root")
@@ -165,10 +182,9 @@ async def test_an_empty_list_does_not_say_that_nothing_was(served):
     await box.beat()
     admin = await served.person("root")
     text = (await get(admin, "/boxes/box-a"))[1]
-    words = (
-        r"since its enrolment, <time[^>]*>Tue 20 Jan 14:30:00</time>; what was before is only at"
-    )
+    words = r"since its enrolment, <time[^>]*>Tue 20 Jan 14:30:00</time>; what was before is only at"
     assert re.search(r"No event of this box has arrived\. This hub knows of this box " + words, text)
+    assert "what was before is only at the box" not in (await get(admin, "/"))[1]  # three days ago
     assert "before it was enrolled here is only at the box" in (await get(admin, "/alerts"))[1]
     box.code = await served.code()
     served.clock.tick(600)

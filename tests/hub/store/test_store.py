@@ -6,6 +6,7 @@ import logging
 import random
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -128,6 +129,31 @@ async def test_a_database_that_is_opened_again_is_as_it_was(places, clock):
         assert [row["number"] for row in rows] == [number for number, _ in scripts("sqlite")]
         await store.close()
         await store.close()
+
+
+async def test_a_hub_of_old_keeps_its_boxes_and_takes_the_last_enrolment_for_the_first(
+    places, clock, monkeypatch
+):
+    old = [(number, script) for number, script in scripts("sqlite") if number <= 3]
+    monkeypatch.setattr("appliance.hub.store.sqlite.scripts", lambda dialect: old)
+    places = msgspec.structs.replace(places, database=None)  # the other one's tables are shared by all tests
+    places.data_dir.mkdir()
+    store = await open_store(places, clock.now_ns())
+    columns = (
+        "id, name, tags, enrolled_ns, identity_key, tunnel_key, version, clock_offset_ns, parked, waiting"
+    )
+    columns += ", alerts_open, alerts_critical, status, presence, presence_ns"
+    values = "'old', 'Old', '[]', 77, 'k', '', '1', 0, 0, 0, 0, 0, 'ok', 'online', 77"
+    await store.write(lambda: run(f"INSERT INTO boxes ({columns}) VALUES ({values})"))
+    await store.close()
+    monkeypatch.undo()
+    store = await open_store(places, clock.now_ns())
+    (row,) = await store.read(lambda: every("SELECT first_enrolled_ns, directory, told_zone FROM boxes"))
+    assert dict(row) == {"first_enrolled_ns": 77, "directory": "", "told_zone": ""}
+    await store.write(lambda: boxes.enrol("old", "Old", None, "2", b"h", "k", "", 99))
+    (row,) = await store.read(lambda: every("SELECT first_enrolled_ns, enrolled_ns FROM boxes"))
+    assert dict(row) == {"first_enrolled_ns": 77, "enrolled_ns": 99}
+    await store.close()
 
 
 async def test_garbage_is_kept_until_it_has_rested(store):
