@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from appliance.base.errors import not_found
+from appliance.base.clock import SECOND_NS, parse_rfc3339
+from appliance.base.errors import ApplianceError, not_found
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import Asked
 from appliance.hub.pages.seen import box_view, called, deliveries, event_view, named_views, things_of, total
@@ -15,6 +16,7 @@ from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Found, Steps
 from appliance.hub.store.uploads import Upload
+from appliance.web.params import LATEST_NS
 
 LATEST = 6
 MOST_COMMANDS = 20
@@ -73,13 +75,14 @@ async def box_page(asked: Asked) -> str:
         ),
         camera_of=lambda clip: called(known, clip.box_id, "camera", words.shown(clip.camera_id, 60)),
         clips=found.clips,
-        commands=[order_view(row, asked.now_ns) for row in found.commands],
+        commands=[order_view(row, asked.now_ns, found.named) for row in found.commands],
         sites=found.sites,
     )
 
 
-def order_view(row: Found, now_ns: int) -> dict[str, Any]:
-    """One command. A waiting one whose time is over has expired: the box is not told of it any more."""
+def order_view(row: Found, now_ns: int, named: list[Named]) -> dict[str, Any]:
+    """One command. A waiting one whose time is over has expired: the box is not told of it any more.
+    ``clip``: what is fetched, where it is one."""
     state = row["state"]
     if state == "waiting" and row["expires_ns"] <= now_ns:
         state = "expired"
@@ -99,7 +102,30 @@ def order_view(row: Found, now_ns: int) -> dict[str, Any]:
         "answered_ns": row["answered_ns"],
         "message": words.shown(row["message"], 300),
         "changes": [_change(line) for line in changes[:50]] if isinstance(changes, list) else [],
+        "clip": _clip(row, named) if row["kind"] == "fetch_clip" else None,
         "undone_at": words.shown(result.get("undone_at"), 40),
+    }
+
+
+def _clip(row: Found, named: list[Named]) -> dict[str, Any] | None:
+    """None where it cannot be read: programs may order what they like."""
+    body = words.object_of(row["payload"]).get("body")
+    body = body if isinstance(body, dict) else {}
+    try:
+        start_ns = parse_rfc3339(body.get("start_time", ""), "start_time")
+        end_ns = parse_rfc3339(body.get("end_time", ""), "end_time")
+    except (ApplianceError, TypeError, AttributeError):
+        return None
+    if not 0 <= start_ns <= end_ns < LATEST_NS:
+        return None
+    camera_id = words.shown(body.get("camera_id"), 80)
+    names = {each.id: words.shown(each.name, 80) for each in named if each.what == "camera"}
+    return {
+        "camera": names.get(camera_id) or camera_id,
+        "camera_id": camera_id,
+        "start_ns": start_ns,
+        "seconds": (end_ns - start_ns) / SECOND_NS,
+        "stream": words.shown(body.get("stream"), 10),
     }
 
 

@@ -183,12 +183,8 @@ def best(found: tuple[Upload, ...]) -> Upload | None:
 
 
 def _names(user_id: str, box_ids: set[str]) -> Steps[dict[str, str]]:
-    found = {}
-    for box_id in sorted(box_ids):
-        row = yield from fleet.get(user_id, box_id)
-        if row is not None:
-            found[box_id] = words.shown(row.name, 80) or box_id
-    return found
+    found = yield from directory.box_names(user_id, box_ids)
+    return {box_id: words.shown(name, 80) or box_id for box_id, name in found.items()}
 
 
 async def _zone(asked: Asked) -> ZoneInfo:

@@ -5,7 +5,7 @@ from aiohttp import web
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import PER_PAGE, Asked
 from appliance.hub.people.admin import code_json
-from appliance.hub.store import audit, codes, fleet_list, sites, users
+from appliance.hub.store import audit, codes, directory, fleet_list, sites, users
 from appliance.hub.store.audit import AuditRow
 from appliance.hub.store.users import ROLES
 
@@ -50,6 +50,8 @@ async def enrolment(asked: Asked) -> str:
     asked.need_all_sites()
     found = await asked.hub.store.read(lambda: codes.newest(MOST_CODES))
     all_sites = await asked.hub.store.read(lambda: fleet_list.some_sites(asked.user_id))
+    users_of = [code.used_by for code in found if code.used_by]
+    boxes = await asked.hub.store.read(lambda: directory.box_names(asked.user_id, users_of))
     return asked.page(
         "codes.html",
         "settings",
@@ -57,6 +59,7 @@ async def enrolment(asked: Asked) -> str:
         codes=[(code, code_json(code, asked.now_ns)["state"]) for code in found],
         sites=all_sites,
         names={site.id: words.shown(site.name, 80) for site in all_sites},
+        boxes={box_id: words.shown(name, 80) or box_id for box_id, name in boxes.items()},
         hub_url=asked.hub.settings.url or f"{asked.request.scheme}://{asked.request.host}",
         # Behind a balancer it is not ours that boxes see.
         fingerprint="" if asked.hub.settings.url else asked.hub.fingerprint,

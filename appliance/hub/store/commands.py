@@ -116,8 +116,8 @@ def body_of(command: OutgoingCommand) -> dict[str, object]:
 def listed_of(box_id: str, limit: int) -> Steps[list[Found]]:
     """Newest first, with their answers."""
     rows = yield from every(
-        "SELECT id, box_id, seq, kind, issued_ns, expires_ns, issued_by, state, answered_ns, message, result"
-        " FROM commands WHERE box_id = $1 ORDER BY seq DESC LIMIT $2",
+        "SELECT id, box_id, seq, kind, issued_ns, expires_ns, issued_by, state, answered_ns, message, result,"
+        " payload FROM commands WHERE box_id = $1 ORDER BY seq DESC LIMIT $2",
         box_id, limit,
     )  # fmt: skip
     return list(rows)

@@ -83,6 +83,15 @@ def of_box(user_id: str, box_id: str) -> Steps[list[Named]]:
     return [Named(**row) for row in rows]
 
 
+def box_names(user_id: str, box_ids: Iterable[str]) -> Steps[dict[str, str]]:
+    """What boxes are called here, by id."""
+    rows = yield from every(
+        f"SELECT b.id, b.name FROM boxes b WHERE {SEEN} AND b.id IN EACH($2)",
+        user_id, listed(sorted(set(box_ids))),
+    )  # fmt: skip
+    return {row["id"]: row["name"] for row in rows}
+
+
 class Known(msgspec.Struct, frozen=True):
     """``names``: (box, camera | zone | rule, id) -> name. ``time_zones``: box -> IANA name; without an entry
     nobody has said where the box is."""

@@ -94,6 +94,28 @@ async def test_a_clip_is_asked_of_what_the_box_records(served, box):
     assert 'id="clip-form" data-zone="Asia/Tokyo"' in text
 
 
+async def test_an_ordered_clip_is_told_by_name(served, box):
+    operator = await served.person("o", "operator")
+    at, end = (rfc3339(served.clock.now_ns() - s * 1_000_000_000) for s in (90, 60))
+    for body in (
+        {"camera_id": "gate", "start_time": at, "end_time": end, "stream": "sub"},
+        {"camera_id": HOSTILE, "start_time": at, "end_time": end},
+        {"camera_id": "gate", "start_time": at, "end_time": "9999-12-31T23:59:59Z"},
+        {"camera_id": ["gate"], "start_time": 7, "end_time": None},
+    ):
+        assert (await operator.ask("POST", "/boxes/box-a/commands", {"kind": "fetch_clip", "body": body}))[
+            0
+        ] < 500
+    text = (await get(operator, "/boxes/box-a", Cookie="zone=Asia/Tokyo"))[1]
+    assert re.search(r'title="gate">North gate</span>, <time[^>]*>23:28:30</time>, 30 s, sub<', text)
+    assert "<img src=x" not in text
+
+
+async def test_a_code_says_which_box_used_it_by_name(served, box):
+    text = (await get(await served.person("root"), "/settings/codes"))[1]
+    assert '<a href="/boxes/box-a" title="box-a">Box box-a</a>' in text
+
+
 async def test_an_event_stands_with_its_alert(served, box):
     operator, viewer = await served.person("olga", "operator"), await served.person("v", "viewer")
     path = "/events/box-a/e1"
