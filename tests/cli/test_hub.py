@@ -53,7 +53,8 @@ def test_it_speaks_tls_as_the_box_does(hub):
     assert login(facts["url"], facts["claim_code"], context)["role"] == "admin"
 
 
-def test_a_code_is_printed_and_is_not_in_the_database(tmp_path, capsys):
+def test_a_code_is_printed_and_is_not_in_the_database(hub, tmp_path, capsys):
+    hub()
     assert main(["hub", "code", "--data", str(tmp_path / "hub"), "--name", "Gate"]) == 0
     code = capsys.readouterr().out.strip()
     assert len(code) == 23 and code.count("-") == 3

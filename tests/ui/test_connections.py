@@ -52,9 +52,17 @@ async def test_each_target_says_how_it_stands(page, connected, sign_in):
     await row(page, "cloud").wait_for()
     cloud = await row(page, "cloud").inner_text()
     assert "Waiting" in cloud and "0 of 40 acknowledged · 40 waiting, the oldest for" in cloud
-    assert re.search(r"The server says 503: come back later\. It is tried again in \d+ s, at \d\d:", cloud)
+    assert "The target is there, but in trouble itself, HTTP 503. Nothing to do here: it is tried" in cloud
+    assert re.search(r"So it is since \d\d:.*It is tried again in \d+ s, at \d\d:", cloud)
+    office = row(page, "office")
+    words = await office.inner_text()
+    assert "Cannot be reached" in words and "refuses the connection: nothing listens" in words
+    assert re.search(
+        r"Check the address and the port.*So it is since .*, for 5 min\. It is tried again in 1 min", words
+    )
+    assert await office.locator(".check-mark").get_attribute("data-status") == "degraded"
     broker = await row(page, "site-broker").inner_text()
-    assert "Parked rows" in broker and "3 parked: the target refused them" in broker
+    assert "Some was refused" in broker and "3 parked: the target refused them" in broker
     assert "2 × Too long: 1204411 bytes" in broker and "1,231 of 1,234 acknowledged" in broker
     assert "Switched off" in await row(page, "archive").inner_text()
     assert "s3cret" not in await page.content()
@@ -65,10 +73,46 @@ async def test_each_target_says_how_it_stands(page, connected, sign_in):
 
 async def test_what_is_parked_is_sent_again_with_one_button(page, own, sign_in):
     await sign_in(page, at=own, then=HOME)
-    await row(page, "site-broker").get_by_role("button", name="Send again").click()
+    await row(page, "site-broker").get_by_role("button", name="Try all again").click()
     await page.locator(".toast", has_text="3 wait again").wait_for()
     await row(page, "site-broker").locator(".check-mark", has_text="Delivering").wait_for()
     assert await row(page, "site-broker").locator(".reasons").is_hidden()
+
+
+async def test_what_is_parked_is_listed_sent_again_or_given_up_one_by_one(page, own, sign_in):
+    async def figures():
+        answer = await page.request.get(f"{own.url}/api/v1/targets/site-broker")
+        return (await answer.json())["target"]
+
+    await sign_in(page, at=own, then=HOME)
+    broker = row(page, "site-broker")
+    await broker.locator("summary", has_text="Show them").click()
+    rows = broker.locator(".parked-rows li")
+    await rows.nth(2).wait_for()
+    first = await rows.first.inner_text()
+    assert "Events · Front gate · " in first and "tried once" in first and "Too long: 1204411 bytes" in first
+    assert await rows.first.get_by_role("link", name="the event").get_attribute("href") == (
+        "/events/0198c0de-7a7e-7000-8000-000000000001"
+    )
+    await rows.first.get_by_role("button", name="Discard").click()
+    await page.keyboard.press("Escape")
+    assert (await figures())["parked"] == 3
+    await rows.first.get_by_role("button", name="Discard").click()
+    assert "Recordings and events stay on this box" in await page.locator("#sure-text").inner_text()
+    await page.click("#sure-yes")
+    await page.locator(".toast", has_text="Discarded").wait_for()
+    await rows.nth(2).wait_for(state="detached")
+    await rows.first.get_by_role("button", name="Try again").click()
+    await page.locator(".toast", has_text="It waits again").wait_for()
+    await broker.get_by_text("1 parked: the target refused it").wait_for()
+    assert (await rows.count()) == 1
+    found = await figures()
+    assert (found["parked"], found["waiting"], found["owed"]) == (1, 2, 1234)
+    await broker.get_by_role("button", name="Discard all").click()
+    await page.click("#sure-yes")
+    await rows.first.wait_for(state="hidden")
+    found = await figures()
+    assert (found["parked"], found["waiting"]) == (0, 3)
 
 
 async def test_an_installer_sees_how_far_it_is_and_not_where_it_goes(page, connected, sign_in):
@@ -221,7 +265,7 @@ async def test_an_enrolment_that_fails_says_why_at_its_field(page, box_with, sig
     await page.locator("[name=code][aria-invalid=true]").wait_for()
     await page.fill("[name=code]", "ABCD-2345")
     await page.click("#enrol-form [type=submit]")
-    await page.get_by_text("The hub does not answer").wait_for()
+    await page.get_by_text("The hub refuses the connection").wait_for()
     assert await page.get_by_text("This box belongs to no hub.").is_visible()
 
 

@@ -19,7 +19,7 @@ async def test_what_nobody_has_subscribed_to_waits(broker):
     await broker.unsubscribe()
     target = registry.make(broker.given())
     verdict = await target.put(ROWS)
-    assert verdict.kind == "later" and "nobody has subscribed" in verdict.error
+    assert verdict.kind == "later" and "nobody listens to the topic" in verdict.error
     await target.close()
     careless = registry.make(broker.given(options={"subscribers": "any"}))
     assert (await careless.put(ROWS)).kind == "delivered"
