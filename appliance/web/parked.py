@@ -82,7 +82,7 @@ async def show(call: Call) -> web.StreamResponse:
 
 async def unpark(call: Call) -> web.StreamResponse:
     """One row waits again."""
-    id_, row_id = call.name("id"), call.name("row_id")
+    id_, row_id = call.name("id"), call.name("key")
 
     def work(conn: sqlite3.Connection) -> None:
         row = _row(conn, id_, row_id)
@@ -96,7 +96,7 @@ async def unpark(call: Call) -> web.StreamResponse:
 
 async def discard(call: Call) -> web.StreamResponse:
     """One row becomes a tombstone, which waits under its id (D5)."""
-    id_, row_id = call.name("id"), call.name("row_id")
+    id_, row_id = call.name("id"), call.name("key")
 
     def work(conn: sqlite3.Connection) -> None:
         row = _row(conn, id_, row_id)
@@ -149,7 +149,7 @@ def _note(conn: sqlite3.Connection, call: Call, detail: dict[str, Any]) -> None:
 
 
 _ALL = f"{API}/targets/{{id:[a-z0-9-]{{1,63}}}}/parked"
-_ONE = f"{_ALL}/{{row_id:[0-9A-Za-z_.:-]{{1,128}}}}"
+_ONE = f"{_ALL}/{{key:[0-9A-Za-z_.:-]{{1,128}}}}"
 ROUTES = (
     Route("GET", _ALL, "admin", show, "What the target refused", ParkedAnswer, query=PAGE, also=(404,)),
     Route("DELETE", _ALL, "admin", discard_all, "Give all of it up: tombstones", status=204, also=(404,)),

@@ -6,7 +6,7 @@ import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
 import { moment } from "../time.js";
 import { cameraName } from "../words.js";
-import { kindName } from "./figures.js";
+import { ONE, kindName } from "./figures.js";
 import { children } from "./shown.js";
 import { sure } from "./sure.js";
 
@@ -74,10 +74,10 @@ export function parkedOf(id, isAdmin, changed) {
 }
 
 function one(id, { id: rowId, kind, created_at: created, camera_id: camera, event_id: event, reason, attempts, is_tombstone: isGone }, changed) {
-  const name = [kindName(kind), camera && cameraName(camera), moment(Date.parse(created))].filter(Boolean).join(" · ");
+  const name = [ONE[kind] ?? kindName(kind), camera && cameraName(camera), moment(Date.parse(created))].filter(Boolean).join(" · ");
   const title = element("strong", "", name);
   if (event) {
-    const link = element("a", "", "the event");
+    const link = element("a", "", "look at it");
     link.href = `/events/${event}`;
     title.append(" · ", link);
   }

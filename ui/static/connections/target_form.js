@@ -70,7 +70,7 @@ button.addEventListener("click", async () => {
   show("", "Asking it…");
   try {
     const { probe } = await post(`/targets/${encodeURIComponent(idOf(fields))}/try`, body(fields));
-    show(probe.ok ? "good" : "bad", `${probe.ok ? "It answers" : "It does not work"}: ${apart(probe.detail, probe.hint)}`);
+    show(probe.ok ? "good" : "bad", probe.ok ? `It answers: ${probe.detail}` : `It does not work. ${apart(probe.detail, probe.hint)}`);
   } catch (error) {
     report.hidden = true;
     problem(form, error);

@@ -78,8 +78,8 @@ function actions(id, parts) {
     words(parts.tested, "Asking it…");
     try {
       const { probe } = await post(`/targets/${id}/probe`);
-      const said = probe.ok ? "it answers" : "it does not work";
-      words(parts.tested, `Tested at ${clock(boxNow())}: ${said}: ${apart(probe.detail, probe.hint)}`);
+      const said = probe.ok ? "It answers:" : "It does not work.";
+      words(parts.tested, `Tested at ${clock(boxNow())}. ${said} ${probe.ok ? probe.detail : apart(probe.detail, probe.hint)}`);
       parts.tested.dataset.kind = probe.ok ? "good" : "bad";
     } catch (error) {
       words(parts.tested, "");
@@ -124,7 +124,7 @@ function holdUp({ state, enabled, waiting }) {
 
 function again({ word, since, until }) {
   const ms = Date.parse(until) - boxNow();
-  const began = since ? `So it is since ${moment(Date.parse(since))}, for ${age(since)}. ` : "";
+  const began = since ? `Since ${moment(Date.parse(since))}, for ${age(since)}. ` : "";
   const why = word === "resting" ? "It failed several times in a row, so it is left alone for a while. " : "";
   return `${began}${why}${ms > 1500 ? `It is tried again in ${span(ms)}, at ${moment(Date.parse(until))}.` : "It is tried again now."}`;
 }
