@@ -221,7 +221,6 @@ class Analysis:
     async def reload_targets(self) -> None:
         self.sync.reload()
         self.sync.wake()  # what was parked may wait again
-        self.sync.retry_now()  # a person has mended something, and looks on
 
     async def still_of_event(self, event_id: str, with_box: bool) -> bytes | None:
         return await self.stills.read(event_id, with_box)

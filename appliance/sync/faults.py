@@ -165,13 +165,14 @@ def _silent(peer: Peer) -> ApplianceError:
 
 
 def _cut(peer: Peer) -> ApplianceError:
-    hint = "check that the port is the right one; if it worked before, nothing to do: it is tried again"
+    hint = "check the port, and whether it wants https://; if it worked before, nothing: it is tried again"
     return _unavailable(f"{peer.name} ended the connection before it answered", hint)
 
 
 def _no_tls(peer: Peer) -> ApplianceError:
     return _unavailable(
-        f"no TLS is spoken at the port of {peer.name}", "check the port, and https:// or the like"
+        f"no TLS is spoken at the port of {peer.name}",
+        "check the port; if it is right, TLS has to be switched on there",
     )
 
 

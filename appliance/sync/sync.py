@@ -78,8 +78,10 @@ class Sync:
             sender.retry_now()
 
     def reload(self) -> None:
-        """A target was put or deleted, or the site's time zone changed. Returns at once."""
+        """A target was put or deleted, what it refused is to go again, or the site's time zone changed: a
+        person looks on, and pauses after failures end. Returns at once."""
         self._changed.set()
+        self.retry_now()
 
     async def figures(self, target_id: str) -> TargetFigures:
         """D6, at this moment."""

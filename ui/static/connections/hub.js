@@ -53,8 +53,8 @@ function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, err
     ["Address", url ?? "its target was deleted", "mono"],
     ["Enrolled", moment(Date.parse(since))],
     ["Last heard", heard ? `${span(boxNow() - Date.parse(heard))} ago, ${moment(Date.parse(heard))}` : "not since the box started"],
-    ["This box's number at the hub", boxId, "mono"],
-    ["Key that signs its orders", key, "mono"],
+    ["Number at the hub", boxId, "mono"],
+    ["Signs orders with", key, "mono"],
   ]);
   const back = onTrial && moment(Date.parse(onTrial.undone_at));
   const waits = deletes && moment(Date.parse(deletes));
