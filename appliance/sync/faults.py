@@ -165,7 +165,7 @@ def _silent(peer: Peer) -> ApplianceError:
 
 
 def _cut(peer: Peer) -> ApplianceError:
-    hint = "check the port, and whether it wants https://; if it worked before, nothing: it is tried again"
+    hint = "check the port, and whether it wants https://; if it worked before, it is tried again by itself"
     return _unavailable(f"{peer.name} ended the connection before it answered", hint)
 
 

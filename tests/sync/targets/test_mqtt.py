@@ -26,6 +26,16 @@ async def test_what_nobody_has_subscribed_to_waits(broker):
     await careless.close()
 
 
+@pytest.mark.parametrize(("chosen", "words"), [("required", "waits on the box"), ("any", "and is gone")])
+async def test_a_test_does_not_promise_that_somebody_listens(broker, chosen, words):
+    await broker.unsubscribe()
+    target = registry.make(broker.given(options={"subscribers": chosen}))
+    probed = await target.probe()
+    await target.close()
+    assert probed.ok and "lets this box in; whether anybody listens" in probed.detail
+    assert words in probed.detail
+
+
 async def test_a_topic_that_is_not_ours_is_refused(broker):
     target = registry.make(broker.given(options={"topic": "others/{kind}"}))
     verdict = await target.put(ROWS)
