@@ -242,6 +242,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], Callable[[Peer], ApplianceError]], ...] = t
         (r"name or service not known|dns error|failed to lookup|name resolution|getaddrinfo", _nameless),
         (r"connection refused|errno 111|error 111", _refused),
         (r"no route to host|network is unreachable|host is unreachable", _no_way),
+        (r"wrong.version.number", _no_tls),
         (r"timed ?out|time ?out\b", _silent),
         (r"connection reset|broken pipe|connection (was )?(lost|closed)|disconnected", _cut),
     )

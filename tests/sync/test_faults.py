@@ -231,6 +231,7 @@ def test_no_sentence_is_cut_where_it_is_kept(peer):
         ("client error (Connect): invalid peer certificate: UnknownIssuer", "vouches"),
         ("invalid peer certificate: NotValidForName", "another name"),
         ("certificate verify failed: certificate has expired (_ssl.c:1006)", "expired"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "no TLS"),
         ("Operation timed out", "no answer in time"),
         ("Disconnected during message iteration", "ended the connection"),
     ],
