@@ -88,7 +88,7 @@ async def test_what_is_parked_is_listed_sent_again_or_given_up_one_by_one(page, 
     rows = broker.locator(".parked-rows li")
     await rows.nth(2).wait_for()
     first = await rows.first.inner_text()
-    assert "Event · Front gate · " in first and "tried once" in first and "Not authorised to publish" in first
+    assert "Event · Front gate · " in first and "Tried once" in first and "Not authorised to publish" in first
     assert await rows.first.get_by_role("link", name="look at it").get_attribute("href") == (
         "/events/0198c0de-7a7e-7000-8000-000000000001"
     )

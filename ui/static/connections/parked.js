@@ -1,7 +1,7 @@
 // What a target refused: listed row by row, sent again or given up.
 
 import { get, post, remove } from "../api.js";
-import { sentence } from "../forms.js";
+import { apart } from "../forms.js";
 import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
 import { moment } from "../time.js";
@@ -66,7 +66,7 @@ export function parkedOf(id, isAdmin, changed) {
       if (details.open && parked) look();
       const [one, they] = parked === 1 ? ["it", "it waits"] : ["them", "they wait"];
       const text = `${count(parked)} parked: the target refused ${one}, so ${they} for ${isAdmin ? "you" : "an admin"}.`;
-      const why = reasons.map(({ reason, count: of }) => element("li", "", `${count(of)} × ${sentence(reason || "no reason was given")}`));
+      const why = reasons.map(({ reason, count: of }) => element("li", "", `${count(of)} × ${apart(reason || "no reason was given")}`));
       return [element("li", "", element("strong", "", text)), ...why];
     });
   }
@@ -81,7 +81,7 @@ function one(id, { id: rowId, kind, created_at: created, camera_id: camera, even
     link.href = `/events/${event}`;
     title.append(" · ", link);
   }
-  const about = element("span", "fine", `${sentence(reason || "no reason was given")} · tried ${attempts === 1 ? "once" : `${count(attempts)} times`}`);
+  const about = element("span", "fine", `${apart(reason || "no reason was given")} Tried ${attempts === 1 ? "once" : `${count(attempts)} times`}.`);
   const text = element("span", "grow", title, about);
   if (isGone) text.append(element("span", "fine", "Its content is discarded; what waits is the notice of that."));
   const row = element("li", "", text);
