@@ -63,6 +63,22 @@ def test_a_code_is_printed_and_is_not_in_the_database(hub, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_box_is_enrolled_in_the_steps_of_the_readme(hub, appliance, box_dir, tmp_path):
+    facts = hub(listen="0.0.0.0:0")
+    url = facts["url"].replace("localhost", "127.0.0.1")
+    code = appliance("hub", "code", "--data", tmp_path / "hub").out.strip()
+    said = appliance("enrol", url, code, "--data", box_dir)
+    assert (
+        said.status == 1 and "nobody that this box knows vouches for the certificate of the hub" in said.err
+    )
+    assert "compare the fingerprint that it printed at its start and give it (--sha256" in said.err
+    said = appliance("enrol", url, code, "--sha256", facts["fingerprint"], "--data", box_dir)
+    assert said.status == 0 and f"this box belongs to {url.removeprefix('https://')} now" in said.out
+    invited = appliance("hub", "code", "--data", tmp_path / "hub", "--url", url).out.strip()
+    said = appliance("enrol", invited, "--data", box_dir, "--again")
+    assert said.status == 0 and "the hub shows the same" in said.out
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -298,6 +298,21 @@ async def test_what_the_hub_may_order_is_ticked_and_the_hub_left_after_a_questio
     await page.get_by_text("This box belongs to no hub.").wait_for()
 
 
+async def test_a_hub_that_is_silent_says_why_and_for_how_long(page, own, sign_in):
+    await own.order(do="hub")
+    await own.order(do="silence", since_s=60, error="the hub is silent (check the address)")
+    await sign_in(page, at=own, then=HOME)
+    state = page.locator("#hub-now .check-mark")
+    await page.locator("#hub-now").get_by_text("Not heard").wait_for()
+    assert await state.get_attribute("data-status") == "calm"  # a minute is nothing
+    assert "The hub is silent. Check the address. What is owed" in await page.locator("#hub-now").inner_text()
+    for since_s in (700, None):
+        await own.order(do="silence", since_s=since_s, error="the hub is silent (check the address)")
+        await look(page, "hub")
+        await page.locator("#hub-now").get_by_text("Cannot be reached").wait_for()
+        assert await state.get_attribute("data-status") == "degraded"
+
+
 async def test_the_tunnel_shows_its_next_step_and_is_switched(page, own, sign_in):
     await own.order(do="tunnel", state="probe fails")
     await sign_in(page, at=own, then=HOME)
