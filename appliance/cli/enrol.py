@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError, invalid
@@ -57,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
         return 0
-    print(f"enrolled as {link.box_id}")
+    print(f"enrolled: this box belongs to {urlsplit(asked.url).netloc} now")
     print(f"  this box's identity: {facts['identity']} (the hub shows the same)")
+    print(f"  its number at the hub: {link.box_id}")
     print(f"  orders are obeyed if signed with {facts['command_key']}; what may be ordered is set on the box")
     return 0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.base import log
 from appliance.base.clock import SECOND_NS, BoxClock
 from appliance.base.config import Config
-from appliance.base.errors import invalid
+from appliance.base.errors import ApplianceError, invalid
 from appliance.base.ids import uuid7
 from appliance.cli.box import add_data, config_of, print_json
 from appliance.cli.hub_import import import_folder
@@ -28,6 +28,7 @@ from appliance.hub.hub import Hub
 from appliance.hub.running import Places, open_hub, running
 from appliance.hub.store import audit, boxes, codes, users
 from appliance.hub.store.codes import Code
+from appliance.hub.store.sqlite import FILE_NAME as ROWS
 from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person
 from appliance.store.targets import Target
@@ -171,6 +172,15 @@ async def _code(config: Config, places: Places, args: argparse.Namespace) -> Non
         raise invalid("an invitation on a stick needs --url and a folder", "is the stick in?", field="stick")
     if not 0 < args.hours <= 24 * 366:
         raise invalid("a code counts for some hours, at most a year", "write --hours 24", field="hours")
+    # What a hub's first start leaves behind. Where its rows are elsewhere, its key is here all the same.
+    trace = places.data_dir / ROWS if places.database is None else config.secrets_dir / "box.key"
+    if not trace.is_file():
+        raise ApplianceError(
+            "not_found",
+            f"there is no hub in {places.data_dir}",
+            f"name the folder of your hub, or start it once first: appliance hub --data {places.data_dir}",
+            field="data_dir",
+        )
     async with open_hub(places, BoxClock()) as hub:
         now_ns = hub.clock.now_ns()
         text = new_code()

@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     now_ns = clock.now_ns()
     with open_box(args) as (_, stores):
         device_id = stores.appliance.write_now(lambda conn: settings.ensure_device_id(conn, now_ns))
+        name = stores.appliance.read_now(settings.load).site.name
         own = stores.appliance.write_now(lambda conn: identity.ensure(conn, stores.sealer, now_ns))
     mark = marker.Marker(uuid7(now_ns), "any" if args.any else device_id)
     marker.prepare(args.folder, mark)
@@ -38,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
         return 0
-    print(f"stick {mark.id}: {'any box' if args.any else 'this box'} may write there")
-    print(f"  a target of kind directory at file://{args.folder.resolve()} delivers to it")
-    print(f"  the hub must know box {device_id} by its identity {own.fingerprint}")
+    print(f"{args.folder}: {'any box' if args.any else 'this box'} may write there now (stick {mark.id})")
+    print("  add a target: Settings, Connections, Disk or USB stick, with this folder:")
+    print(f"    file://{args.folder.resolve()}")
+    print(
+        f"  the hub takes what is on it from boxes that it knows; this one is {name!r}, device {device_id},"
+    )
+    print(f"    identity {own.fingerprint}")
     return 0

@@ -97,6 +97,25 @@ def entomb_flying(conn: sqlite3.Connection, target_id: str, row_ids: Iterable[st
     return done
 
 
+def entomb_parked(
+    conn: sqlite3.Connection, target_id: str, reason: str, row_id: str | None = None, limit: int = 1_000
+) -> int:
+    """Of rows that the target refused, and a person gave up: of one, or of all; how many, at most ``limit``:
+    call again. What is a tombstone already stays parked: it has nothing left to drop, and leaves when
+    the target takes it (D3)."""
+    which, values = ("outbox_parked", (target_id,)) if row_id is None else ("outbox_id", (target_id, row_id))
+    found = conn.execute(
+        f"SELECT lane, kind, {_COLUMNS} FROM outbox INDEXED BY {which} WHERE target_id = ?"
+        f" AND state = {PARKED} AND is_tombstone = 0{'' if row_id is None else ' AND id = ?'} LIMIT ?",
+        (*values, limit),
+    ).fetchall()
+    groups: dict[tuple[int, str], list[_Row]] = {}
+    for lane, kind, created_ns, position, id_, state, size_bytes, is_file in found:
+        row = (created_ns, position, id_, state, size_bytes, is_file)
+        groups.setdefault((lane, kind), []).append(row)
+    return sum(_bury(conn, target_id, *pair, rows, reason) for pair, rows in groups.items())
+
+
 def _lanes(conn: sqlite3.Connection, target_id: str) -> list[tuple[int, str]]:
     rows = conn.execute(
         "SELECT lane, kind FROM outbox_counts WHERE target_id = ? AND waiting + parked > 0"

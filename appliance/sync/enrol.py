@@ -29,8 +29,8 @@ from appliance.store.hub_link import HubLink
 from appliance.store.identity import Identity
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
-from appliance.sync import address
-from appliance.sync.answer import words
+from appliance.sync import address, faults
+from appliance.sync.faults import ENROLLING
 from appliance.sync.protocol import PREFIX, signing
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
 from appliance.sync.protocol.invitation import Invitation
@@ -151,12 +151,13 @@ def _pinned(invitation: Invitation) -> str:
     try:
         pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443), timeout=TIMEOUT_S)
     except (OSError, ValueError) as error:
-        raise _silent(error) from error
+        raise faults.of(error, ENROLLING) from error
     if sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() != invitation.sha256:
         raise ApplianceError(
             "denied",
             "the hub at this address shows another certificate than the invitation names",
-            "ask the hub's admin for a new invitation; somebody may be in between",
+            "compare it with the fingerprint that the hub printed at its start; where they differ, ask the"
+            " hub's admin for a new invitation: somebody may be in between",
         )
     return pem
 
@@ -181,32 +182,28 @@ async def _ask(target: Target, enrolment: Enrolment) -> Enrolled:
                 body += await response.content.read(LONGEST_ANSWER_BYTES)
             status = response.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise _silent(error) from error
+        raise faults.of(error, ENROLLING) from error
     if not 200 <= status < 300:
         raise _refusal(status, body)
     try:
         return msgspec.json.decode(body, type=Enrolled)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ApplianceError(
-            "unavailable", "this is no hub: it answers something else", "check the address"
-        ) from None
-
-
-def _silent(error: Exception) -> ApplianceError:
-    text = f"the hub does not answer: {words(error)}"
-    return ApplianceError("unavailable", text, "check its address, its certificate and the network")
+        raise faults.unreadable(b"", ENROLLING) from None
 
 
 def _refusal(status: int, body: bytes) -> ApplianceError:
-    """The hub's own words, where it says any."""
+    """The hub's own words, where it says any. Whoever does not know the address is no hub, whatever it
+    says: another box, for one."""
     try:
         said = msgspec.json.decode(body, type=_Refused).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = _Error("unavailable", "", "")
     plain = "".join(letter for letter in said.message if letter.isprintable())[:300]
+    if not plain or status in (404, 405):
+        return faults.of_status(status, ENROLLING)
     # Its inner trouble is not this box's: people try again later.
     kind = cast("Kind", said.kind) if said.kind in KINDS - {"internal"} else "unavailable"
-    return ApplianceError(kind, f"the hub refuses: {plain or f'HTTP {status}'}", said.hint[:300])
+    return ApplianceError(kind, f"the hub refuses: {plain}", said.hint[:300] or ENROLLING.token)
 
 
 def _checked(enrolled: Enrolled, target: Target) -> bytes:

@@ -11,6 +11,7 @@ from appliance.store import outbox, spent
 from appliance.store.database import Database
 from appliance.store.outbox import OutboxRow
 from appliance.store.policy import ROWS_FIRST, URGENT
+from appliance.sync import faults
 from appliance.sync.answer import LONGEST_PAUSE_S, Verdict
 from appliance.sync.batch_size import BatchSize
 from appliance.sync.breaker import FIRST_PAUSE_S, Breaker
@@ -61,6 +62,8 @@ class Rows:
         self._sent_ns: int | None = None  # monotonic, of the last batch that was not full
         self.error: str | None = None
         self.delivered_ns: int | None = None
+        self.failing_ns: int | None = None  # since the first failure after the last delivery
+        self.failed: Verdict | None = None  # the last one
 
     def wake(self) -> None:
         self._woken.set()
@@ -166,7 +169,7 @@ class Rows:
                 await asyncio.wait({put, urgent}, return_when=asyncio.FIRST_COMPLETED)
             return await put if put.done() else None
         except TimeoutError:
-            return Verdict("later", error=f"no answer within {self._deadline_s:.0f} s")
+            return Verdict("later", error=str(faults.of(TimeoutError())))
         finally:
             await stop(urgent)
             await stop(put)
@@ -210,11 +213,12 @@ class Rows:
         if self._exactly is not None and self._exactly >= self._size.rows:
             self._exactly = None
         if not gone:
-            self._rest(Verdict("later", error="the target acknowledged nothing"))
+            self._rest(Verdict("later", error="the target acknowledged nothing of it", answered=True))
             return
         self._alone = 0
         self._breaker.succeeded()
         self.error, self.delivered_ns = None, now_ns
+        self.failing_ns = self.failed = None
 
     async def _failed(self, rows: Sequence[OutboxRow], verdict: Verdict) -> None:
         id_, ids = self._id, [row.id for row in rows]
@@ -235,7 +239,9 @@ class Rows:
 
     def _rest(self, verdict: Verdict) -> None:
         self._breaker.failed(verdict.after_s, answered=verdict.kind != "later")
-        self.error = verdict.error
+        self.error, self.failed = verdict.error, verdict
+        if self.failing_ns is None:
+            self.failing_ns = self._clock.now_ns()
 
     async def _idle(self, most_lane: int) -> None:
         id_, now_ns = self._id, self._clock.now_ns()

@@ -20,7 +20,8 @@ from appliance.sync.uploads import Uploads
 class SenderState(msgspec.Struct, frozen=True):
     """For the screen. ``error`` is None while the last delivery was good. ``uploading``: the id of the
     row whose file is on its way. ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost.
-    ``most_lane``: up to which lane its budget lets anything go now, -1: nothing."""
+    ``most_lane``: up to which lane its budget lets anything go now, -1: nothing. ``failing_ns``: since when
+    nothing got through; ``answered``: it is there all the same; ``refused``: and says no."""
 
     error: str | None = None
     delivered_ns: int | None = None
@@ -31,6 +32,9 @@ class SenderState(msgspec.Struct, frozen=True):
     day_bytes: int = 0
     hour_bytes: int = 0
     most_lane: int = LANES - 1
+    failing_ns: int | None = None
+    answered: bool = False
+    refused: bool = False
 
 
 class Sender:
@@ -69,6 +73,7 @@ class Sender:
     def state(self) -> SenderState:
         rows, uploads = self._rows, self._uploads
         day_bytes, hour_bytes = self._meter.used()
+        failed = rows.failed
         return SenderState(
             error=rows.error,
             delivered_ns=rows.delivered_ns,
@@ -79,6 +84,9 @@ class Sender:
             day_bytes=day_bytes,
             hour_bytes=hour_bytes,
             most_lane=self._meter.most_lane(),
+            failing_ns=rows.failing_ns,
+            answered=failed is not None and failed.answered,
+            refused=failed is not None and failed.kind != "later",
         )
 
     def wake(self) -> None:

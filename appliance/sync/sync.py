@@ -79,8 +79,10 @@ class Sync:
             sender.retry_now()
 
     def reload(self) -> None:
-        """A target was put or deleted, or the site's time zone changed. Returns at once."""
+        """A target was put or deleted, what it refused is to go again, or the site's time zone changed: a
+        person looks on, and pauses after failures end. Returns at once."""
         self._changed.set()
+        self.retry_now()
 
     async def farewell(self) -> None:
         """The box is stopped on purpose: those who watch over it are told, within a second or not at all."""

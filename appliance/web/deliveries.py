@@ -20,7 +20,11 @@ from appliance.web.box import Box
 from appliance.web.ports import SenderState
 from appliance.web.routes import API, Call, Route, answer
 
-Word = Literal["off", "starting", "broken", "waiting", "resting", "held", "delivering", "delivered"]
+Word = Literal[
+    "off", "starting", "broken", "refused", "unreachable", "failing", "waiting", "resting", "held",
+    "delivering", "delivered",
+]  # fmt: skip
+SHORT_NS = 600 * SECOND_NS  # a pause that needs nobody, of a target that has worked
 URGENT = ("alert", "alert_update", "event")
 URGENT_LATE_NS = 3_600 * SECOND_NS  # then an admin is told, calmly
 PARKED_LOOKED_AT, MOST_REASONS = 1_000, 5  # a few reasons stand behind a million rows
@@ -45,11 +49,14 @@ class KindFigures(Figures, forbid_unknown_fields=True):
 
 class DeliveryState(msgspec.Struct, forbid_unknown_fields=True):
     """``waiting``: it failed and is tried again at ``until``; ``resting``: it failed so often that its
-    breaker is open until then. ``held``: its budget lets nothing go that waits. ``broken``: a person has to
-    mend it first. ``error``, of files ``file_error``: what the peer said; null also for those who may not
-    know where it goes. ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost so far."""
+    breaker is open until then. Where it never worked, or has not for ten minutes, it is ``unreachable``, or
+    ``failing`` if it does answer; ``refused``: it said no. ``since``: when that began. ``held``: its
+    budget lets nothing go that waits. ``broken``: a person has to mend it first. ``error``, of files
+    ``file_error``: what is wrong and the next step; null also for those who may not know where it goes.
+    ``day_bytes``, ``hour_bytes``: what the site's day and hour have cost so far."""
 
     word: Word
+    since: str | None
     until: str | None
     delivered_at: str | None
     error: str | None
@@ -106,7 +113,7 @@ def _known(conn: sqlite3.Connection, target: Target) -> Known:
     return Known(target, figures, kinds, lane, tuple(reasons.most_common(MOST_REASONS)))
 
 
-def word_of(known: Known, state: SenderState | None) -> Word:
+def word_of(known: Known, state: SenderState | None, now_ns: int) -> Word:
     """``state`` None: nothing sends to it (yet)."""
     if not known.target.enabled:
         return "off"
@@ -115,10 +122,20 @@ def word_of(known: Known, state: SenderState | None) -> Word:
     if state.error is not None:
         if state.next_attempt_ns is None:
             return "broken"
-        return "resting" if state.breaker == "open" else "waiting"
+        return _word_of_failure(known, state, now_ns)
     if known.lane is None:
         return "delivered"
     return "held" if known.lane > state.most_lane else "delivering"
+
+
+def _word_of_failure(known: Known, state: SenderState, now_ns: int) -> Word:
+    if state.refused:
+        return "refused"
+    worked = state.delivered_ns is not None or known.figures.acknowledged + known.figures.tombstoned > 0
+    is_short = state.failing_ns is None or now_ns - state.failing_ns <= SHORT_NS
+    if worked and is_short:
+        return "resting" if state.breaker == "open" else "waiting"
+    return "failing" if state.answered else "unreachable"
 
 
 def is_late(target: Target, kinds: Mapping[str, TargetFigures], now_ns: int) -> bool:
@@ -149,7 +166,8 @@ def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_kno
         kind=target.kind,
         enabled=target.enabled,
         state=DeliveryState(
-            word=word_of(known, state),
+            word=word_of(known, state, now_ns),
+            since=time_or_none(state.failing_ns) if state else None,
             until=time_or_none(state.next_attempt_ns) if state else None,
             delivered_at=time_or_none(state.delivered_ns) if state else None,
             error=state.error if state and may_know else None,

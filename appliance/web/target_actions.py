@@ -11,7 +11,7 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.redaction import forbid
 from appliance.store import audit, outbox, targets
 from appliance.store.targets import Target
-from appliance.sync import address
+from appliance.sync import address, faults
 from appliance.sync.targets import Probed, registry
 from appliance.sync.targets.given import Given
 from appliance.web.routes import API, Call, Route, answer
@@ -22,10 +22,11 @@ PATIENCE_S = 10.0  # a person waits for it
 
 
 class Probe(msgspec.Struct, forbid_unknown_fields=True):
-    """``detail``: what the target or its server said."""
+    """``detail``: what the target or its server said, or what is wrong; ``hint``: the next step then."""
 
     ok: bool
     detail: str
+    hint: str = ""
 
 
 class ProbeAnswer(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,15 +89,15 @@ async def _probed(call: Call, target: Target, secret: str | None) -> web.StreamR
     try:
         peer = registry.make(given)
     except ApplianceError as error:
-        return answer({"probe": Probe(ok=False, detail=f"{error.message}: {error.hint}".rstrip(": "))})
+        return answer({"probe": Probe(ok=False, detail=error.message, hint=error.hint)})
     try:
         async with asyncio.timeout(2 * PATIENCE_S):  # for one that asks more than once
             found = await peer.probe()
-    except TimeoutError:
-        found = Probed(False, "no answer in time")
+    except TimeoutError as error:
+        found = Probed.failed(faults.of(error))
     finally:
         await peer.close()
-    return answer({"probe": Probe(ok=found.ok, detail=found.detail)})
+    return answer({"probe": Probe(ok=found.ok, detail=found.detail, hint=found.hint)})
 
 
 def _never(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ def test_it_says_what_is_missing(appliance, box_dir):
 
 def test_a_hub_that_does_not_answer_is_no_half_done_thing(appliance, box_dir):
     said = appliance("enrol", "https://127.0.0.1:9", "abcde-fghjk", "--data", box_dir)
-    assert said.status == 1 and "does not answer" in said.err and "abcde-fghjk" not in said.err
+    assert said.status == 1 and "refuses the connection" in said.err and "abcde-fghjk" not in said.err
     said = appliance("enrol", "http://hub.example", "abcde-fghjk", "--data", box_dir)
     assert said.status == 2 and "https" in said.err
 
@@ -20,7 +20,7 @@ def test_an_invitation_comes_on_a_stick_or_as_text(appliance, box_dir, tmp_path)
     (tmp_path / FILE_NAME).write_text(text + "\n")
     for words in (("--from", tmp_path), ("--from", tmp_path / FILE_NAME), (text,)):
         said = appliance("enrol", *words, "--data", box_dir)
-        assert said.status == 1 and "does not answer" in said.err, said.err
+        assert said.status == 1 and "refuses the connection" in said.err, said.err
     said = appliance("enrol", "--from", tmp_path / "nothing", "--data", box_dir)
     assert said.status == 2 and "stick" in said.err
     (tmp_path / FILE_NAME).write_bytes(b"\xff" * 100)

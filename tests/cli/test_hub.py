@@ -53,13 +53,30 @@ def test_it_speaks_tls_as_the_box_does(hub):
     assert login(facts["url"], facts["claim_code"], context)["role"] == "admin"
 
 
-def test_a_code_is_printed_and_is_not_in_the_database(tmp_path, capsys):
+def test_a_code_is_printed_and_is_not_in_the_database(hub, tmp_path, capsys):
+    hub()
     assert main(["hub", "code", "--data", str(tmp_path / "hub"), "--name", "Gate"]) == 0
     code = capsys.readouterr().out.strip()
     assert len(code) == 23 and code.count("-") == 3
     assert code.encode() not in (tmp_path / "hub" / "hub.db").read_bytes()
     assert main(["hub", "peers", "--data", str(tmp_path / "hub")]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_box_is_enrolled_in_the_steps_of_the_readme(hub, appliance, box_dir, tmp_path):
+    facts = hub(listen="0.0.0.0:0")
+    url = facts["url"].replace("localhost", "127.0.0.1")
+    code = appliance("hub", "code", "--data", tmp_path / "hub").out.strip()
+    said = appliance("enrol", url, code, "--data", box_dir)
+    assert (
+        said.status == 1 and "nobody that this box knows vouches for the certificate of the hub" in said.err
+    )
+    assert "compare the fingerprint that it printed at its start and give it (--sha256" in said.err
+    said = appliance("enrol", url, code, "--sha256", facts["fingerprint"], "--data", box_dir)
+    assert said.status == 0 and f"this box belongs to {url.removeprefix('https://')} now" in said.out
+    invited = appliance("hub", "code", "--data", tmp_path / "hub", "--url", url).out.strip()
+    said = appliance("enrol", invited, "--data", box_dir, "--again")
+    assert said.status == 0 and "the hub shows the same" in said.out
 
 
 @pytest.mark.parametrize(

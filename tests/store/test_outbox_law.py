@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from appliance.store import delivered, locks, outbox, outbox_counts, tombstones
+from appliance.store import delivered, locks, outbox, outbox_counts, parked, tombstones
 from appliance.store.database import Database
 from appliance.store.owed_files import owed_file
 from appliance.store.policy import FILE_KINDS, LANE_OF
@@ -156,6 +156,29 @@ class Outbox(RuleBasedStateMachine):
         assert self.db.write_now(lambda c: outbox.unpark(c, to)) == len(rows)
         for row in rows:
             row.state, row.due_ns = "waiting", 0
+
+    @rule(data=st.data(), to=st.sampled_from(TARGETS), gives_up=st.booleans())
+    def a_person_decides_about_one(self, data: st.DataObject, to: str, gives_up: bool) -> None:
+        id_ = data.draw(
+            st.sampled_from([*(row.id for row in self.of(to, "parked")), *self.rows[to], "stranger"])
+        )
+        row = self.rows[to].get(id_)
+        can = row is not None and row.state == "parked" and not (gives_up and row.buried)
+        if gives_up:
+            assert self.db.write_now(lambda c: tombstones.entomb_parked(c, to, "given up", id_)) == can
+        else:
+            assert self.db.write_now(lambda c: parked.unpark(c, to, id_)) is can
+        if row is not None and can:
+            row.state, row.due_ns = "waiting", 0
+            if gives_up:
+                self.bury(row, "given up")
+
+    @rule(to=st.sampled_from(TARGETS))
+    def a_person_gives_all_up(self, to: str) -> None:
+        rows = [row for row in self.of(to, "parked") if not row.buried]
+        assert self.db.write_now(lambda c: tombstones.entomb_parked(c, to, "given up")) == len(rows)
+        for row in rows:
+            self.bury(row, "given up")
 
     @rule(to=st.sampled_from(TARGETS))
     def restart(self, to: str) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.sync.answer import LONGEST_PAUSE_S, judge, words
+from appliance.sync.answer import LONGEST_PAUSE_S, judge
 
 NOW_NS = 1_768_919_400 * 10**9  # Tue, 20 Jan 2026 14:30:00 GMT
 
@@ -31,7 +31,8 @@ def test_acknowledged_is_what_was_named_of_what_was_sent():
     assert judge(200, {}, body, ["a", "b"], NOW_NS).acknowledged == ("b",)
 
 
-def test_what_a_person_is_told_names_no_object():
-    error = OSError("Cannot connect to host h:1 ssl:<ssl.SSLContext object at 0x7f41d8270320> [refused]")
-    assert words(error) == "OSError: Cannot connect to host h:1 [refused]"
-    assert words(TimeoutError()) == "no answer in time"
+def test_the_reason_is_one_sentence_with_the_next_step_and_the_status():
+    said = judge(413, {}, b"", ["a"], NOW_NS)
+    assert said.error.startswith("what was sent is too large for the target, HTTP 413 (") and said.answered
+    assert judge(200, {}, b"<html>", ["a"], NOW_NS).error.startswith("what answers at this address takes no")
+    assert 'answer {"acknowledged": [ids]}' in judge(200, {}, b'{"ok": true}', ["a"], NOW_NS).error

@@ -38,7 +38,7 @@ from appliance.web.passwords import Passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played import Played, PlayedArchive, PlayedBell, PlayedDesk, PlayedHealth, PlayedVision, footage
-from played_connections import PlayedControl, PlayedSenders, PlayedTunnel, enrol, fill_targets
+from played_connections import Heard, PlayedControl, PlayedSenders, PlayedTunnel, enrol, fill_targets
 from played_models import PlayedModels
 
 NAMES = (
@@ -62,6 +62,7 @@ class FakeBox:
         hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         self.models = PlayedModels(self.clock, [slug(name) for name in NAMES[: args.cameras]])
         self.senders, self.tunnel = PlayedSenders(self.clock), PlayedTunnel(folder, self.clock)
+        self.control = PlayedControl(self.clock)
         self.box = WebBox(
             db=self.db,
             clock=self.clock,
@@ -79,7 +80,7 @@ class FakeBox:
             passwords=Passwords(hasher),
             volume_paths=(folder,),
             models=self.models,
-            control=PlayedControl(self.clock),
+            control=self.control,
             senders=self.senders,
         )
 
@@ -197,6 +198,10 @@ class FakeBox:
                 self.bell.ring()
             case "hub":  # enrolled, as if it had been asked
                 await self.db.write(lambda conn: enrol(conn, self.box.sealer, now_ns))
+            case "silence":  # of the hub, since so many seconds; None: since the box was started
+                since = order["since_s"]
+                heard_ns = None if since is None else now_ns - since * SECOND_NS
+                self.control.state = Heard(heard_ns, order["error"])
             case "tunnel":
                 await self.db.write(lambda conn: self._tunnel(conn, order["state"]))
             case "sender":

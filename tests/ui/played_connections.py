@@ -13,6 +13,7 @@ from appliance.store.hub_link import HubLink
 from appliance.store.policy import KindPolicy, Policy
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
+from appliance.sync import faults
 from appliance.sync.sender import SenderState
 from appliance.system.tunnel import kept, state
 from appliance.system.tunnel.config import TunnelConfig
@@ -25,11 +26,17 @@ COMMAND_KEY = bytes(range(32))
 class PlayedSenders:
     def __init__(self, clock: BoxClock) -> None:
         now_ns = clock.now_ns()
-        refused = "the server says 503: come back later"
+        busy, gone = str(faults.of_status(503)), str(faults.of(ConnectionRefusedError(111, "")))
         self.known: dict[str, SenderState] = {
-            "cloud": SenderState(refused, now_ns - 3_000 * SECOND_NS, now_ns + 42 * SECOND_NS),
+            "cloud": SenderState(
+                busy, now_ns - 3_000 * SECOND_NS, now_ns + 42 * SECOND_NS, failing_ns=now_ns - 20 * SECOND_NS,
+                answered=True,
+            ),
+            "office": SenderState(
+                gone, None, now_ns + 61 * SECOND_NS, "open", failing_ns=now_ns - 300 * SECOND_NS
+            ),
             "site-broker": SenderState(None, now_ns - 4 * SECOND_NS),
-        }
+        }  # fmt: skip
 
     def states(self) -> dict[str, SenderState]:
         return self.known
@@ -46,7 +53,7 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def fill_targets(conn: Any, sealer: Sealer, now_ns: int) -> None:
-    """One that waits, one that has parked rows, one that is switched off."""
+    """One that waits, one that never worked, one that has parked rows, one that is switched off."""
     secret = sealer.seal(b"s3cret-word-of-the-cloud", "target/cloud")
     targets.put(conn, Target("cloud", "https://cloud.example/ingest"), secret)
     targets.put(
@@ -62,9 +69,12 @@ def fill_targets(conn: Any, sealer: Sealer, now_ns: int) -> None:
         kind = ("event", "event", "alert", "alert_update", "ledger")[n % 5]
         at_ns = now_ns - (50 - n) * 60 * SECOND_NS
         outbox.enqueue(conn, ["cloud"], uuid7(at_ns), kind, b"{}", at_ns)
+    targets.put(conn, Target("office", "https://office.example/in"), None)
+    outbox.enqueue(conn, ["office"], uuid7(now_ns), "event", b"{}", now_ns)
+    body = b'{"id":"0198c0de-7a7e-7000-8000-000000000001","camera_id":"front-gate"}'
     ids = [uuid7(now_ns - n * SECOND_NS) for n in range(1234)]
     for id_ in ids:
-        outbox.enqueue(conn, ["site-broker"], id_, "event", b"{}", now_ns - 700 * SECOND_NS)
+        outbox.enqueue(conn, ["site-broker"], id_, "event", body, now_ns - 700 * SECOND_NS)
     outbox.take(conn, "site-broker", len(ids), now_ns)
     outbox.acknowledge(conn, "site-broker", ids[3:])
     outbox.park(conn, "site-broker", ids[:2], "too long: 1204411 bytes, 1000000 fit")

@@ -52,23 +52,21 @@ async def test_each_target_says_how_it_stands(page, connected, sign_in):
     await row(page, "cloud").wait_for()
     cloud = await row(page, "cloud").inner_text()
     assert "Waiting" in cloud and "0 of 40 acknowledged · 40 waiting, the oldest for" in cloud
-    assert re.search(r"The server says 503: come back later\. It is tried again in \d+ s, at \d\d:", cloud)
+    assert "The target is there, but in trouble itself, HTTP 503. Nothing to do here: it is tried" in cloud
+    assert re.search(r"Since \d\d:.*It is tried again in \d+ s, at \d\d:", cloud)
+    office = row(page, "office")
+    words = await office.inner_text()
+    assert "Cannot be reached" in words and "refuses the connection: nothing listens" in words
+    assert re.search(r"Check the address and the port.*Since .*, for \d+ min\. It is tried again ", words)
+    assert await office.locator(".check-mark").get_attribute("data-status") == "degraded"
     broker = await row(page, "site-broker").inner_text()
-    assert "Parked rows" in broker and "3 parked: the target refused them" in broker
+    assert "Some was refused" in broker and "3 parked: the target refused them" in broker
     assert "2 × Too long: 1204411 bytes" in broker and "1,231 of 1,234 acknowledged" in broker
     assert "Switched off" in await row(page, "archive").inner_text()
     assert "s3cret" not in await page.content()
-    await row(page, "cloud").locator("summary").click()
+    await row(page, "cloud").locator("summary", has_text="Figures by kind").click()
     table = await row(page, "cloud").locator("table").inner_text()
     assert "Alerts" in table and "Events" in table and "All" in table
-
-
-async def test_what_is_parked_is_sent_again_with_one_button(page, own, sign_in):
-    await sign_in(page, at=own, then=HOME)
-    await row(page, "site-broker").get_by_role("button", name="Send again").click()
-    await page.locator(".toast", has_text="3 wait again").wait_for()
-    await row(page, "site-broker").locator(".check-mark", has_text="Delivering").wait_for()
-    assert await row(page, "site-broker").locator(".reasons").is_hidden()
 
 
 async def test_an_installer_sees_how_far_it_is_and_not_where_it_goes(page, connected, sign_in):
@@ -138,7 +136,10 @@ async def test_a_stored_target_is_tested_where_it_stands(page, connected, sign_i
     await row(page, "site-broker").get_by_role("button", name="Test").click()
     said = row(page, "site-broker").locator(".report", has_text="Tested at")
     await said.wait_for()
-    assert re.match(r"Tested at \d\d:\d\d:\d\d: it does not work: ", await said.inner_text())
+    assert re.match(
+        r"Tested at \d\d:\d\d:\d\d\. It does not work\. The target refuses the connection",
+        await said.inner_text(),
+    )
 
 
 async def test_a_second_target_of_one_name_does_not_take_the_place_of_the_first(page, connected, sign_in):
@@ -221,7 +222,7 @@ async def test_an_enrolment_that_fails_says_why_at_its_field(page, box_with, sig
     await page.locator("[name=code][aria-invalid=true]").wait_for()
     await page.fill("[name=code]", "ABCD-2345")
     await page.click("#enrol-form [type=submit]")
-    await page.get_by_text("The hub does not answer").wait_for()
+    await page.get_by_text("The hub refuses the connection").wait_for()
     assert await page.get_by_text("This box belongs to no hub.").is_visible()
 
 
@@ -270,6 +271,8 @@ async def test_kinds_of_rows_have_one_name_on_both_sides(page, connected, sign_i
     names = await page.evaluate("import('/static/connections/figures.js').then((m) => m.KINDS)")
     assert set(names) == policy.KINDS
     assert all(names[sent.kinds[0]] == sent.name for sent in connections_words.SENT)
+    one = await page.evaluate("import('/static/connections/figures.js').then((m) => m.ONE)")
+    assert set(one) == policy.KINDS
 
 
 async def test_what_the_hub_may_order_is_ticked_and_the_hub_left_after_a_question(page, own, sign_in):
@@ -293,6 +296,21 @@ async def test_what_the_hub_may_order_is_ticked_and_the_hub_left_after_a_questio
     await page.click("#leave")
     await page.click("#sure-yes")
     await page.get_by_text("This box belongs to no hub.").wait_for()
+
+
+async def test_a_hub_that_is_silent_says_why_and_for_how_long(page, own, sign_in):
+    await own.order(do="hub")
+    await own.order(do="silence", since_s=60, error="the hub is silent (check the address)")
+    await sign_in(page, at=own, then=HOME)
+    state = page.locator("#hub-now .check-mark")
+    await page.locator("#hub-now").get_by_text("Not heard").wait_for()
+    assert await state.get_attribute("data-status") == "calm"  # a minute is nothing
+    assert "The hub is silent. Check the address. What is owed" in await page.locator("#hub-now").inner_text()
+    for since_s in (700, None):
+        await own.order(do="silence", since_s=since_s, error="the hub is silent (check the address)")
+        await look(page, "hub")
+        await page.locator("#hub-now").get_by_text("Cannot be reached").wait_for()
+        assert await state.get_attribute("data-status") == "degraded"
 
 
 async def test_the_tunnel_shows_its_next_step_and_is_switched(page, own, sign_in):

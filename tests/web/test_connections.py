@@ -60,11 +60,21 @@ async def shown(site: Any, who: str = "admin") -> dict[str, Any]:
 
 async def test_a_delivery_says_in_one_word_how_it_stands(site: Any, senders: PlayedSenders) -> None:
     now_ns = site.clock.now_ns()
+    due_ns, short_ns, long_ns = now_ns + SECOND_NS, now_ns - 60 * SECOND_NS, now_ns - 601 * SECOND_NS
+    down: dict[str, Any] = {"error": "it is down", "next_attempt_ns": due_ns}
     cases = [
         (None, "starting"),
         (SenderState(), "delivering"),
-        (SenderState("it is down", now_ns, now_ns + SECOND_NS), "waiting"),
-        (SenderState("it is down", None, now_ns + SECOND_NS, "open"), "resting"),
+        (SenderState(**down, delivered_ns=now_ns, failing_ns=short_ns), "waiting"),
+        (SenderState(**down, delivered_ns=now_ns, failing_ns=short_ns, breaker="open"), "resting"),
+        (SenderState(**down, delivered_ns=now_ns, failing_ns=long_ns, breaker="open"), "unreachable"),
+        (SenderState(**down, failing_ns=short_ns, breaker="open"), "unreachable"),  # it never worked
+        (SenderState(**down, failing_ns=short_ns), "unreachable"),
+        (SenderState(**down, failing_ns=short_ns, answered=True), "failing"),
+        (
+            SenderState(**down, delivered_ns=now_ns, failing_ns=short_ns, answered=True, refused=True),
+            "refused",
+        ),
         (SenderState("mqtt needs aiomqtt"), "broken"),
         (SenderState(None, most_lane=1), "held"),
         (SenderState(None, most_lane=2), "delivering"),
@@ -72,11 +82,15 @@ async def test_a_delivery_says_in_one_word_how_it_stands(site: Any, senders: Pla
     for known, word in cases:
         senders.known = {} if known is None else {"cloud": known}
         row = await shown(site)
-        assert row["state"]["word"] == word
+        assert row["state"]["word"] == word, known
+        since = None if known is None or known.failing_ns is None else rfc3339(known.failing_ns)
+        assert row["state"]["since"] == since
     row = await shown(site)
     msgspec.convert({"deliveries": [row]}, DeliveriesAnswer)
     await site.db.write(lambda conn: outbox.take(conn, "cloud", 10, now_ns))
     await site.db.write(lambda conn: outbox.acknowledge(conn, "cloud", ["row-1"]))
+    senders.known = {"cloud": SenderState(**down, failing_ns=short_ns, breaker="open")}
+    assert (await shown(site))["state"]["word"] == "resting"  # it worked, before the box was started last
     senders.known = {"cloud": SenderState(None, now_ns)}
     row = await shown(site)
     assert row["state"] == {
@@ -114,7 +128,7 @@ async def test_whoever_may_not_know_where_it_goes_does_not_learn_it_here(
     assert "cloud.example" in str(await shown(site, "admin"))
     row = await shown(site, "installer")
     assert "cloud.example" not in str(row)
-    assert (row["state"]["word"], row["parked"]) == ("waiting", 1)
+    assert (row["state"]["word"], row["parked"]) == ("unreachable", 1)
     for who in ("viewer", "operator"):
         assert (await site.ask("GET", "/deliveries", who)).status == 403
 
@@ -156,7 +170,12 @@ async def test_a_target_is_tried_as_it_was_filled_in_and_nothing_is_stored(
     body = {"kind": "redis", "url": "redis://127.0.0.1:1", "token": "s3cret-word"}
     answer = await site.ask("POST", "/targets/cache/try", json=body)
     said = await answer.json()
-    assert answer.status == 200 and said["probe"]["ok"] is False and said["probe"]["detail"]
+    assert (
+        answer.status == 200
+        and said["probe"]["ok"] is False
+        and "refuses the connection" in said["probe"]["detail"]
+    )
+    assert said["probe"]["hint"].startswith("check the address and the port")
     assert "s3cret-word" not in await answer.text()
     assert await site.db.read(targets.list_targets) == []
     wrong = await site.ask("POST", "/targets/cache/try", json=body | {"options": {"stream": ""}})

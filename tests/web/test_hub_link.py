@@ -130,6 +130,6 @@ async def test_an_enrolment_that_makes_no_sense(site, body, field):
 async def test_a_hub_that_is_not_there_is_said_and_nothing_is_stored(site):
     body = {"url": "https://127.0.0.1:9", "code": "abcd-efgh"}
     response = await site.ask("POST", "/hub/enrol", "installer", json=body)
-    assert response.status == 503 and "does not answer" in (await response.json())["error"]["message"]
+    assert response.status == 503 and "refuses the connection" in (await response.json())["error"]["message"]
     assert (await (await site.ask("GET", "/hub")).json())["hub"]["box_id"] is None
     assert site.changed == []

@@ -48,3 +48,9 @@ export function sentence(text) {
 
 /** A sentence with its end. */
 export const full = (text) => sentence(text).replace(/[^.!?…]$/, "$&.");
+
+/** What is wrong and the next step, as two sentences; `hint` is given, or stands in brackets at the end. */
+export function apart(text, hint = "") {
+  const found = hint ? null : /^([^()]+) \((.+)\)$/.exec(text);
+  return (found ? found.slice(1) : [text, hint]).filter(Boolean).map(full).join(" ");
+}

@@ -1,18 +1,18 @@
 """Asking the hub for orders: one long poll over the hub's address, with the box's token."""
 
-import re
 import ssl
 
 import aiohttp
 import msgspec
 
 from appliance.store.targets import Target
+from appliance.sync import faults
+from appliance.sync.faults import HUB
 from appliance.sync.protocol import PREFIX
 from appliance.sync.protocol.command import LONGEST_PAYLOAD_BYTES, LONGEST_WAIT_S, MOST_WAITING
 
 LONGEST_ANSWER_BYTES = 2 * MOST_WAITING * LONGEST_PAYLOAD_BYTES
 PATIENCE_S = 15.0  # beyond what the hub was asked to wait
-_TLS = re.compile(r" ssl:(<[^>]*>|default)")  # aiohttp shows objects that mean nothing to people
 
 
 class Unheard(Exception):
@@ -50,15 +50,15 @@ async def poll(
             allow_redirects=False,
         ) as response:
             if response.status != 200:
-                raise Unheard(f"HTTP {response.status}")
+                raise Unheard(str(faults.of_status(response.status, HUB)))
             body = bytearray()
             async for piece in response.content.iter_chunked(65_536):
                 body += piece
                 if len(body) > LONGEST_ANSWER_BYTES:
-                    raise Unheard("its answer is too long")
+                    raise Unheard(str(faults.unreadable(None, HUB)))
         return msgspec.json.decode(bytes(body), type=Offered).commands[:MOST_WAITING]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unheard(str(faults.unreadable(b"", HUB))) from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        # ValueError is JSON that is none, too (msgspec.DecodeError), and an address that cannot be one.
-        raise Unheard(_TLS.sub("", f"{type(error).__name__}: {error}".rstrip(": "))) from error
-    except RecursionError:
-        raise Unheard("its answer is nested too deeply") from None
+        # ValueError: an address that cannot be one.
+        raise Unheard(str(faults.of(error, HUB))) from error

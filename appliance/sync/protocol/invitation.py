@@ -2,8 +2,9 @@
 
 One line of text: ``aries-enrol:1?url=https%3A%2F%2Fhub.example&code=ABCD-2345&sha256=<hex>``. ``sha256``
 (optional) is of the certificate that the hub shows, for a hub that no public authority vouches for: the
-box then believes that certificate, and no other. The code works once, and for an hour or so: a lost stick
-opens nothing afterwards, and nothing without a box's identity key.
+box then believes that certificate, and no other. The code works once, and as long as its
+maker chose (a day, if nothing was said): a lost stick opens nothing afterwards, and nothing without a box's
+identity key.
 """
 
 import re

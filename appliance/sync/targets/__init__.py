@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from appliance.base.errors import ApplianceError
 from appliance.store.outbox import OutboxRow
 from appliance.sync.answer import Verdict
 
@@ -46,10 +47,16 @@ class Pace(Protocol):
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """``detail``: what a person is told, e.g. ``bucket footage: can be written``."""
+    """``detail``: what a person is told, e.g. ``bucket footage: can be written``. ``hint``: the next step,
+    where it does not work."""
 
     ok: bool
     detail: str
+    hint: str = ""
+
+    @classmethod
+    def failed(cls, error: ApplianceError) -> "Probed":
+        return cls(False, error.message, error.hint)
 
 
 class SyncTarget(Protocol):

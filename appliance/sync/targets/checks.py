@@ -13,6 +13,7 @@ import msgspec
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.redaction import BLOT, redact
 from appliance.store.targets import Target
+from appliance.sync import faults
 from appliance.sync.targets.given import Given
 
 LONGEST_WORDS = 300
@@ -71,17 +72,18 @@ def is_this_machine(host: str) -> bool:
 
 
 def words(error: BaseException | str, *secrets: str | None) -> str:
-    """What a person is told of a library's error: one short line, no credentials."""
-    if isinstance(error, ApplianceError):
-        text = str(error)
-    elif isinstance(error, BaseException):
-        text = f"{type(error).__name__}: {error}".rstrip(": ")
-    else:
-        text = error
+    """What a person is told of a library's error (``faults``): one short line, no credentials."""
+    text = str(faults.of(error)) if isinstance(error, BaseException) else error
     for secret in secrets:
         if secret:
             text = text.replace(secret, BLOT)
     return " ".join(redact(text).split())[:LONGEST_WORDS]
+
+
+def told(error: BaseException, *secrets: str | None) -> ApplianceError:
+    """The same, its sentence and the next step apart."""
+    fault = faults.of(error)
+    return ApplianceError(fault.kind, words(fault.message, *secrets), words(fault.hint, *secrets))
 
 
 def ca_file(given: Given) -> Path | None:

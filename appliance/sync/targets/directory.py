@@ -30,7 +30,7 @@ from appliance.sync.bundle.manifest import ENDINGS, FILES, PARTIAL, FileEntry
 from appliance.sync.envelope.writing import write
 from appliance.sync.protocol.upload import LARGEST_FILE_BYTES
 from appliance.sync.targets import Material, Pace, Probed
-from appliance.sync.targets.checks import options, words
+from appliance.sync.targets.checks import options, told, words
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.receipts import Receipts
 
@@ -134,7 +134,7 @@ class DirectoryTarget:
         try:
             return Probed(True, await asyncio.to_thread(self._look))
         except (ApplianceError, OSError) as error:
-            return Probed(False, self._words(error))
+            return Probed.failed(_fault(error))
 
     async def attend(self) -> None:
         """For ever: receipts, as soon as a stick with some is there."""
@@ -215,14 +215,20 @@ class DirectoryTarget:
             free = os.fstatvfs(root.fd)
             if os.fstatvfs(root.fd).f_flag & os.ST_RDONLY:
                 raise ApplianceError("unavailable", "the stick is write-protected", "move its switch")
-        return f"stick {mark.id}: {free.f_bavail * free.f_frsize // 1_000_000} MB free"
+        free_mb = free.f_bavail * free.f_frsize // 1_000_000
+        return f"the stick can be written, {free_mb} MB are free (stick {mark.id})"
 
     def _words(self, error: Exception) -> str:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return "the stick is full (take it to the hub, or use another)"
-        if isinstance(error, OSError):
-            return words(f"the stick cannot be written: {error.strerror or error}")
-        return words(error)
+        return words(_fault(error))
+
+
+def _fault(error: Exception) -> ApplianceError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ApplianceError("exhausted", "the stick is full", "take it to the hub, or use another")
+    if isinstance(error, OSError):
+        why = words(f"the stick cannot be written: {(error.strerror or str(error)).lower()}")
+        return ApplianceError("unavailable", why, "is it in, and mounted at that folder?")
+    return told(error)
 
 
 def _write_all(fd: int, data: bytes, offset: int) -> None:

@@ -1,7 +1,8 @@
 """The contract's HTTPS target: batches of JSON by POST. The smallest target there is."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import aiohttp
 import msgspec
@@ -10,7 +11,8 @@ from appliance import __version__
 from appliance.base.clock import rfc3339
 from appliance.store.outbox import OutboxRow
 from appliance.store.targets import Target
-from appliance.sync.answer import Verdict, judge, words
+from appliance.sync import faults
+from appliance.sync.answer import Verdict, judge
 from appliance.sync.protocol.batch import MOST_ROWS
 from appliance.sync.targets import Material, Pace, Probed
 from appliance.sync.targets.checks import options
@@ -52,6 +54,15 @@ def encode(device_id: str, rows: Sequence[OutboxRow]) -> bytes:
     return msgspec.json.encode({"device_id": device_id, "batch": batch})
 
 
+class Reply(NamedTuple):
+    """``body`` None: it was longer than we read. ``sent_bytes``: of the request, its head included."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+    sent_bytes: int
+
+
 class HttpsTarget:
     """One session, made at the first use: a target that is never asked costs no socket."""
 
@@ -67,9 +78,9 @@ class HttpsTarget:
         ids = [row.id for row in rows]
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key(ids)}
         try:
-            return await self._post(encode(self._given.device_id, rows), headers, ids)
+            return self._judged(await self._post(encode(self._given.device_id, rows), headers), ids)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Verdict("later", error=words(error))
+            return Verdict("later", error=str(faults.of(error)))
 
     async def put_file(self, row: OutboxRow, material: Material, pace: Pace) -> Verdict:
         return Verdict("refused", error="a target of kind https takes no files")
@@ -78,19 +89,25 @@ class HttpsTarget:
         """An empty batch: whoever takes batches takes none, too, and nothing stays of it."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key([])}
         try:
-            verdict = await self._post(encode(self._given.device_id, []), headers, [])
+            reply = await self._post(encode(self._given.device_id, []), headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Probed(False, words(error))
-        if verdict.kind == "delivered":
-            return Probed(True, "it takes batches")
-        return Probed(False, verdict.error)
+            return Probed.failed(faults.of(error))
+        if not 200 <= reply.status < 300:
+            return Probed.failed(faults.of_status(reply.status))
+        if self._judged(reply, []).kind != "delivered":
+            return Probed.failed(faults.unreadable(reply.body))
+        return Probed(True, "it takes batches")
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _post(self, body: bytes, headers: dict[str, str], ids: Sequence[str]) -> Verdict:
+    def _judged(self, reply: Reply, ids: Sequence[str]) -> Verdict:
+        verdict = judge(reply.status, reply.headers, reply.body, ids, self._given.clock.now_ns())
+        return msgspec.structs.replace(verdict, sent_bytes=reply.sent_bytes)
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> Reply:
         given = self._given
         if given.secret is not None:
             headers["Authorization"] = f"Bearer {given.secret}"
@@ -98,10 +115,9 @@ class HttpsTarget:
             given.target.url, data=body, headers=headers, ssl=given.tls, allow_redirects=False
         ) as response:
             said = await _read(response)
-            verdict = judge(response.status, response.headers, said, ids, given.clock.now_ns())
             sent = response.request_info.headers.items()
             head_bytes = sum(len(name) + len(value) + 4 for name, value in sent) + len(str(response.url)) + 20
-            return msgspec.structs.replace(verdict, sent_bytes=head_bytes + len(body))
+            return Reply(response.status, response.headers, said, head_bytes + len(body))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

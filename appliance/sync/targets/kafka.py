@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
-from appliance.sync.targets.checks import Place, both_or_none, options, place
+from appliance.sync.targets.checks import Place, both_or_none, options, place, words
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import CLOSING_S, MessageOptions, MessageTarget, Outgoing, Sent
 
@@ -102,7 +102,7 @@ class KafkaPeer:
                 error = failure
         if error is not None and not held and not rejected:
             raise self._mapped(error)
-        return Sent(tuple(held), tuple(rejected), "" if error is None else f"{type(error).__name__}: {error}")
+        return Sent(tuple(held), tuple(rejected), "" if error is None else words(error))
 
     async def probe(self) -> str:
         try:
@@ -206,4 +206,7 @@ class KafkaPeer:
             return ApplianceError(
                 "not_found", f"there is no topic {self._chosen.topic}", "make it, or name another"
             )
+        if isinstance(error, errors.KafkaConnectionError):
+            hint = "check the address and the port, and whether both ends speak TLS"
+            return ApplianceError("unavailable", "no Kafka broker answers at this address", hint)
         return error

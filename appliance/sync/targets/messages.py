@@ -19,6 +19,7 @@ from appliance.sync.envelope.message import Still
 from appliance.sync.envelope.told import told
 from appliance.sync.envelope.writing import inline, write
 from appliance.sync.targets import Material, Pace, Probed
+from appliance.sync.targets.checks import told as told_of
 from appliance.sync.targets.checks import words
 from appliance.sync.targets.given import Given
 
@@ -103,7 +104,7 @@ class MessageTarget:
             async with self._turn, asyncio.timeout(self._given.timeout_s + CLOSING_S):
                 return Probed(True, await self._peer.probe())
         except Exception as error:  # whatever a library raises is the answer to "does it work?"
-            return Probed(False, self._words(error))
+            return Probed.failed(told_of(error, self._given.secret))
 
     async def close(self) -> None:
         try:
@@ -120,12 +121,15 @@ class MessageTarget:
             async with self._turn, asyncio.timeout(longest_s):
                 sent = await self._peer.send(messages) if messages else Sent()
         except ApplianceError as error:
-            return Verdict("refused" if error.kind in REFUSING else "later", error=self._words(error))
+            is_refused = error.kind in REFUSING
+            return Verdict(
+                "refused" if is_refused else "later", error=self._words(error), answered=is_refused
+            )
         except Exception as error:  # libraries have no common root of errors; unknown: not held (D3)
             return Verdict("later", error=self._words(error))
         rejected = (*too_long, *((id_, self._words(why)) for id_, why in sent.rejected))
         if sent.error and not sent.held and not rejected:
-            return Verdict("later", error=self._words(sent.error))
+            return Verdict("later", error=self._words(sent.error), answered=True)
         why = sent.error or (rejected[0][1] if rejected else "")
         return Verdict("delivered", sent.held, rejected, self._words(why))
 

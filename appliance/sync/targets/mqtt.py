@@ -28,6 +28,11 @@ SCHEMES = {"mqtts": True, "mqtt": False}
 FIELDS = ("device_id", "camera_id", "kind")
 # MQTT 5.0, section 2.4: reason codes
 NOBODY, NOT_AUTHORISED, BAD_TOPIC, TOO_LARGE, QUOTA, BAD_FORMAT = 0x10, 0x87, 0x90, 0x95, 0x97, 0x99
+LISTEN = "start the program that reads it, or count it as delivered under When nobody listens"
+HEARD_BY_NOBODY = {
+    "required": "what nobody listens to waits on the box",
+    "any": "what nobody listens to counts as delivered, and is gone",
+}
 REFUSED_AT_THE_DOOR = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, rights, banned, method
 
 
@@ -106,7 +111,9 @@ class MqttPeer:
         count, longest_bytes = len(messages), max(len(message.payload) for message in messages)
         held = [id_ for id_, code in codes.items() if code < 0x80 and (code != NOBODY or self._any)]
         rejected += [
-            (id_, f"MQTT {code:#x}") for id_, code in codes.items() if code in (TOO_LARGE, BAD_FORMAT)
+            (id_, f"the broker refuses this message, MQTT {code:#x}")
+            for id_, code in codes.items()
+            if code in (TOO_LARGE, BAD_FORMAT)
         ]
         if not held and {NOT_AUTHORISED, BAD_TOPIC} & set(codes.values()):
             raise ApplianceError(
@@ -114,16 +121,21 @@ class MqttPeer:
             )
         error = ""
         if NOBODY in codes.values() and not self._any:
-            error = "nobody has subscribed: the broker would throw it away"
+            error = f"nobody listens to the topic, and the broker would throw it away ({LISTEN})"
         elif len(codes) + len(rejected) < count:
-            error = f"the broker went away; the longest message had {longest_bytes} bytes"
+            hint = f"it is tried again; perhaps its longest message, {longest_bytes} bytes, is too long"
+            error = f"the broker went away in the middle ({hint})"
         elif len(held) + len(rejected) < count:
-            error = "MQTT " + ", ".join(f"{code:#x}" for code in sorted(set(codes.values())) if code >= 0x80)
+            said = ", ".join(f"{code:#x}" for code in sorted(set(codes.values())) if code >= 0x80)
+            error = f"the broker did not take it, MQTT {said} (look for the reason in its log)"
         return Sent(tuple(held), tuple(rejected), error)
 
     async def probe(self) -> str:
         await self._connected()
-        return "the broker lets us in; whether we may publish shows when we do"
+        return (
+            "the broker lets this box in; whether anybody listens to the topic, and whether the box may write"
+            f" there, MQTT tells with the first message only; {HEARD_BY_NOBODY[self._chosen.subscribers]}"
+        )
 
     async def close(self) -> None:
         await self._drop()

@@ -85,7 +85,8 @@ class PulsarPeer:
         too_long = "too many bytes for the broker (maxMessageSize)"
         rejected = tuple((id_, too_long) for id_, said in results.items() if said == result.MessageTooBig)
         others = {str(said) for said in results.values()} - {str(result.Ok), str(result.MessageTooBig)}
-        return Sent(held, rejected, ", ".join(sorted(others)))
+        why = ", ".join(name.removeprefix("Result.") for name in sorted(others))
+        return Sent(held, rejected, f"Pulsar did not take it: {why}" if why else "")
 
     async def probe(self) -> str:
         await self._opened()
@@ -151,7 +152,7 @@ class PulsarPeer:
                 "not_found", f"there is no topic {self._chosen.topic}", "make it, or name another"
             )
         if isinstance(error, pulsar.Timeout | pulsar.ConnectError):
-            return ApplianceError("unavailable", "Pulsar does not answer", "it is asked again")
+            return ApplianceError("unavailable", "Pulsar does not answer", "check the address and the port")
         return error
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
-from appliance.sync.targets.checks import Place, both_or_none, options, place
+from appliance.sync.targets.checks import Place, both_or_none, options, place, words
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent, patience_s
 
@@ -80,7 +80,7 @@ class RedisPeer:
             except Exception as error:  # Redis' own errors and the socket's; what is held stays known
                 if not held:
                     raise
-                return Sent(tuple(held), error=f"{type(error).__name__}: {error}")
+                return Sent(tuple(held), error=words(error))
         return Sent(tuple(held))
 
     async def _send(self, messages: Sequence[Outgoing]) -> list[str]:

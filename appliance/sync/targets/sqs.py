@@ -20,7 +20,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.store.targets import Target
-from appliance.sync.targets.checks import ca_file, options, place
+from appliance.sync.targets.checks import ca_file, options, place, words
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import MessageOptions, MessageTarget, Outgoing, Sent
 
@@ -91,7 +91,7 @@ class SqsPeer:
                     raise
                 return Sent(tuple(held), tuple(rejected), "the queue does not take more from us")
             except Exception as caught:  # botocore makes its classes at run time; what is held stays known
-                return Sent(tuple(held), tuple(rejected), f"{type(caught).__name__}: {caught}")
+                return Sent(tuple(held), tuple(rejected), words(caught))
             held += [batch[int(entry["Id"])].id for entry in answer.get("Successful", ())]
             for entry in answer.get("Failed", ()):
                 why = f"{entry.get('Code', '?')}: {entry.get('Message', '')}"

@@ -89,7 +89,7 @@ class ZmqPeer:
                 elif word == b"rejected":
                     rejected.append((id_.decode(), why))
                 else:
-                    error = why or "the peer does not take it now"
+                    error = why or "the program does not take it now (it is tried again by itself)"
             if error:
                 break
         return Sent(tuple(held), tuple(rejected), error)
@@ -97,8 +97,11 @@ class ZmqPeer:
     async def probe(self) -> str:
         answers, error = await self._exchange({b"": b""})
         if error or answers.get(b"", (b"", ""))[0] != b"held":
-            raise ApplianceError("unavailable", error or "the peer answers, and does not take anything", "")
-        return "the peer answers"
+            hint = "check the address, and that the program runs and speaks the protocol"
+            raise ApplianceError(
+                "unavailable", error or "the program answers, and does not take anything", hint
+            )
+        return "the program answers, and takes messages"
 
     async def close(self) -> None:
         self._drop()
@@ -117,7 +120,7 @@ class ZmqPeer:
             if talk in done:
                 talk.result()
             else:
-                error = watch.result() if watch in done else "the peer does not answer"
+                error = watch.result() if watch in done else "the program does not answer"
         finally:
             talk.cancel()
             await asyncio.gather(talk, return_exceptions=True)
@@ -189,6 +192,10 @@ async def _until_lost(zmq: Any, monitor: "zmq.asyncio.Socket") -> str:
         if number == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             shaken = True
         if number == zmq.EVENT_CLOSED and not shaken:
-            return "nobody is there"
+            return "nothing listens at this address and port"
         if number == zmq.EVENT_DISCONNECTED:
-            return "the peer went away" if shaken else "denied: it closes before the keys are exchanged"
+            return (
+                "the program ended the connection"
+                if shaken
+                else "denied: it closes before the keys are exchanged"
+            )

@@ -150,5 +150,8 @@ def test_what_is_not_used_is_not_loaded(root):
 
 def test_words_are_one_short_line_without_credentials():
     error = OSError("amqp://box:pw@host\nrefused: the-Secret-key-9")
-    assert words(error, "the-Secret-key-9") == "OSError: amqp://…@host refused: …"
+    assert (
+        words(error, "the-Secret-key-9")
+        == "the target cannot be used: amqp://…@host refused: … (check the address and what is set for it)"
+    )
     assert len(words("x" * 1_000)) == 300

@@ -19,11 +19,21 @@ async def test_what_nobody_has_subscribed_to_waits(broker):
     await broker.unsubscribe()
     target = registry.make(broker.given())
     verdict = await target.put(ROWS)
-    assert verdict.kind == "later" and "nobody has subscribed" in verdict.error
+    assert verdict.kind == "later" and "nobody listens to the topic" in verdict.error
     await target.close()
     careless = registry.make(broker.given(options={"subscribers": "any"}))
     assert (await careless.put(ROWS)).kind == "delivered"
     await careless.close()
+
+
+@pytest.mark.parametrize(("chosen", "words"), [("required", "waits on the box"), ("any", "and is gone")])
+async def test_a_test_does_not_promise_that_somebody_listens(broker, chosen, words):
+    await broker.unsubscribe()
+    target = registry.make(broker.given(options={"subscribers": chosen}))
+    probed = await target.probe()
+    await target.close()
+    assert probed.ok and "lets this box in; whether anybody listens" in probed.detail
+    assert words in probed.detail
 
 
 async def test_a_topic_that_is_not_ours_is_refused(broker):

@@ -16,6 +16,20 @@ export const KINDS = {
   command_result: "Answers to the hub",
   sample: "Samples",
 };
+/** The same of a single row. */
+export const ONE = {
+  alert: "Alert",
+  alert_update: "Change of an alert",
+  event: "Event",
+  event_update: "Change of an event",
+  still: "Still",
+  small_clip: "Small clip",
+  clip: "Clip",
+  ledger: "Ledger of gaps",
+  metrics: "Figures of the box",
+  command_result: "Answer to the hub",
+  sample: "Sample",
+};
 const COLUMNS = [
   ["owed", "Owed"], ["acknowledged", "Acknowledged"], ["tombstoned", "Tombstoned"],
   ["waiting", "Waiting"], ["in_flight", "In flight"], ["parked", "Parked"],

@@ -1,7 +1,7 @@
 // The hub: enrolment, what it may order, what it ordered, leaving it.
 
 import { get, post, put, remove } from "../api.js";
-import { full, onSend, sentence } from "../forms.js";
+import { apart, onSend, sentence } from "../forms.js";
 import { element } from "../nodes.js";
 import { complain, toast } from "../shell.js";
 import { boxNow, moment, span } from "../time.js";
@@ -18,6 +18,7 @@ const STATES = { done: "Done", failed: "Failed", refused: "Refused", pending: "O
 const GOOD = ["done", "confirmed"];
 const OPEN = ["taken", "pending"];
 const LONGEST_FILE_BYTES = 4000;
+const SHORT_MS = 600_000; // a silence that needs nobody
 const changed = () => page.dispatchEvent(new Event("changed"));
 let touched = false; // ticks that were not saved are not overwritten by what is asked again
 
@@ -44,14 +45,16 @@ function show(found) {
 }
 
 function showOurs({ url, box_id: boxId, enrolled_at: since, heard_at: heard, error, trial: onTrial, deletes_from: deletes, command_key: key }) {
-  mark(state, error ? ["calm", "info", "Not heard"] : heard ? ["ok", "check", "In touch"] : ["off", "info", "Not heard yet"]);
-  words(said, error ? `${full(error)} What is owed to it waits; it is tried again by itself.` : "");
+  const silentMs = heard ? boxNow() - Date.parse(heard) : Infinity;
+  const silent = silentMs > SHORT_MS ? ["degraded", "warning", "Cannot be reached"] : ["calm", "info", "Not heard"];
+  mark(state, error ? silent : heard ? ["ok", "check", "In touch"] : ["off", "info", "Not heard yet"]);
+  words(said, error ? `${apart(error)} What is owed to it waits; it is tried again by itself.` : "");
   facts(list, [
     ["Address", url ?? "its target was deleted", "mono"],
-    ["Since", moment(Date.parse(since))],
+    ["Enrolled", moment(Date.parse(since))],
     ["Last heard", heard ? `${span(boxNow() - Date.parse(heard))} ago, ${moment(Date.parse(heard))}` : "not since the box started"],
-    ["Called there", boxId, "mono"],
-    ["Its command key", key, "mono"],
+    ["Number at the hub", boxId, "mono"],
+    ["Signs orders with", key, "mono"],
   ]);
   const back = onTrial && moment(Date.parse(onTrial.undone_at));
   const waits = deletes && moment(Date.parse(deletes));

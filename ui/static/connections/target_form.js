@@ -1,7 +1,7 @@
 // Adding, changing, trying and deleting one target. The form is made by the server, from data.
 
 import { get, post, put, remove } from "../api.js";
-import { onSend, problem, sentence } from "../forms.js";
+import { apart, onSend, problem, sentence } from "../forms.js";
 import { complain } from "../shell.js";
 import { readPolicy } from "./policy.js";
 
@@ -70,7 +70,7 @@ button.addEventListener("click", async () => {
   show("", "Asking it…");
   try {
     const { probe } = await post(`/targets/${encodeURIComponent(idOf(fields))}/try`, body(fields));
-    show(probe.ok ? "good" : "bad", probe.ok ? `It answers: ${probe.detail}` : `It does not work: ${probe.detail}`);
+    show(probe.ok ? "good" : "bad", probe.ok ? `It answers: ${probe.detail}` : `It does not work. ${apart(probe.detail, probe.hint)}`);
   } catch (error) {
     report.hidden = true;
     problem(form, error);

@@ -1,11 +1,11 @@
 // Targets: how far each is, what holds it up, and what an admin can do about it.
 
 import { get, post, put } from "../api.js";
-import { full, sentence } from "../forms.js";
+import { apart } from "../forms.js";
 import { element } from "../nodes.js";
-import { complain, toast } from "../shell.js";
 import { boxNow, clock, moment, span } from "../time.js";
-import { inWords, size, table } from "./figures.js";
+import { age, inWords, size, table } from "./figures.js";
+import { button, parkedOf } from "./parked.js";
 import { children, mark, words } from "./shown.js";
 
 const page = document.querySelector("#connections");
@@ -15,14 +15,17 @@ const WORDS = {
   off: ["off", "info", "Switched off"],
   starting: ["off", "info", "Starting"],
   broken: ["degraded", "warning", "Needs attention"],
+  refused: ["failing", "warning", "Refused"],
+  unreachable: ["degraded", "warning", "Cannot be reached"],
+  failing: ["degraded", "warning", "Does not take it"],
   waiting: ["calm", "info", "Waiting"],
   resting: ["calm", "info", "Resting"],
   held: ["calm", "info", "Held by its budget"],
   delivering: ["ok", "check", "Delivering"],
   delivered: ["ok", "check", "Up to date"],
 };
-const AGAIN = ["waiting", "resting"];
-const PARKED = ["degraded", "warning", "Parked rows"];
+const AGAIN = ["refused", "unreachable", "failing", "waiting", "resting"];
+const PARKED = ["degraded", "warning", "Some was refused"];
 const rows = new Map(); // id -> {row, parts, seen}
 
 async function load() {
@@ -53,7 +56,7 @@ function nothing() {
 function made({ id, kind }) {
   const parts = {
     mark: element("span", "check-mark"), address: element("span", "mono"), said: element("p", "said fine"),
-    parked: element("div", "wide"), figures: element("div", ""), hold: element("p", "said"),
+    parked: parkedOf(id, isAdmin, changed), figures: element("div", ""), hold: element("p", "said"),
     tested: element("p", "report wide"),
   };
   parts.tested.setAttribute("role", "status");
@@ -64,20 +67,8 @@ function made({ id, kind }) {
   const row = element("li", "", head);
   row.dataset.target = id;
   if (isAdmin) row.append(actions(id, parts));
-  row.append(parts.tested, parts.parked, details);
+  row.append(parts.tested, parts.parked.node, details);
   return { row, parts, details };
-}
-
-function button(text, id, work) {
-  const found = element("button", "button", element("span", "", text), element("span", "hidden", ` ${id}`));
-  found.type = "button";
-  found.addEventListener("click", async () => {
-    if (found.getAttribute("aria-busy")) return;
-    found.setAttribute("aria-busy", "true");
-    try { await work(); } catch (error) { complain(error); }
-    found.removeAttribute("aria-busy");
-  });
-  return found;
 }
 
 const changed = () => page.dispatchEvent(new Event("changed"));
@@ -87,7 +78,8 @@ function actions(id, parts) {
     words(parts.tested, "Asking it…");
     try {
       const { probe } = await post(`/targets/${id}/probe`);
-      words(parts.tested, `Tested at ${clock(boxNow())}: ${probe.ok ? "it answers" : "it does not work"}: ${probe.detail}`);
+      const said = probe.ok ? "It answers:" : "It does not work.";
+      words(parts.tested, `Tested at ${clock(boxNow())}. ${said} ${probe.ok ? probe.detail : apart(probe.detail, probe.hint)}`);
       parts.tested.dataset.kind = probe.ok ? "good" : "bad";
     } catch (error) {
       words(parts.tested, "");
@@ -117,23 +109,24 @@ function fill({ parts, details }, one) {
   details.hidden = !one.kinds.length;
   children(parts.figures, one.kinds, () => [table(one), legend()]);
   if (parts.toggle) words(parts.toggle.firstChild, one.enabled ? "Switch off" : "Switch on");
-  fillParked(parts.parked, one);
+  parts.parked.fill(one);
 }
 
 /** Why it does not go on, and when it does. */
 function holdUp({ state, enabled, waiting }) {
   if (!enabled) return waiting ? "What it is owed waits until it is switched on." : "";
-  const said = [state.error, state.file_error && `Files: ${state.file_error}`].filter(Boolean).map(full);
+  const said = [state.error, state.file_error && `Files: ${state.file_error}`].filter(Boolean).map((text) => apart(text));
   if (state.word === "broken") said.push("A person has to mend it.");
   if (state.word === "held") said.push("What waits does not go now, by its budget; alerts do.");
   if (AGAIN.includes(state.word) && state.until) said.push(again(state));
   return said.join(" ");
 }
 
-function again({ word, until }) {
+function again({ word, since, until }) {
   const ms = Date.parse(until) - boxNow();
+  const began = since ? `Since ${moment(Date.parse(since))}, for ${age(since)}. ` : "";
   const why = word === "resting" ? "It failed several times in a row, so it is left alone for a while. " : "";
-  return `${why}${ms > 1500 ? `It is tried again in ${span(ms)}, at ${moment(Date.parse(until))}.` : "It is tried again now."}`;
+  return `${began}${why}${ms > 1500 ? `It is tried again in ${span(ms)}, at ${moment(Date.parse(until))}.` : "It is tried again now."}`;
 }
 
 /** "3.1 of 50 MB today": what its budget counts. */
@@ -142,23 +135,6 @@ function used({ state, target }) {
   const part = (bytes, most, when) => (most ? `${size(bytes)} of ${size(most)} ${when}` : bytes ? `${size(bytes)} ${when}` : "");
   return [part(state.day_bytes, day, "today"), hour ? part(state.hour_bytes, hour, "this hour") : ""].filter(Boolean).join(" · ");
 }
-
-function fillParked(box, { id, parked, parked_reasons: reasons }) {
-  box.hidden = !parked;
-  children(box, [parked, reasons], () => { // made again without need, the button would lose its focus
-    const [one, they] = parked === 1 ? ["it", "it waits"] : ["them", "they wait"];
-    const text = `${parked.toLocaleString("en")} parked: the target refused ${one}, so ${they} for a person.`;
-    const why = reasons.map(({ reason, count }) => element("li", "", `${count} × ${sentence(reason || "no reason was given")}`));
-    const said = element("ul", "reasons", element("li", "", element("strong", "", text)), ...why);
-    return isAdmin ? [said, element("div", "actions", sendAgain(id))] : [said];
-  });
-}
-
-const sendAgain = (id) => button("Send again what is parked", `of ${id}`, async () => {
-  const { unparked } = await post(`/targets/${id}/unpark`);
-  toast(`${unparked.toLocaleString("en")} wait${unparked === 1 ? "s" : ""} again`);
-  changed();
-});
 
 function legend() {
   return element("p", "fine legend", "Tombstoned: dropped by age or quota, and the target was told so. Parked: refused by the target.");

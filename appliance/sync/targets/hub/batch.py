@@ -7,7 +7,9 @@ import msgspec
 
 from appliance.base.clock import rfc3339
 from appliance.store.outbox import OutboxRow
+from appliance.sync import faults
 from appliance.sync.answer import Verdict
+from appliance.sync.faults import HUB
 from appliance.sync.protocol import SCHEMA
 from appliance.sync.protocol.batch import LONGEST_BATCH_BYTES, Answer, Batch, Row
 from appliance.sync.targets.hub.link import Link, Reply, Silence
@@ -50,12 +52,12 @@ def read_answer(rows: Sequence[OutboxRow], body: bytes | None) -> Verdict:
     """What a success says of ``rows``. An id that was not asked for says nothing; a row that is both
     acknowledged and refused is refused, which loses nothing."""
     if body is None:
-        return Verdict("later", error="the answer is too long")
+        return Verdict("later", error=str(faults.unreadable(None, HUB)), answered=True)
     try:
         answer = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # It may have them or not. Sending again is harmless, believing is not (D3).
-        return Verdict("later", error="the answer does not say what it acknowledges")
+        return Verdict("later", error=str(faults.unreadable(body, HUB)), answered=True)
     ids = [row.id for row in rows]
     asked = set(ids)
     reasons: dict[str, str] = {}
@@ -95,6 +97,6 @@ async def _put(link: Link, device_id: str, rows: list[OutboxRow], encoded: list[
     try:
         reply: Reply = await link.ask("POST", "/batch", body, headers)
     except Silence as silence:
-        return Verdict("later", error=str(silence))
+        return Verdict("later", error=str(silence), answered=silence.answered)
     verdict = read_answer(rows, reply.body) if 200 <= reply.status < 300 else link.verdict(reply, ids)
     return msgspec.structs.replace(verdict, sent_bytes=reply.sent_bytes)

@@ -9,6 +9,8 @@ import msgspec
 
 from appliance import __version__
 from appliance.base.clock import Clock, rfc3339
+from appliance.sync import faults
+from appliance.sync.faults import HUB
 from appliance.sync.protocol.heartbeat import EVERY_S, FAREWELL_S, STOPPING, Heartbeat, HeartbeatAnswer
 from appliance.sync.targets.hub.journal import Journal
 from appliance.sync.targets.hub.link import Link, Silence
@@ -123,8 +125,8 @@ class Heart:
         reply = await self._link.ask("POST", "/heartbeat", body, most_bytes=LARGEST_ANSWER_BYTES)
         self._charge(reply.sent_bytes)
         if not 200 <= reply.status < 300:
-            raise Silence(self._link.verdict(reply).error)
+            raise self._link.refusal(reply)
         try:
             return _decoder.decode(reply.body or b"")
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Silence("the answer is no hub's") from error
+            raise Silence(faults.unreadable(b"", HUB), answered=True) from error

@@ -11,7 +11,10 @@ import aiohttp
 import msgspec
 
 from appliance import __version__
-from appliance.sync.answer import Verdict, judge, words
+from appliance.base.errors import ApplianceError
+from appliance.sync import faults
+from appliance.sync.answer import Verdict, judge
+from appliance.sync.faults import HUB
 from appliance.sync.protocol import PREFIX
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.hub.flow import Flow, Pieces, Ready
@@ -44,7 +47,12 @@ class Reply(NamedTuple):
 
 
 class Silence(Exception):
-    """No answer, or none that can be read. Says why, without a credential."""
+    """No answer, or none that can be read. ``fault`` says why, without a credential. ``answered``: somebody
+    is there."""
+
+    def __init__(self, fault: ApplianceError, *, answered: bool = False) -> None:
+        super().__init__(str(fault))
+        self.fault, self.answered = fault, answered
 
 
 class _Said(msgspec.Struct):
@@ -94,7 +102,7 @@ class Link:
                     self._session(file), method, path, data, {**kind, **(headers or {})}, most_bytes
                 )
         except FAILURES as error:
-            raise Silence(words(error)) from error
+            raise Silence(faults.of(error, HUB)) from error
         if size < UNSENT_BYTES:
             self.flow.learn_round(loop.time() - began_s)
         return reply
@@ -112,14 +120,17 @@ class Link:
             async with limit:
                 return await self._once(self._session(True), "PUT", path, body, headers, LONGEST_ANSWER_BYTES)
         except FAILURES as error:
-            raise Silence(words(error)) from error
+            raise Silence(faults.of(error, HUB)) from error
 
     def verdict(self, reply: Reply, ids: Sequence[str] = ()) -> Verdict:
         """What an answer that is no success means (``sync.answer``), with the hub's own words."""
-        now_ns = self._given.clock.now_ns()
-        verdict = judge(reply.status, reply.headers, b"", ids, now_ns)
-        reason = self._reason(reply.body)
-        return msgspec.structs.replace(verdict, error=f"{verdict.error}: {reason}") if reason else verdict
+        now_ns, said = self._given.clock.now_ns(), self._reason(reply.body)
+        return judge(reply.status, reply.headers, b"", ids, now_ns, peer=HUB, said=said)
+
+    def refusal(self, reply: Reply) -> Silence:
+        """The same, to be raised."""
+        fault = faults.of_status(reply.status, HUB, self._reason(reply.body))
+        return Silence(fault, answered=True)
 
     async def close(self) -> None:
         """May be called twice; the next request opens it again."""

@@ -14,6 +14,8 @@ import msgspec
 
 from appliance.base.clock import Clock
 from appliance.base.supervision import BackOff
+from appliance.sync import faults
+from appliance.sync.faults import HUB
 from appliance.sync.protocol.counts import MOST_ASKED, Bucket, Counts, Missing
 from appliance.sync.targets.hub.journal import Journal
 from appliance.sync.targets.hub.link import Link, Silence
@@ -104,11 +106,11 @@ class Reconciler:
         reply = await self._link.ask(method, path, data, most_bytes=most_bytes)
         self._charge(reply.sent_bytes)
         if not 200 <= reply.status < 300:
-            raise Silence(self._link.verdict(reply).error)
+            raise self._link.refusal(reply)
         try:
             return msgspec.json.decode(reply.body or b"", type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Silence("the answer is no hub's") from error
+            raise Silence(faults.unreadable(b"", HUB), answered=True) from error
 
     async def _rest(self, seconds: float) -> None:
         waits = {

@@ -57,7 +57,7 @@ class HubTarget:
         try:
             await self.reconciler.counts()
         except Silence as silence:
-            return Probed(False, str(silence))
+            return Probed.failed(silence.fault)
         return Probed(True, "the hub knows this box and takes its rows")
 
     async def close(self) -> None:

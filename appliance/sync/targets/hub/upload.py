@@ -235,7 +235,7 @@ class _Upload:
         try:
             return await self._link.ask(method, self._path, body, most_bytes=LARGEST_STATE_BYTES, file=True)
         except Silence as silence:
-            return Verdict("later", error=str(silence))
+            return Verdict("later", error=str(silence), answered=silence.answered)
 
     async def _read(self, at: int, length: int) -> bytes:
         """Raises ``data_loss`` where the ring has not what it promised."""

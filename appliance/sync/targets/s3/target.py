@@ -14,7 +14,7 @@ from appliance.store.outbox import OutboxRow
 from appliance.sync.answer import Verdict
 from appliance.sync.envelope.writing import write
 from appliance.sync.targets import Material, Pace, Probed
-from appliance.sync.targets.checks import options, words
+from appliance.sync.targets.checks import options, told, words
 from appliance.sync.targets.given import Given
 from appliance.sync.targets.messages import REFUSING, patience_s
 from appliance.sync.targets.s3 import multipart
@@ -87,7 +87,7 @@ class S3Target:
                 await obstore.put_async(self._store, key, b"probe", use_multipart=False)
                 await obstore.delete_async(self._store, key)
         except Exception as error:  # whatever a library raises is the answer to "does it work?"
-            return Probed(False, self._words(error))
+            return Probed.failed(told(_mapped(error), self._given.secret))
         return Probed(True, f"bucket {self._bucket.name}: can be written")
 
     async def close(self) -> None:
@@ -124,7 +124,7 @@ class S3Target:
     def _failed(self, error: Exception) -> Verdict:
         error = _mapped(error)
         refused = isinstance(error, ApplianceError) and error.kind in REFUSING
-        return Verdict("refused" if refused else "later", error=self._words(error))
+        return Verdict("refused" if refused else "later", error=self._words(error), answered=refused)
 
     def _words(self, error: Exception) -> str:
         return words(_mapped(error), self._given.secret)
