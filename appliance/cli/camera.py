@@ -15,8 +15,8 @@ from appliance.base.model import Camera, Credentials
 from appliance.base.redaction import forbid
 from appliance.cli.box import add_command, open_box, print_json
 from appliance.store import audit, cameras
-from appliance.web.addresses import one_credential, read_address
-from appliance.web.camera_body import CameraBody, check_body, seal_for, to_camera
+from appliance.web.cameras.body import CameraBody, check_body, seal_for, to_camera
+from appliance.web.connections.addresses import one_credential, read_address
 from appliance.web.params import decode
 
 EXAMPLE = "appliance camera add --data /var/lib/aries Gate rtsp://192.168.1.20:554/stream1"

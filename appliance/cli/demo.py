@@ -14,7 +14,7 @@ from appliance.base.errors import invalid
 from appliance.cli.serving import Announcement, must_be_known, run_box
 from appliance.daemon import demo
 from appliance.daemon.assets import Assets
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 
 EXAMPLE = "appliance demo --cameras 4 --port 8080"
 MOST_CAMERAS = 64

@@ -10,7 +10,7 @@ from appliance.base.errors import invalid
 from appliance.cli.box import add_data, config_of
 from appliance.daemon import first_boot
 from appliance.system import tls
-from appliance.web.passwords import Passwords, check_strength
+from appliance.web.people.passwords import Passwords, check_strength
 
 EXAMPLE = "appliance init --data /var/lib/aries --admin-password-file /run/secrets/admin"
 LARGEST_FILE_BYTES = 4096

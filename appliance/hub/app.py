@@ -9,7 +9,7 @@ from appliance.hub.throttling import ENROLMENTS, NAMES, THROTTLE, Names
 from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES
 from appliance.web import headers
 from appliance.web.errors import answer_errors
-from appliance.web.throttle import Throttle
+from appliance.web.people.throttle import Throttle
 
 
 def make_app(hub: Hub) -> web.Application:

@@ -13,7 +13,7 @@ from appliance.hub.settings import HubSettings
 from appliance.hub.store import Store
 from appliance.hub.turns import Turns
 from appliance.store.sealing import Sealer
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 
 
 @dataclass

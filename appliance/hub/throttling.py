@@ -10,7 +10,7 @@ from aiohttp import web
 
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.web.errors import HttpError
-from appliance.web.throttle import Throttle
+from appliance.web.people.throttle import Throttle
 
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
 ENROLMENTS: web.AppKey[Throttle] = web.AppKey("enrolments", Throttle)

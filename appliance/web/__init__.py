@@ -7,5 +7,6 @@ so that openapi.json cannot forget one; nothing a stranger sends ends in a 500 o
 credential is ever returned; a person limited to some cameras cannot tell that others exist; no
 viewer can make another viewer, or the recording, wait.
 Non-goals: no SQL, no decisions about events or video: those are asked for through ``ports``.
-Read next: ``box`` (what it is given), ``routes`` (what a route is), ``auth`` (who asks), ``app``.
+Read next: ``box`` (what it is given), ``routes`` (what a route is), ``people.auth`` (who asks), ``app``; then
+the rooms: ``cameras``, ``live``, ``connections``, ``people``, ``pages``.
 """

@@ -8,41 +8,20 @@ import msgspec
 from aiohttp import hdrs, web
 
 from appliance.system.figures import Gauges
-from appliance.web import (
-    alerts,
-    audit,
-    cameras,
-    deliveries,
-    events,
-    files,
-    headers,
-    health,
-    hub_link,
-    identity,
-    models,
-    openapi,
-    pages,
-    parked,
-    recordings,
-    rules,
-    scrape,
-    settings,
-    signin,
-    target_actions,
-    targets,
-    tunnel,
-    users,
-    ws_events,
-    ws_live,
-    zones,
-)
+from appliance.web import alerts, events, headers, health, models, openapi, rules, scrape, settings
 from appliance.web.box import BOX, Box
+from appliance.web.cameras import cameras, files, recordings, zones
+from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
 from appliance.web.errors import answer_errors
-from appliance.web.feed import Feed
+from appliance.web.live import events as ws_events
+from appliance.web.live import video as ws_live
+from appliance.web.live.feed import Feed
+from appliance.web.live.sockets import SOCKETS, Sockets
+from appliance.web.pages import routes as pages
 from appliance.web.params import LARGEST_BODY_BYTES
+from appliance.web.people import audit, identity, signin, users
+from appliance.web.people.throttle import Throttle
 from appliance.web.routes import Route, mount
-from appliance.web.sockets import SOCKETS, Sockets
-from appliance.web.throttle import Throttle
 
 ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,

@@ -7,10 +7,9 @@ from aiohttp import web
 
 from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import ROLES, Camera, Role, User
-from appliance.web import pages_data as data
-from appliance.web import pages_words as words
 from appliance.web.box import Box
-from appliance.web.pages_view import render
+from appliance.web.pages import data, words
+from appliance.web.pages.view import render
 
 
 class Asked:

@@ -9,7 +9,7 @@ from appliance.base.clock import Clock
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 from appliance.web.metrics import Metrics
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 from appliance.web.ports import (
     Archive,
     Bell,

@@ -10,8 +10,9 @@ from appliance.base.errors import not_found
 from appliance.base.model import SEVERITIES, Event
 from appliance.base.wire import event_json
 from appliance.store import events
-from appliance.web import params, watched
-from appliance.web.files import serve_clip, steady
+from appliance.web import params
+from appliance.web.cameras import watched
+from appliance.web.cameras.files import serve_clip, steady
 from appliance.web.routes import API, PAGE, Call, Query, Route, answer, there
 from appliance.web.shapes import EventAnswer, EventsAnswer
 

@@ -14,12 +14,12 @@ from appliance.base.model import Camera, Check, User
 from appliance.base.settings import Settings
 from appliance.base.wire import check_json, status_json
 from appliance.store import alerts, cameras, settings
-from appliance.web.access import only_seen, sees
 from appliance.web.box import Box
-from appliance.web.cameras import status_of
+from appliance.web.cameras.cameras import status_of
+from appliance.web.connections.targets import Row, all_rows, sync_json
+from appliance.web.people.access import only_seen, sees
 from appliance.web.routes import API, Call, Route, answer
 from appliance.web.shapes import HealthAnswer, StatusAnswer
-from appliance.web.targets import Row, all_rows, sync_json
 
 
 async def live(call: Call) -> web.StreamResponse:

@@ -15,9 +15,9 @@ from appliance.vision.health.judge import Verdict
 from appliance.vision.packs import choice as choices
 from appliance.vision.packs.choice import AUTO, LONGEST_SHADOW_S, Choice
 from appliance.vision.state import Activation
-from appliance.web.access import sees
 from appliance.web.box import Box
 from appliance.web.model_shapes import ActivationAnswer, ModelHealthAnswer, ModelsAnswer
+from appliance.web.people.access import sees
 from appliance.web.ports import ModelEntry, VisionState
 from appliance.web.routes import API, Call, Route, answer, there
 

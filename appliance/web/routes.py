@@ -10,11 +10,12 @@ from aiohttp import hdrs, web
 
 from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import ROLES, Role, User
-from appliance.web import auth, params
-from appliance.web.access import sees
+from appliance.web import params
 from appliance.web.box import BOX, Box
 from appliance.web.errors import denied, not_signed_in
-from appliance.web.sessions import Who
+from appliance.web.people import auth
+from appliance.web.people.access import sees
+from appliance.web.people.sessions import Who
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from appliance.base.model import Rule, RuleKind, Schedule, ScheduleWindow, Sever
 from appliance.base.wire import rule_json
 from appliance.rules.validate import validate
 from appliance.store import audit, cameras, rules, zones
-from appliance.web.access import rule_cameras, sees_rule
 from appliance.web.errors import denied
 from appliance.web.params import Id, Name, Share
+from appliance.web.people.access import rule_cameras, sees_rule
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import RuleAnswer, RulesAnswer
 

@@ -10,11 +10,11 @@ from prometheus_client.metrics_core import Metric
 
 from appliance.store import alerts, gaps, outbox_counts, targets
 from appliance.system.figures import Gauges
-from appliance.web import auth
 from appliance.web.box import Box
 from appliance.web.errors import not_signed_in
 from appliance.web.health import disks
 from appliance.web.metrics import counter, gauge
+from appliance.web.people import auth
 from appliance.web.routes import Call, Route
 
 GAUGES: web.AppKey[Gauges] = web.AppKey("gauges", Gauges)

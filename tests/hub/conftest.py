@@ -38,7 +38,7 @@ from appliance.hub.store import codes, users
 from appliance.hub.store.codes import Code
 from appliance.sync.protocol import PREFIX
 from appliance.sync.protocol.enrolment import Enrolment
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 
 PASSWORD = "a horse in the rain"
 START_NS = ManualClock().now_ns()

@@ -34,7 +34,7 @@ from appliance.sync.sender import SenderState
 from appliance.vision.packs import choice
 from appliance.web.app import make_app
 from appliance.web.box import Box as WebBox
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played import Played, PlayedArchive, PlayedBell, PlayedDesk, PlayedHealth, PlayedVision, footage

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from appliance.store import policy
-from appliance.web import connections_words
+from appliance.web.pages import connection_words as connections_words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

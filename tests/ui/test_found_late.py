@@ -1,6 +1,6 @@
 """The lists mark what was found afterwards, and say when the box knew."""
 
-from appliance.web.pages_view import environment
+from appliance.web.pages.view import environment
 
 EVENT = {
     "id": "e-1",

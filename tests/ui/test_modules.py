@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.web import pages_words as words
+from appliance.web.pages import words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

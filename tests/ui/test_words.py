@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.base.clock import SECOND_NS
-from appliance.web import pages_words as words
+from appliance.web.pages import words
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW_NS = int(datetime(2026, 1, 20, 15, tzinfo=UTC).timestamp()) * SECOND_NS

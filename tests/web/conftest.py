@@ -26,7 +26,7 @@ from appliance.vision.health.judge import Verdict
 from appliance.vision.state import Activation, VisionFigures, VisionState
 from appliance.web.app import make_app
 from appliance.web.box import Box
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 from appliance.web.ports import ModelEntry
 
 PASSWORD = "a horse in the rain"

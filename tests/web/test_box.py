@@ -195,7 +195,7 @@ async def test_a_viewer_sees_how_far_sync_is_but_not_where_it_goes(site: Any) ->
 
 
 async def test_static_files_are_validated_by_etag_and_stay_inside(site: Any) -> None:
-    from appliance.web.pages_view import ui_path
+    from appliance.web.pages.view import ui_path
 
     name = next(p for p in sorted((ui_path() / "static").rglob("*.js")))
     path = f"/static/{name.relative_to(ui_path() / 'static')}"

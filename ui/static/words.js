@@ -1,4 +1,4 @@
-// Codes -> words for people. Mirrors appliance/web/pages_words.py; a test holds the two together.
+// Codes -> words for people. Mirrors appliance/web/pages/words.py; a test holds the two together.
 
 const names = JSON.parse(document.body.dataset.names || "{}");
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from appliance.hub.pages import alerts, box, delivery, events, fleet, settings, sites
 from appliance.hub.pages.asked import add_page, add_sign_in
-from appliance.web.pages_view import ui_path
+from appliance.web.pages.view import ui_path
 
 
 def mount(app: web.Application) -> None:

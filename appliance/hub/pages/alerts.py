@@ -14,7 +14,7 @@ from appliance.hub.store.directory import Known
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Steps
 from appliance.hub.store.uploads import Upload
-from appliance.web.pages_words import RESOLUTIONS
+from appliance.web.pages.words import RESOLUTIONS
 
 STATUSES = {"open": ("new", "acknowledged"), "resolved": ("resolved",), "all": ()}
 GRAVE = list(words.SEVERITIES)

@@ -13,7 +13,7 @@ from appliance.hub.pages import words
 from appliance.hub.people import door
 from appliance.hub.store import alerts_list
 from appliance.hub.store.users import ROLES, Person, Role
-from appliance.web.pages_view import render
+from appliance.web.pages.view import render
 
 Page = Callable[["Asked"], Awaitable[str]]
 

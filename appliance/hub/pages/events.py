@@ -15,7 +15,7 @@ from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Steps
 from appliance.hub.store.uploads import Upload
-from appliance.web import pages_words
+from appliance.web.pages import words as pages_words
 
 Files = dict[tuple[str, str], list[Upload]]
 ID = "[A-Za-z0-9_-]{1,64}"

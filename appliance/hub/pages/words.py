@@ -11,7 +11,7 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS, parse_rfc3339, rfc3339
 from appliance.base.errors import ApplianceError
-from appliance.web import pages_words
+from appliance.web.pages import words as pages_words
 
 SEVERITIES = pages_words.SEVERITIES
 # Worst first; the codes are those of the API (``people.boxes.PLACES``).

@@ -21,7 +21,7 @@ from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person, Role
 from appliance.sync.protocol.upload import Hex
 from appliance.web.params import PLAIN, Name
-from appliance.web.passwords import check_strength
+from appliance.web.people.passwords import check_strength
 
 MOST_CODES = 200
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 366)]

@@ -12,7 +12,7 @@ from appliance.hub.people.routes import API, BOX, ID, Call, Route, answer
 from appliance.hub.store import clips, uploads
 from appliance.hub.store.steps import Steps
 from appliance.hub.store.uploads import Chunk, Upload
-from appliance.web.files import outside, wanted_range
+from appliance.web.cameras.files import outside, wanted_range
 from appliance.web.params import choices_of, one_of
 
 KINDS = ("still", "small_clip", "clip", "sample")

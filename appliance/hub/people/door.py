@@ -1,7 +1,7 @@
 """Who asks: a bearer token or the session cookie; with the cookie, writes carry the CSRF token.
 
-As on the box (``appliance.web.auth``), on the hub's own tables: the cookie is HttpOnly and SameSite=Strict;
-the CSRF token lies in a cookie that scripts can read and comes back in ``X-CSRF-Token``.
+As on the box (``appliance.web.people.auth``), on the hub's own tables: the cookie is HttpOnly and
+SameSite=Strict; the CSRF token lies in a cookie that scripts can read and comes back in ``X-CSRF-Token``.
 """
 
 import hmac

@@ -16,7 +16,7 @@ from appliance.hub.store.users import Person
 from appliance.hub.throttling import NAMES, THROTTLE
 from appliance.web.errors import HttpError, denied
 from appliance.web.params import Name
-from appliance.web.passwords import LONGEST, check_strength
+from appliance.web.people.passwords import LONGEST, check_strength
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 

@@ -8,7 +8,7 @@ from appliance.store.cameras import KEEP
 from appliance.store.policy import Policy
 from appliance.store.targets import Target
 from appliance.sync.control import document, permissions
-from appliance.web.connections_words import ORDERS
+from appliance.web.pages.connection_words import ORDERS
 
 
 @pytest.fixture

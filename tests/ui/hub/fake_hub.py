@@ -34,7 +34,7 @@ from appliance.hub.store.codes import Code
 from appliance.hub.store.sites import Site
 from appliance.hub.store.users import Person
 from appliance.sync.protocol.enrolment import Enrolment
-from appliance.web.passwords import Passwords
+from appliance.web.people.passwords import Passwords
 
 FIGURES = ("acknowledged", "tombstoned", "waiting", "in_flight", "parked")
 PASSWORD = "correct horse battery"

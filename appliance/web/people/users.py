@@ -12,9 +12,9 @@ from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.base.model import Role, User
 from appliance.store import audit, cameras, sessions, users
-from appliance.web.access import must_see_all
 from appliance.web.params import Id, Name
-from appliance.web.passwords import LONGEST, check_strength
+from appliance.web.people.access import must_see_all
+from appliance.web.people.passwords import LONGEST, check_strength
 from appliance.web.routes import Call, Route, answer, nothing
 from appliance.web.shapes import UserAnswer, UsersAnswer
 

@@ -12,9 +12,11 @@ from aiohttp import web
 from appliance.base.clock import rfc3339
 from appliance.base.model import User
 from appliance.media.fragment import StreamInit
-from appliance.web import params, sockets, watched
-from appliance.web.access import sees
-from appliance.web.cameras import existing
+from appliance.web import params
+from appliance.web.cameras import watched
+from appliance.web.cameras.cameras import existing
+from appliance.web.live import sockets
+from appliance.web.people.access import sees
 from appliance.web.ports import Viewer
 from appliance.web.routes import STREAM, Call, Route, there
 

@@ -10,7 +10,7 @@ from appliance.base.model import Camera, Credentials, DetectSettings, RecordSett
 from appliance.rules.validate import validate_polygon
 from appliance.store import cameras
 from appliance.store.sealing import Sealer
-from appliance.web.addresses import Address, one_credential, read_address
+from appliance.web.connections.addresses import Address, one_credential, read_address
 from appliance.web.params import Name, Share
 
 Url = Annotated[str, msgspec.Meta(max_length=2000)]

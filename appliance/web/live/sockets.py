@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from appliance.base.model import User
-from appliance.web import auth, sessions
+from appliance.web.people import auth, sessions
 from appliance.web.routes import Call
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pytest
 from appliance.base.clock import rfc3339
 from appliance.store import outbox, outbox_counts, targets
 from appliance.store.targets import Target
-from appliance.web.parked import ParkedAnswer
+from appliance.web.connections.parked import ParkedAnswer
 
 ROWS = (
     ("row-1", "event", b'{"id":"e-1","camera_id":"gate"}'),

@@ -17,10 +17,11 @@ from appliance.sync.sender import SenderState
 from appliance.system.tunnel import kept, state
 from appliance.system.tunnel.config import TunnelConfig
 from appliance.system.tunnel.state import STEPS, TunnelState
-from appliance.web import connections_words, deliveries, target_actions, tunnel
-from appliance.web.deliveries import DeliveriesAnswer
-from appliance.web.target_fields import KINDS
-from appliance.web.tunnel import TunnelAnswer
+from appliance.web.connections import deliveries, target_actions, tunnel
+from appliance.web.connections.deliveries import DeliveriesAnswer
+from appliance.web.connections.target_fields import KINDS
+from appliance.web.connections.tunnel import TunnelAnswer
+from appliance.web.pages import connection_words as connections_words
 
 HOUR_NS = 3600 * SECOND_NS
 PEER_KEY = "YGVTpl7R2eFJXFSlTwCp3Z8NBcMgEGrdlqp4RiVqk2Y="

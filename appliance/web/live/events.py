@@ -8,9 +8,10 @@ from appliance.base.errors import invalid
 from appliance.base.model import User
 from appliance.store import journal
 from appliance.store.journal import JournalRow
-from appliance.web import params, sockets
-from appliance.web.access import sees
-from appliance.web.feed import Feed, Reader, message
+from appliance.web import params
+from appliance.web.live import sockets
+from appliance.web.live.feed import Feed, Reader, message
+from appliance.web.people.access import sees
 from appliance.web.routes import Call, Query, Route
 
 FEED: web.AppKey[Feed] = web.AppKey("feed", Feed)

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from appliance.base.model import User
 from appliance.store.sessions import SessionKind
-from appliance.web import sessions
 from appliance.web.box import BOX
 from appliance.web.errors import denied, not_signed_in
-from appliance.web.sessions import Tokens, Who
+from appliance.web.people import sessions
+from appliance.web.people.sessions import Tokens, Who
 
 SESSION_COOKIE = "session"
 CSRF_COOKIE = "csrf"

@@ -6,10 +6,10 @@ from appliance.base.errors import not_found
 from appliance.base.wire import Json
 from appliance.store.policy import Policy
 from appliance.store.targets import Target
-from appliance.web import pages_data as data
 from appliance.web.asked import Asked, Page
-from appliance.web.connections_words import DAYS, LEAST_WORDS, ORDERS, sent_to
-from appliance.web.target_fields import BY_KIND, KINDS, TargetKind, target_values
+from appliance.web.connections.target_fields import BY_KIND, KINDS, TargetKind, target_values
+from appliance.web.pages import data
+from appliance.web.pages.connection_words import DAYS, LEAST_WORDS, ORDERS, sent_to
 
 
 async def connections(asked: Asked) -> str:

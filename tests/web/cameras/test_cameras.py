@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Credentials
 from appliance.store import cameras
-from appliance.web.addresses import read_address
+from appliance.web.connections.addresses import read_address
 
 CAMERA = {
     "name": "Front Gate",

@@ -14,8 +14,8 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.store import audit, parked, targets, tombstones
 from appliance.store.parked import ParkedRow
 from appliance.web import params
+from appliance.web.connections.target_actions import UnparkedAnswer
 from appliance.web.routes import API, PAGE, Call, Route, answer, nothing
-from appliance.web.target_actions import UnparkedAnswer
 
 REASON = "given up by a person, after the target refused it"
 

@@ -14,9 +14,9 @@ from appliance.store.targets import Target
 from appliance.sync import address, faults
 from appliance.sync.targets import Probed, registry
 from appliance.sync.targets.given import Given
+from appliance.web.connections.target_fields import KINDS, TargetKind
+from appliance.web.connections.targets import TargetBody, checked
 from appliance.web.routes import API, Call, Route, answer
-from appliance.web.target_fields import KINDS, TargetKind
-from appliance.web.targets import TargetBody, checked
 
 PATIENCE_S = 10.0  # a person waits for it
 

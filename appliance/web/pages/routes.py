@@ -14,13 +14,12 @@ from appliance.base.model import ROLES, SEVERITIES
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.vision.packs import licences
-from appliance.web import pages_data as data
-from appliance.web import pages_words as words
 from appliance.web.asked import Asked, Page, theme_of
-from appliance.web.auth import page_user
 from appliance.web.box import Box
-from appliance.web.pages_connections import PAGES as CONNECTIONS
-from appliance.web.pages_view import render, ui_path
+from appliance.web.pages import data, words
+from appliance.web.pages.connections import PAGES as CONNECTIONS
+from appliance.web.pages.view import render, ui_path
+from appliance.web.people.auth import page_user
 
 EVENTS_PER_PAGE = 60
 _STATUS = {"not_found": 404, "denied": 403, "invalid": 400, "conflict": 409, "unavailable": 503}

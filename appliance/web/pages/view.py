@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 import appliance
-from appliance.web import pages_words as words
+from appliance.web.pages import words
 
 
 def ui_path() -> Path:

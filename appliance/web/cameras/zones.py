@@ -13,8 +13,8 @@ from appliance.base.wire import zone_json
 from appliance.rules.validate import validate_zone
 from appliance.store import audit, cameras, rules, zones
 from appliance.web import params
-from appliance.web.access import only_seen
 from appliance.web.params import Id, Name, Share
+from appliance.web.people.access import only_seen
 from appliance.web.routes import API, Call, Query, Route, answer, nothing
 from appliance.web.shapes import ZoneAnswer, ZonesAnswer
 

@@ -12,9 +12,10 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.base.model import Lock
 from appliance.media.span import Span
 from appliance.store import audit, locks
-from appliance.web import params, watched
-from appliance.web.cameras import ONE, existing
-from appliance.web.files import serve_clip, steady
+from appliance.web import params
+from appliance.web.cameras import watched
+from appliance.web.cameras.cameras import ONE, existing
+from appliance.web.cameras.files import serve_clip, steady
 from appliance.web.params import PLAIN, Time
 from appliance.web.routes import API, INTERVAL, STREAM, Call, Route, answer, nothing, there
 from appliance.web.shapes import LockAnswer, RecordingsAnswer

@@ -10,16 +10,16 @@ from aiohttp import web
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
 from appliance.store import audit, sessions, users
-from appliance.web import sessions as sign_ins
-from appliance.web.auth import address_of, drop_cookies, set_cookies
 from appliance.web.errors import HttpError, denied
 from appliance.web.params import Name
-from appliance.web.passwords import LONGEST, check_strength
+from appliance.web.people import sessions as sign_ins
+from appliance.web.people.auth import address_of, drop_cookies, set_cookies
+from appliance.web.people.passwords import LONGEST, check_strength
+from appliance.web.people.sessions import Tokens
+from appliance.web.people.throttle import Throttle
+from appliance.web.people.users import user_json
 from appliance.web.routes import Call, Route, answer
-from appliance.web.sessions import Tokens
 from appliance.web.shapes import Empty, TokenAnswer, UserAnswer
-from appliance.web.throttle import Throttle
-from appliance.web.users import user_json
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)

@@ -16,11 +16,10 @@ from appliance.base.model import Camera, CameraStatus, Credentials
 from appliance.base.wire import camera_json
 from appliance.media.fragment import StreamInit
 from appliance.store import audit, cameras
-from appliance.web import params, watched
-from appliance.web.access import must_see_all, only_seen
-from appliance.web.addresses import one_credential, read_address
+from appliance.web import params
 from appliance.web.box import Box
-from appliance.web.camera_body import (
+from appliance.web.cameras import watched
+from appliance.web.cameras.body import (
     CameraBody,
     ProbeBody,
     check_body,
@@ -29,6 +28,8 @@ from appliance.web.camera_body import (
     seal_for,
     to_camera,
 )
+from appliance.web.connections.addresses import one_credential, read_address
+from appliance.web.people.access import must_see_all, only_seen
 from appliance.web.routes import API, STREAM, Call, Query, Route, answer, nothing, there
 from appliance.web.shapes import CameraAnswer, CamerasAnswer, LiveAnswer, ProbeAnswer
 

@@ -12,9 +12,10 @@ from appliance.base.errors import not_found
 from appliance.base.model import Camera, CameraStatus, Event, User
 from appliance.base.wire import Json, alert_json, camera_json, event_json, rule_json, zone_json
 from appliance.store import alerts, cameras, events, journal, retention_held, rules, settings, users, zones
-from appliance.web import deliveries, models, targets
-from appliance.web.access import only_seen, sees, sees_rule
+from appliance.web import models
 from appliance.web.box import Box
+from appliance.web.connections import deliveries, targets
+from appliance.web.people.access import only_seen, sees, sees_rule
 
 
 class Names(msgspec.Struct, frozen=True):
