@@ -19,7 +19,8 @@ from appliance.store.policy import LANES, ROWS_FIRST, URGENT, Budget
 
 RESERVED = 0.005  # of each limit is kept for rows up to ROWS_FIRST
 OVERDRAFT = 0.009  # ... and this much over it goes for those up to URGENT: within the 1 % that is promised
-AHEAD_BYTES = 262_144  # stored before it goes out: a crash counts too much, never too little
+AHEAD_BYTES = 262_144  # stored before it goes out: a crash counts too much, never too little ...
+AHEAD_PART = 1 / 400  # ... and of a small budget no more than this part of it
 REQUEST_BYTES = 400  # line and headers of a request, where the target does not say
 ROW_BYTES = 120  # what a row's body is wrapped in
 LEAST_BYTES = 2_000  # with less left a limit counts as reached
@@ -101,13 +102,17 @@ class Meter:
         return found
 
     async def charge_piece(self, size_bytes: int) -> None:
-        """The same for one piece of a file, stored ahead by ``AHEAD_BYTES`` at a time."""
+        """The same for one piece of a file, stored ahead by some of them at a time."""
         if self._ahead_bytes < size_bytes:
-            slot, more = self.slot(), max(AHEAD_BYTES, size_bytes)
+            slot, more = self.slot(), max(self._most_ahead_bytes(), size_bytes)
             self._ahead_bytes += more
             await self._db.write(lambda conn: spent.add(conn, self._target_id, [(slot, more)]))
         self._ahead_bytes -= size_bytes
         self.charge(size_bytes, stored=True)
+
+    def _most_ahead_bytes(self) -> int:
+        limits = (self._budget.day_bytes, self._budget.hour_bytes)
+        return min((AHEAD_BYTES, *(int(most * AHEAD_PART) for most in limits if most is not None)))
 
     def file_is_over(self) -> None:
         """What was stored ahead and did not go is given back with the next ``pending``."""

@@ -138,6 +138,15 @@ async def test_a_crash_counts_too_much_never_too_little(metered) -> None:
     assert box.meter.used()[0] == before, "a clean end gives back what did not go"
 
 
+@pytest.mark.parametrize("limit", ["day_bytes", "hour_bytes"])
+async def test_of_a_small_budget_a_crash_costs_a_quarter_of_a_percent(metered, limit) -> None:
+    box = metered(**{limit: 4_000_000})
+    await box.meter.load()
+    await box.meter.charge_piece(1_000)
+    await box.reboot()
+    assert 1_000 <= box.meter.used()[0] <= 10_000
+
+
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["piece", "batch", "crash", "over"]), st.integers(1, 300_000)), max_size=40

@@ -12,7 +12,7 @@ from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
 from appliance.sync.sync import Ports, Sync
 
-DAY_BYTES, CLIPS, CLIP_BYTES, EVENTS = 4_000_000, 30, 250_000, 2_000
+DAY_BYTES, CLIPS, CLIP_BYTES, EVENTS = 20_000_000, 100, 250_000, 2_000
 
 
 class Made:
