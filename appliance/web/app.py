@@ -13,8 +13,7 @@ from appliance.web.box import BOX, Box
 from appliance.web.cameras import cameras, files, recordings, zones
 from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
 from appliance.web.errors import answer_errors
-from appliance.web.live import events as ws_events
-from appliance.web.live import video as ws_live
+from appliance.web.live import ws_events, ws_live
 from appliance.web.live.feed import Feed
 from appliance.web.live.sockets import SOCKETS, Sockets
 from appliance.web.pages import routes as pages

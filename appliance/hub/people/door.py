@@ -5,7 +5,6 @@ SameSite=Strict; the CSRF token lies in a cookie that scripts can read and comes
 """
 
 import hmac
-import ipaddress
 import secrets
 from dataclasses import dataclass
 
@@ -103,16 +102,6 @@ def set_cookies(request: web.Request, response: web.Response, tokens: Tokens) ->
 def drop_cookies(request: web.Request, response: web.Response) -> None:
     for name in (SESSION_COOKIE, CSRF_COOKIE):
         response.del_cookie(name, path="/", samesite="Strict", secure=request.secure)
-
-
-def from_loopback(request: web.Request) -> bool:
-    """The peer is this machine itself, and is not passing on somebody else's words."""
-    if any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP")):
-        return False
-    try:
-        return ipaddress.ip_address((request.remote or "").split("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _kind(text: str) -> SessionKind:

@@ -11,6 +11,7 @@ from appliance.hub.people import door
 from appliance.hub.people.routes import Call, Route, answer
 from appliance.hub.store import users
 from appliance.web.errors import not_signed_in
+from appliance.web.people.auth import from_loopback
 
 PATIENCE_S = 5.0
 
@@ -34,7 +35,7 @@ async def ready(call: Call) -> web.StreamResponse:
 
 async def metrics(call: Call) -> web.StreamResponse:
     """From this machine, or with a sign-in: of this instance alone, so a sum over all is the hub's."""
-    if not door.from_loopback(call.request) and await door.optional(call.request) is None:
+    if not from_loopback(call.request) and await door.optional(call.request) is None:
         raise not_signed_in()
     text = generate_latest(call.request.app[FIGURES].registry)
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

@@ -6,7 +6,7 @@ Where it goes is with the target, for admins. What a peer said may name it, so i
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -17,6 +17,7 @@ from appliance.store import outbox, outbox_counts, targets
 from appliance.store.outbox_counts import TargetFigures
 from appliance.store.targets import Target
 from appliance.web.box import Box
+from appliance.web.connections.targets import figures_json
 from appliance.web.ports import SenderState
 from appliance.web.routes import API, Call, Route, answer
 
@@ -161,7 +162,7 @@ def late(conn: sqlite3.Connection, now_ns: int) -> tuple[str, ...]:
 def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_know: bool) -> Delivery:
     target = known.target
     return Delivery(
-        **_figures(known.figures),
+        **figures_json(known.figures),
         id=target.id,
         kind=target.kind,
         enabled=target.enabled,
@@ -176,21 +177,9 @@ def delivery_of(known: Known, state: SenderState | None, now_ns: int, *, may_kno
             hour_bytes=state.hour_bytes if state else 0,
         ),
         is_late=is_late(target, known.kinds, now_ns),
-        kinds=[KindFigures(kind=kind, **_figures(figures)) for kind, figures in known.kinds.items()],
+        kinds=[KindFigures(kind=kind, **figures_json(figures)) for kind, figures in known.kinds.items()],
         parked_reasons=[ParkedReason(why, count) for why, count in known.reasons] if may_know else [],
     )
-
-
-def _figures(figures: TargetFigures) -> dict[str, Any]:
-    return {
-        "owed": figures.owed,
-        "acknowledged": figures.acknowledged,
-        "tombstoned": figures.tombstoned,
-        "waiting": figures.waiting,
-        "in_flight": figures.in_flight,
-        "parked": figures.parked,
-        "oldest": time_or_none(figures.oldest_ns),
-    }
 
 
 def states_of(box: Box) -> Mapping[str, SenderState]:

@@ -9,7 +9,7 @@ from aiohttp import WSMsgType, WSServerHandshakeError
 
 from appliance.store import sessions, users
 from appliance.web.live import feed as feeds
-from appliance.web.live.events import FEED
+from appliance.web.live.ws_events import FEED
 
 
 async def settle(condition: Any) -> None:
@@ -267,7 +267,7 @@ async def test_a_live_viewer_who_lags_skips_to_a_key_frame_and_holds_nobody(
 async def test_what_the_socket_has_not_sent_yet_makes_it_skip(
     site: Any, make_init: Any, make_fragment: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from appliance.web.live import video as ws_live
+    from appliance.web.live import ws_live
 
     fan = site.live.fan("gate", "main")
     fan.started(make_init("gate"))
