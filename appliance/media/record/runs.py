@@ -1,5 +1,7 @@
 """The order of a stream's runs, which no clock decides."""
 
+import contextlib
+
 from appliance.base.clock import MS_NS
 from appliance.base.ids import made_ns, uuid7
 
@@ -9,10 +11,11 @@ class RunOrder:
     than that one's beginning. The later pass over a time is the one that is seen (R4)."""
 
     def __init__(self, newest: str | None = None) -> None:
-        self._newest = newest
+        self._newest_ns = 0
+        if newest is not None:
+            with contextlib.suppress(ValueError):  # from a file: no damage there stops a recording
+                self._newest_ns = made_ns(newest)
 
     def next_id(self, now_ns: int) -> str:
-        if self._newest is not None:
-            now_ns = max(now_ns, made_ns(self._newest) + MS_NS)
-        self._newest = uuid7(now_ns)
-        return self._newest
+        self._newest_ns = max(now_ns, self._newest_ns + MS_NS)
+        return uuid7(self._newest_ns)

@@ -14,7 +14,6 @@ import msgspec
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Segment
 from appliance.media.mp4 import boxes
-from appliance.media.mp4.fragmenter import ns_from_90k
 from appliance.media.ring.scan import Scan, scan, scan_or_none
 from appliance.media.ring.segment import FOOTER, Footer, Head, parse_start, row_of
 
@@ -54,8 +53,7 @@ def mend(
         _fsync_dir(path.parent)
         return None
     if end_ns is None or (at_most is not None and found.whole_bytes < at_most):
-        last_ns = max(ns_from_90k(s.pts_90k) + ns_from_90k(s.duration) for s in found.video)
-        end_ns = found.head.anchor_ns + last_ns
+        end_ns = found.last_ns
     if not_after_ns is not None:
         end_ns = min(end_ns, not_after_ns)
     end_ns = max(end_ns, found.head.start_ns + 1)

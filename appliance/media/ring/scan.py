@@ -51,6 +51,12 @@ class Scan(NamedTuple):
     footer: Footer | None
     footer_bytes: int
 
+    @property
+    def last_ns(self) -> int:
+        """Where the last sample ends, by the box clock. There must be one."""
+        ends = (ns_from_90k(sample.pts_90k) + ns_from_90k(sample.duration) for sample in self.video)
+        return self.head.anchor_ns + max(ends)
+
 
 def scan(path: Path) -> Scan:
     """Walk a segment file. Raises ``data_loss`` where even its head is not there."""

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from appliance.base.clock import Clock
 from appliance.base.model import Segment
-from appliance.media.mp4.fragmenter import ns_from_90k
 from appliance.media.ring.index import Index, OpenSpan
 from appliance.media.ring.recovery import unindexed_files
 from appliance.media.ring.scan import scan_or_none
@@ -55,8 +54,7 @@ def _read(path: Path, volume_id: str, relative: str) -> Unindexed | None:
     found = scan_or_none(path)
     if found is None or not found.video:
         return None
-    last_ns = max(ns_from_90k(sample.pts_90k) + ns_from_90k(sample.duration) for sample in found.video)
-    end_ns = found.footer.end_ns if found.footer else found.head.anchor_ns + last_ns
+    end_ns = found.footer.end_ns if found.footer else found.last_ns
     digest = hashlib.sha256(found.init).hexdigest()
     whole = (found.whole_bytes, max(end_ns, found.head.start_ns + 1))
     return Unindexed(found.head, volume_id, relative, path, digest, found.keys, whole)

@@ -1,5 +1,6 @@
 """The later run sorts behind the earlier one, whatever the clock said when they were made."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,12 @@ def test_ids_sort_as_they_were_made(moments, before_ns) -> None:
 def test_a_clock_that_goes_on_is_in_the_id() -> None:
     order = RunOrder(uuid7(5 * MS_NS))
     assert made_ns(order.next_id(9 * MS_NS)) == 9 * MS_NS
+
+
+@pytest.mark.parametrize("newest", ["", "zzz", "run-1", "0" * 500])
+def test_an_id_that_is_none_does_not_stop_the_recording(newest) -> None:
+    order = RunOrder(newest)
+    assert order.next_id(7 * MS_NS) < order.next_id(7 * MS_NS)
 
 
 def test_the_newest_of_all_boots_is_found(box) -> None:
