@@ -25,6 +25,7 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
+from appliance.daemon.camera_search import CameraSearch
 from appliance.daemon.control import make_control, settings_version
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.materials import RingMaterials
@@ -35,6 +36,7 @@ from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
+from appliance.daemon.whereabouts import Whereabouts
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -220,6 +222,12 @@ class Box:
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
         self._spawn("control", supervise("control", self.control.run, self.clock))
+        whereabouts = Whereabouts(
+            self.db, self.clock, CameraSearch(self.clock), self.device_id,
+            statuses=self.recorder.statuses, credentials=self._credentials,
+            moved=lambda: self.changed("cameras"), ring=self.analysis.bell.ring,
+        )  # fmt: skip
+        self._spawn("whereabouts", supervise("whereabouts", whereabouts.run_once, self.clock))
         self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 

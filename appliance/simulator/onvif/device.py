@@ -1,7 +1,6 @@
 """One simulated camera: who it is, what can be set, what it notices. Its streams follow what is set."""
 
 import hashlib
-import zlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -55,6 +54,7 @@ class Wanted(msgspec.Struct, frozen=True):
     faults: frozenset[str] = frozenset()
     http_port: int | None = None  # None: the maker's
     rtsp_port: int = 554
+    family: str = ""  # cameras of the same name in two families are two cameras
 
     def __repr__(self) -> str:  # it holds a password
         return f"Wanted({self.name!r}, {self.maker.key!r})"
@@ -71,7 +71,7 @@ class Device:
         self.faults = set(wanted.faults)
         self.shelf = shelf
         self._clock = clock
-        self._identify()
+        self._identify(wanted.family)
         self.encoders: dict[Which, Encoder] = {
             "main": self._encoder(wanted.main, h265="h265-only" in wanted.faults),
             "sub": self._encoder(wanted.sub, h265=bool({"h265-only", "h265-sub"} & wanted.faults)),
@@ -213,16 +213,15 @@ class Device:
 
     # -- inside
 
-    def _identify(self) -> None:
-        # of the name alone: a camera that moves or is made again is the same camera
-        tail = hashlib.sha256(self.name.encode()).hexdigest()[:6].upper()
+    def _identify(self, family: str) -> None:
+        # of name and family alone: a camera that moves or is made again is the same camera
+        tail = hashlib.sha256(f"{family}/{self.name}".encode()).hexdigest()[:6].upper()
         self.bare = self.maker.oui + tail
         pairs = [self.bare[at : at + 2] for at in range(0, 12, 2)]
         self.mac = self.maker.mac_form.format(*pairs)
         self.hardware_address = ":".join(pairs).lower()
         self.serial = self.maker.serial.format(model=self.maker.model, bare=self.bare)
         self.endpoint = self.maker.endpoint.format(bare=self.bare.lower())
-        self.nonce_seed = zlib.crc32(self.name.encode())
 
     def _encoder(self, wanted: tuple[int, int, float], *, h265: bool) -> Encoder:
         width, height, fps = wanted
