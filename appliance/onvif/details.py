@@ -15,6 +15,8 @@ from appliance.onvif.identity import identity
 from appliance.onvif.soap import LOCKED_HINT
 from appliance.onvif.streams import Codec, Profile, profiles, snapshot_uri, stream_uri
 
+__all__ = ["Details", "Finding", "StreamDetails", "by_source", "details"]
+
 MOST_CHANNELS = 64
 STREAMS_EACH = 3  # main, sub and one more to choose from; the rest are the same picture again
 _NICE_SUB = 640 * 360
@@ -58,7 +60,8 @@ async def details(
 ) -> Details:
     """Tries each of the credentials until one opens; stops where the camera locks its user.
 
-    Raises ``ApplianceError`` where no ONVIF device answers at ``url``; what else goes wrong is a finding.
+    Raises ``ApplianceError`` where no ONVIF device answers at ``url``, or it stops answering on the way; what
+    else goes wrong is a finding.
     """
     stranger = Device(url, None, session, clock=clock)
     told = await _clock(stranger)
@@ -127,7 +130,7 @@ async def _open(
     url: str, tries: Sequence[Credentials], session: aiohttp.ClientSession, clock: Clock
 ) -> tuple[int | None, Device, Information, tuple[Profile, ...]] | Finding:
     """Opened is what shows its profiles: some tell the rest to everybody."""
-    for index, credentials in enumerate((*tries, None) if not tries else tries):
+    for index, credentials in enumerate(tries or (None,)):
         device = Device(url, credentials, session, clock=clock)
         try:
             found = await profiles(device)
@@ -163,7 +166,7 @@ async def _streams(
             try:
                 url = await stream_uri(device, profile)
             except ApplianceError as error:
-                if error.kind != "invalid":
+                if error.kind == "unavailable":
                     raise
                 continue  # a profile without an address is no stream
             kept.append(profile)

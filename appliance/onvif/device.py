@@ -170,6 +170,7 @@ class Device:
             raise invalid(
                 "the camera tells no time that anybody understands", "set its clock in its own page"
             )
+        seen_ns += SECOND_NS // 2  # cameras answer whole seconds: half of one is the likeliest rest
         self._caller.skew_ns = seen_ns + half_ns - self.box_clock.now_ns()
         self._clock = CameraClock(
             seen_ns,
@@ -192,7 +193,7 @@ class Device:
             self._clock = CameraClock(0, self._caller.skew_ns, False, "", False)
 
     async def set_clock(self, now_ns: int, *, by_ntp: bool = False) -> None:
-        """To the second. ``by_ntp``: follow the server that ``set_ntp`` named instead; ``now_ns`` is not sent."""
+        """To the second. ``by_ntp``: follow the server that ``set_ntp`` named; ``now_ns`` is not sent."""
         if self._clock is None:
             await self._settle_clock()
         was = self._clock

@@ -165,7 +165,7 @@ def _announced(node: Node, address: str) -> Announced | None:
         maker=scopes.get("manufacturer", scopes.get("mfr", "")),
         model=scopes.get("hardware", ""),
         address=address,
-        mac=normal_mac(scopes.get("mac", "")),
+        mac=normal_mac(scopes.get("mac", "") or scopes.get("macaddr", "")),
     )
 
 

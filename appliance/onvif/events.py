@@ -30,8 +30,8 @@ _TRUE, _FALSE = frozenset({"true", "1", "on", "active"}), frozenset({"false", "0
 
 class CameraEvent(msgspec.Struct, frozen=True):
     """``active``: begins or ends; None where the camera only says that something was. ``source``: token of
-    the video source, input or rule. ``at_ns``: of the camera's clock, moved to ours. ``is_initial``: the state
-    as it was when we began to listen, no change."""
+    the video source, input or rule. ``at_ns``: of the camera's clock, moved to ours. ``is_initial``: the
+    state as it was when we began to listen, no change."""
 
     kind: EventKind
     active: bool | None
@@ -113,7 +113,7 @@ class PullPoint:
 
 
 def read_event(node: Node, now_ns: int, skew_ns: int) -> CameraEvent:
-    """Of a ``NotificationMessage``. ``skew_ns``: the camera's clock minus ours; a time that is none is now."""
+    """Of a ``NotificationMessage``. ``skew_ns``: the camera's clock minus ours; no time means now."""
     topic = "/".join(part.rpartition(":")[2] for part in node.said("Topic", 300).split("/"))
     message = node.at("Message/Message") or node.at("Message") or node
     items = {

@@ -16,9 +16,9 @@ _BUTTON = "one press sets it right"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """``code``: h265_sub, h265_main, long_gop, clock_off, no_sub, wrong_password, locked, low_fps, mjpeg_only,
-    no_ntp, no_streams, no_serial. ``mendable``: ``mend`` can set it right. ``profile``: token of the stream that
-    it is about, empty where it is about the camera."""
+    """``code``: h265_sub, h265_main, long_gop, clock_off, no_sub, wrong_password, locked, low_fps,
+    mjpeg_only, no_ntp, no_streams, no_serial. ``mendable``: ``mend`` can set it right. ``profile``: token of
+    the stream that it is about, empty where it is about the camera."""
 
     code: str
     text: str
@@ -40,11 +40,12 @@ def of_password(tried: int, *, locked: bool) -> Finding:
 
 
 def of_clock(clock: CameraClock, *, may_set: bool) -> list[Finding]:
+    """``may_set``: a password opened the camera; without one, who keeps its time can wait."""
     found = []
     skew_s = clock.skew_ns / 1e9
     if abs(skew_s) > CLOCK_OFF_S:
         found.append(Finding("clock_off", f"clock {in_words(skew_s)}", _BUTTON, may_set))
-    if not clock.by_ntp:
+    if may_set and not clock.by_ntp:
         text = "asks no time server: its clock will drift"
         found.append(Finding("no_ntp", text, "let it follow this box's clock", may_set))
     return found
@@ -73,7 +74,8 @@ def of_streams(
         found.append(Finding("mjpeg_only", text, "set H.264 in the camera's own page", False, main.token))
     if main.codec == "h265":
         text = f"{of}main stream is H.265: it will not show in every browser"
-        hint = "it is recorded all the same; the wall shows the sub stream"
+        shown = any(sub.codec == "h264" for sub in subs)
+        hint = "it is recorded all the same" + ("; the wall shows the sub stream" if shown else "")
         found.append(Finding("h265_main", text, hint, False, main.token))
     for sub in subs:
         if sub.codec == "h265":

@@ -33,7 +33,7 @@ NAMESPACES = {
 _ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 _DENIED = ("notauthorized", "failedauthentication", "invalidsecurity", "unauthorized", "failedcheck")
-PASSWORD_HINT = "type the camera's own user name and password, with the rights of an administrator"
+SIGN_IN_HINT = "type the camera's own user name and password, with the rights of an administrator"
 LOCKED_HINT = "wait 30 minutes or restart the camera; too many wrong passwords were tried"
 REFUSED_HINT = "look for it in the camera's own page; this model may not let others set it"
 NO_ONVIF_HINT = "switch ONVIF on in the camera's own page, or give its RTSP address by maker"
@@ -83,7 +83,7 @@ class Caller:
             self._digest = _digest(self.credentials)  # stills know no other login
         status, kind, data = await self._request("GET", url, b"", True, self._deadline_s, most_bytes)
         if status in (401, 403):
-            raise CameraFault("denied", "the camera gives no picture for this password", PASSWORD_HINT)
+            raise CameraFault("denied", "the camera gives no picture for this password", SIGN_IN_HINT)
         if status != 200:
             raise ApplianceError("unavailable", f"the camera answers {status} for a picture", SILENT_HINT)
         return kind, data
@@ -183,13 +183,13 @@ def understood(status: int, data: bytes) -> Node:
     if answer.name == "Fault":
         raise _fault(status, answer)
     if status in (401, 403):
-        raise CameraFault("denied", "the camera does not take this password", PASSWORD_HINT)
+        raise CameraFault("denied", "the camera does not take this password", SIGN_IN_HINT)
     return answer
 
 
 def _no_answer(status: int, reason: str) -> ApplianceError:
     if status in (401, 403):
-        return CameraFault("denied", "the camera does not take this user name and password", PASSWORD_HINT)
+        return CameraFault("denied", "the camera does not take this user name and password", SIGN_IN_HINT)
     if status in (404, 405, 501):
         return ApplianceError("not_found", "something answers there, but not ONVIF", NO_ONVIF_HINT)
     return ApplianceError("invalid", f"the camera answers what nobody understands ({reason})", NO_ONVIF_HINT)
@@ -206,7 +206,7 @@ def _fault(status: int, fault: Node) -> CameraFault:
         return CameraFault("denied", "the camera has locked this user", LOCKED_HINT, subcode)
     if status == 401 or any(word in together for word in _DENIED):
         return CameraFault(
-            "denied", "the camera does not take this user name and password", PASSWORD_HINT, subcode
+            "denied", "the camera does not take this user name and password", SIGN_IN_HINT, subcode
         )
     why = reason or subcode or "no reason given"
     return CameraFault("invalid", f"the camera refuses: {why}", REFUSED_HINT, subcode)
@@ -216,7 +216,7 @@ def _digest(credentials: Credentials) -> aiohttp.DigestAuthMiddleware:
     try:
         return aiohttp.DigestAuthMiddleware(credentials.username, credentials.password)
     except ValueError:
-        raise CameraFault("denied", "a user name with a colon cannot sign in here", PASSWORD_HINT) from None
+        raise CameraFault("denied", "a user name with a colon cannot sign in here", SIGN_IN_HINT) from None
 
 
 async def _at_most(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:

@@ -141,7 +141,7 @@ class _Builder(ContentHandler):
         self._prefixes: list[dict[str, str]] = [{}]
         self._count = 0
 
-    def startElement(self, name: str, attrs: object) -> None:  # noqa: N802  # SAX's own name
+    def startElement(self, name: str, attrs: object) -> None:  # SAX's own name
         self._count += 1
         if self._count > MOST_NODES or len(self._open) >= DEEPEST or len(self._prefixes[-1]) > MOST_PREFIXES:
             raise NoTreeError("more elements than any answer has")
@@ -160,7 +160,7 @@ class _Builder(ContentHandler):
             self.root = node
         self._open.append(node)
 
-    def endElement(self, name: str) -> None:  # noqa: N802
+    def endElement(self, name: str) -> None:
         closed = self._open.pop()
         self._prefixes.pop()
         if closed.name == "Body" and len(self._open) == 1:
