@@ -72,7 +72,7 @@ class CameraSearch:
         one_window_s: float = 1.2,
     ) -> None:
         self._clock = clock
-        self._group = group
+        self.group = group
         self._window_s, self._one_window_s = window_s, one_window_s
 
     async def announced(self, hosts: Sequence[str]) -> list[Seen]:
@@ -84,7 +84,7 @@ class CameraSearch:
             except OSError:
                 continue
         try:
-            found = await discover(sorted(local), window_s=self._window_s, group=self._group)
+            found = await discover(sorted(local), window_s=self._window_s, group=self.group)
         except (ApplianceError, OSError) as error:
             log.info("looking for cameras: %s", error)
             return []
@@ -110,7 +110,7 @@ class CameraSearch:
         """What the device at ``host`` announces when it alone is asked."""
         try:
             local = local_address_for(host)
-            found = await discover([local], window_s=self._one_window_s, group=(host, self._group[1]))
+            found = await discover([local], window_s=self._one_window_s, group=(host, self.group[1]))
         except (ApplianceError, OSError):
             return None
         return next((_seen(one) for one in found if one.address == host), None)

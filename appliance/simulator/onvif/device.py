@@ -93,7 +93,8 @@ class Device:
             "2": ("Yard", (0.0, 0.1, 0.0)),
             "3": ("Door", (0.5, -0.2, 0.5)),
         }
-        self.moving: tuple[float, ...] | None = None
+        self._velocity: tuple[float, ...] = ()
+        self._moves_until_ns = 0  # monotonic
         self.subscriptions = Subscriptions(clock)
         self.reboots = 0
         self.on_encoder: Callable[[Which], None] = lambda which: None  # its server listens
@@ -191,6 +192,22 @@ class Device:
     async def snapshot(self) -> bytes:
         encoder = self.encoders["main"]
         return await self.shelf.still(encoder.width, encoder.height, self.ir_cut == "OFF")
+
+    # -- where it looks
+
+    def move(self, velocity: tuple[float, ...], for_s: float) -> None:
+        self._velocity = velocity
+        self._moves_until_ns = self._clock.monotonic_ns() + round(for_s * SECOND_NS)
+
+    def look_at(self, position: tuple[float, ...]) -> None:
+        """At once, and it moves no more."""
+        self.position, self._velocity = list(position), ()
+
+    @property
+    def moving(self) -> tuple[float, ...] | None:
+        """The speeds it turns with now."""
+        is_moving = bool(self._velocity) and self._clock.monotonic_ns() < self._moves_until_ns
+        return self._velocity if is_moving else None
 
     # -- what it notices
 
