@@ -18,7 +18,7 @@ def dead_port():
 
 
 async def used_bytes(bench, failures: int) -> int:
-    """Of the day's budget, after so many attempts that came to nothing; simulated time passes between them."""
+    """Of the day's budget after so many attempts that came to nothing."""
     bench.start()
     bench.owe(ROWS)
     before_ns = None
