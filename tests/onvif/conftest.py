@@ -111,7 +111,11 @@ class Camera:
             said = fault("ActionNotSupported")
         if isinstance(said, web.StreamResponse):
             return said
-        body = said if isinstance(said, bytes) else envelope(f"<tds:{question}Response>{said}</tds:{question}Response>")
+        body = (
+            said
+            if isinstance(said, bytes)
+            else envelope(f"<tds:{question}Response>{said}</tds:{question}Response>")
+        )
         is_fault = b":Fault>" in body
         return web.Response(body=body, status=400 if is_fault else 200, content_type="application/soap+xml")
 
@@ -167,7 +171,9 @@ def device(camera: Camera, session: aiohttp.ClientSession, clock: ManualClock) -
 def _rendered(text: str) -> str:
     """The recordings are templates of the program that played them back: as it would have sent them."""
     text = re.sub(r"\{\{\?.*?\}\}", "", text, flags=re.DOTALL)
-    text = text.replace("{{=it.hostname}}:{{=it.port}}", "192.168.1.9:80").replace("{{=it.pullPointUrl}}", "/pull")
+    text = text.replace("{{=it.hostname}}:{{=it.port}}", "192.168.1.9:80").replace(
+        "{{=it.pullPointUrl}}", "/pull"
+    )
     text = re.sub(r"\{\{=new Date.*?\}\}", "2026-01-20T14:30:00.000Z", text)
     return text.replace("SERVICE_URI", "http://192.168.1.9/onvif/device_service")
 

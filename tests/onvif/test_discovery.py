@@ -21,7 +21,9 @@ SCOPES = (
 )
 
 
-def match(endpoint: str = "urn:uuid:1", urls: str = "http://10.0.0.9/onvif/device_service", scopes=SCOPES) -> bytes:
+def match(
+    endpoint: str = "urn:uuid:1", urls: str = "http://10.0.0.9/onvif/device_service", scopes=SCOPES
+) -> bytes:
     return MATCH.format(endpoint=endpoint, urls=urls, scopes=scopes).encode()
 
 
@@ -104,12 +106,17 @@ async def test_no_network_is_no_empty_list() -> None:
     ("urls", "address", "wanted"),
     [
         ("http://10.0.0.9/o http://[fe80::1]/o", "10.0.0.9", ("http://10.0.0.9/o", "http://[fe80::1]/o")),
-        ("http://[fe80::1]/o http://10.0.0.9:8000/o", "10.0.0.9", ("http://10.0.0.9:8000/o", "http://[fe80::1]/o")),
+        (
+            "http://[fe80::1]/o http://10.0.0.9:8000/o",
+            "10.0.0.9",
+            ("http://10.0.0.9:8000/o", "http://[fe80::1]/o"),
+        ),
         ("http://[fe80::1]/o", "fe80::1%eth0", ("http://[fe80::1%eth0]/o",)),
         ("http://cam.local/o", "10.0.0.9", ("http://10.0.0.9/o", "http://cam.local/o")),
         ("https://10.0.0.9/o http://10.0.0.9/o", "10.0.0.9", ("https://10.0.0.9/o", "http://10.0.0.9/o")),
         ("10.0.0.9", "10.0.0.9", ("http://10.0.0.9/onvif/device_service",)),
-        ("http://10.0.0.9/o", "10.0.0.9", ("http://10.0.0.9/o",)),
+        ("", "10.0.0.9", ("http://10.0.0.9/onvif/device_service",)),
+        ("://\x00 ftp://x/", "10.0.0.9", ("http://10.0.0.9/onvif/device_service",)),
     ],
 )
 def test_several_addresses_the_best_first(urls: str, address: str, wanted: tuple[str, ...]) -> None:
@@ -117,7 +124,7 @@ def test_several_addresses_the_best_first(urls: str, address: str, wanted: tuple
     assert camera.urls == wanted
 
 
-@pytest.mark.parametrize("data", [b"", b"<a/>", match(urls=""), match(urls="SERVICE URI\x00 ftp://x/")])
+@pytest.mark.parametrize("data", [b"", b"<a/>", match().replace(b"ProbeM", b"ResolveM")])
 def test_what_is_no_answer(data: bytes) -> None:
     assert read_matches(data, "10.0.0.9") == []
 

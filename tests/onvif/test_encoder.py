@@ -21,7 +21,17 @@ OLD = """<trt:Configuration token="e2"><tt:Name>sub &amp; co</tt:Name><tt:UseCou
 <tt:SessionTimeout>PT60S</tt:SessionTimeout><tt:Extension><x:Own xmlns:x="urn:maker">1</x:Own></tt:Extension>
 </trt:Configuration>"""
 H264 = "<tt:H264><tt:GovLength>100</tt:GovLength><tt:H264Profile>High</tt:H264Profile></tt:H264>"
-ORDER = ["Name", "UseCount", "Encoding", "Resolution", "Quality", "RateControl", "H264", "Multicast", "SessionTimeout"]
+ORDER = [
+    "Name",
+    "UseCount",
+    "Encoding",
+    "Resolution",
+    "Quality",
+    "RateControl",
+    "H264",
+    "Multicast",
+    "SessionTimeout",
+]
 
 
 def told(camera):
@@ -30,7 +40,10 @@ def told(camera):
 
 
 async def test_only_what_is_asked_changes(camera, device) -> None:
-    camera.says |= {"GetVideoEncoderConfiguration": OLD.format("H264", H264), "SetVideoEncoderConfiguration": ""}
+    camera.says |= {
+        "GetVideoEncoderConfiguration": OLD.format("H264", H264),
+        "SetVideoEncoderConfiguration": "",
+    }
     await set_encoder(device, PROFILE, gop=15)
     given = told(camera)
     assert [child.name for child in given.children] == ORDER
@@ -43,13 +56,19 @@ async def test_only_what_is_asked_changes(camera, device) -> None:
 
 
 async def test_another_codec_and_other_figures(camera, device) -> None:
-    camera.says |= {"GetVideoEncoderConfiguration": OLD.format("JPEG", ""), "SetVideoEncoderConfiguration": ""}
+    camera.says |= {
+        "GetVideoEncoderConfiguration": OLD.format("JPEG", ""),
+        "SetVideoEncoderConfiguration": "",
+    }
     await set_encoder(device, PROFILE, codec="h264", size=(320, 180), fps=12.5, bitrate_bps=256_000, gop=12)
     given = told(camera)
     assert [child.name for child in given.children] == ORDER
     assert (given.said("Encoding"), given.said("H264/GovLength")) == ("H264", "12")
     assert (given.said("Resolution/Width"), given.said("Resolution/Height")) == ("320", "180")
-    assert (given.said("RateControl/FrameRateLimit"), given.said("RateControl/BitrateLimit")) == ("12.5", "256")
+    assert (given.said("RateControl/FrameRateLimit"), given.said("RateControl/BitrateLimit")) == (
+        "12.5",
+        "256",
+    )
 
 
 async def test_the_newer_service_has_the_gop_in_an_attribute(camera, device) -> None:
@@ -79,7 +98,9 @@ async def test_settings_that_are_not_shown_are_not_guessed(camera, device) -> No
 
 
 async def test_what_an_encoder_can_do(camera, device) -> None:
-    one = "<tt:ResolutionsAvailable><tt:Width>{}</tt:Width><tt:Height>{}</tt:Height></tt:ResolutionsAvailable>"
+    one = (
+        "<tt:ResolutionsAvailable><tt:Width>{}</tt:Width><tt:Height>{}</tt:Height></tt:ResolutionsAvailable>"
+    )
     camera.says["GetVideoEncoderConfigurationOptions"] = (
         f"<trt:Options><tt:H264>{one.format(320, 180)}{one.format(640, 360)}{one.format(0, 0)}"
         "<tt:GovLengthRange><tt:Min>1</tt:Min><tt:Max>50</tt:Max></tt:GovLengthRange>"

@@ -40,7 +40,9 @@ def read(text: str, now_ns: int = 7, skew_ns: int = 0) -> CameraEvent:
         ("tns1:Monitoring/ProcessorUsage", "Value", "other"),
     ],
 )
-@pytest.mark.parametrize(("value", "active"), [("true", True), ("0", False), ("Active", True), ("35.2", None)])
+@pytest.mark.parametrize(
+    ("value", "active"), [("true", True), ("0", False), ("Active", True), ("35.2", None)]
+)
 def test_topics_of_makers_are_a_few_kinds(topic, item, kind, value, active) -> None:
     event = read(notice(topic, item, value))
     assert (event.kind, event.active, event.source) == (kind, active, "S1")
@@ -70,7 +72,12 @@ def subscribed(camera):
         '<wsa:ReferenceParameters><d:Id xmlns:d="urn:maker">5 &amp; 6</d:Id></wsa:ReferenceParameters>'
         "</tev:SubscriptionReference>"
     )
-    camera.says |= {"CreatePullPointSubscription": reference, "PullMessages": "", "Unsubscribe": "", "Renew": ""}
+    camera.says |= {
+        "CreatePullPointSubscription": reference,
+        "PullMessages": "",
+        "Unsubscribe": "",
+        "Renew": "",
+    }
     return camera
 
 

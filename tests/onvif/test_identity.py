@@ -34,7 +34,8 @@ def test_found_by_its_endpoint_before_anybody_has_a_password() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "00000000", "1234567890", "123456", "unknown", "N/A", "Not Set", "serial number", "x" * 200]
+    "text",
+    ["", "0", "00000000", "1234567890", "123456", "unknown", "N/A", "Not Set", "serial number", "x" * 200],
 )
 def test_a_serial_that_says_nothing_is_none(text: str) -> None:
     assert identity(text).serial is None

@@ -11,7 +11,10 @@ from appliance.onvif.makers import candidates, makers
 
 SECRET = Credentials("bob", "p&s/9")
 WANTED = {
-    "CP PLUS ORANGE DVR": ("/user=&password=&channel=2&stream=0.sdp?", "/user=&password=&channel=2&stream=1.sdp?"),
+    "CP PLUS ORANGE DVR": (
+        "/user=&password=&channel=2&stream=0.sdp?",
+        "/user=&password=&channel=2&stream=1.sdp?",
+    ),
     "Dahua": ("/cam/realmonitor?channel=2&subtype=0", "/cam/realmonitor?channel=2&subtype=1"),
     "Hikvision": ("/Streaming/Channels/201", "/Streaming/Channels/202"),
     "Reolink": ("/h264Preview_02_main", "/h264Preview_02_sub"),

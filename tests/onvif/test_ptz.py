@@ -15,7 +15,11 @@ async def test_presets(camera, device) -> None:
         '<tptz:Preset token="1"><tt:Name>Gate</tt:Name></tptz:Preset><tptz:Preset token="2"/><tptz:Preset/>'
     )
     assert await presets(device, PROFILE) == (Preset("1", "Gate"), Preset("2", "2"))
-    camera.says |= {"GotoPreset": "", "RemovePreset": "", "SetPreset": "<tptz:PresetToken>3</tptz:PresetToken>"}
+    camera.says |= {
+        "GotoPreset": "",
+        "RemovePreset": "",
+        "SetPreset": "<tptz:PresetToken>3</tptz:PresetToken>",
+    }
     await go_to(device, PROFILE, "2")
     assert "<tptz:PresetToken>2</tptz:PresetToken>" in camera.text_of("GotoPreset")
     assert await save_preset(device, PROFILE, "Door <1>") == "3"
@@ -35,7 +39,9 @@ async def test_a_move_ends_by_itself(camera, device) -> None:
     assert camera.questions[-1] == "Stop"
 
 
-@pytest.mark.parametrize("figures", [(1.1, 0, 0, 1), (0, -2, 0, 1), (0, 0, 0, 0), (0, 0, 0, 11), (float("nan"), 0, 0, 1)])
+@pytest.mark.parametrize(
+    "figures", [(1.1, 0, 0, 1), (0, -2, 0, 1), (0, 0, 0, 0), (0, 0, 0, 11), (float("nan"), 0, 0, 1)]
+)
 async def test_what_is_no_move_is_not_sent(camera, device, figures) -> None:
     pan, tilt, zoom, for_s = figures
     with pytest.raises(ApplianceError):

@@ -25,7 +25,8 @@ async def test_a_relay_is_switched(camera, device, active: bool, word: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds_"), [("PT5S", 5.0), ("P1DT2H", 93600.0), ("PT0.25S", 0.25), ("P", None), ("5", None), ("", None)]
+    ("text", "seconds_"),
+    [("PT5S", 5.0), ("P1DT2H", 93600.0), ("PT0.25S", 0.25), ("P", None), ("5", None), ("", None)],
 )
 def test_durations(text: str, seconds_: float | None) -> None:
     assert seconds(text) == seconds_

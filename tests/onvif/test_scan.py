@@ -42,7 +42,10 @@ async def test_cameras_and_others_are_told_apart(camera, listening) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
     found = await scan(
-        IPv4Network("127.0.0.0/29"), http_ports=(camera.port, page), rtsp_ports=(rtsp, other, closed), wait_s=0.3
+        IPv4Network("127.0.0.0/29"),
+        http_ports=(camera.port, page),
+        rtsp_ports=(rtsp, other, closed),
+        wait_s=0.3,
     )
     assert found == [
         Open("127.0.0.1", (camera.port, rtsp), camera.url, True),

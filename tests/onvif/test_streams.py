@@ -36,7 +36,12 @@ async def test_profiles_of_the_older_service(camera, device) -> None:
     camera.says["GetProfiles"] = OLD
     found = await profiles(device)
     assert found[0] == PROFILE and found[0].key_frame_interval_s == 10.0
-    assert (found[1].token, found[1].codec, found[1].fps, found[1].key_frame_interval_s) == ("p2", "mjpeg", 0, 0)
+    assert (found[1].token, found[1].codec, found[1].fps, found[1].key_frame_interval_s) == (
+        "p2",
+        "mjpeg",
+        0,
+        0,
+    )
     assert len(found) == 2
 
 
@@ -61,7 +66,9 @@ async def test_where_the_video_is(camera, device, media2: bool) -> None:
     camera.says["GetServices"] += MEDIA2
     uri = "rtsp://admin:12345@192.168.1.64:8554/live?x=1&amp;user=admin&amp;password=12345"
     inner = f"<tt:Uri>{uri}</tt:Uri>"
-    camera.says["GetStreamUri"] = f"<tr2:Uri>{uri}</tr2:Uri>" if media2 else f"<trt:MediaUri>{inner}</trt:MediaUri>"
+    camera.says["GetStreamUri"] = (
+        f"<tr2:Uri>{uri}</tr2:Uri>" if media2 else f"<trt:MediaUri>{inner}</trt:MediaUri>"
+    )
     profile = Profile(*[getattr(PROFILE, name) for name in PROFILE.__struct_fields__[:-2]], media2, True)
     assert await stream_uri(device, profile) == "rtsp://127.0.0.1:8554/live?x=1&user=&password="
     assert "RTSP" in camera.text_of("GetStreamUri") and ">p1<" in camera.text_of("GetStreamUri")
@@ -76,14 +83,18 @@ async def test_an_address_that_is_none_is_refused(camera, device, uri: str) -> N
 
 
 async def test_a_still(camera, device) -> None:
-    camera.says["GetSnapshotUri"] = "<trt:MediaUri><tt:Uri>http://192.168.1.64/snap.jpg</tt:Uri></trt:MediaUri>"
+    camera.says["GetSnapshotUri"] = (
+        "<trt:MediaUri><tt:Uri>http://192.168.1.64/snap.jpg</tt:Uri></trt:MediaUri>"
+    )
     camera.says["/snap.jpg"] = lambda _: web.Response(body=b"\xff\xd8picture", content_type="image/jpeg")
     assert await snapshot_uri(device, PROFILE) == f"http://127.0.0.1:{camera.port}/snap.jpg"
     assert await snapshot(device, PROFILE) == b"\xff\xd8picture"
     camera.says["/snap.jpg"] = lambda _: web.Response(text="<html>")
     with pytest.raises(ApplianceError, match="no JPEG"):
         await snapshot(device, PROFILE)
-    camera.says["/snap.jpg"] = lambda _: web.Response(status=401, headers={"WWW-Authenticate": "Basic realm=x"})
+    camera.says["/snap.jpg"] = lambda _: web.Response(
+        status=401, headers={"WWW-Authenticate": "Basic realm=x"}
+    )
     with pytest.raises(ApplianceError, match="no picture for this password"):
         await snapshot(device, PROFILE)
     assert not any(headers.get("Authorization") for _, _, headers in camera.asked)  # never in clear text

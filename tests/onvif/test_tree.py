@@ -99,7 +99,7 @@ def test_figures_that_mean_nothing_are_none() -> None:
 
 
 def test_an_element_is_written_once() -> None:
-    inner = xml("b", "1 < 2 & \"3\"")
+    inner = xml("b", '1 < 2 & "3"')
     assert inner == "<b>1 &lt; 2 &amp; &quot;3&quot;</b>"
     assert xml("a", inner, k='"') == f'<a k="&quot;">{inner}</a>'
     assert isinstance(inner, Xml) and xml("c") == "<c/>"

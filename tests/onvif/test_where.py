@@ -24,7 +24,18 @@ def test_what_an_installer_types(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http://", "ftp://h/", "http://h:0/", "http://h:99999/", "a b", "http://[::1/", "http://h\\@x/", "ü"]
+    "text",
+    [
+        "",
+        "http://",
+        "ftp://h/",
+        "http://h:0/",
+        "http://h:99999/",
+        "a b",
+        "http://[::1/",
+        "http://h\\@x/",
+        "ü",
+    ],
 )
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ApplianceError) as caught:
