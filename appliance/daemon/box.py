@@ -25,7 +25,9 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
+from appliance.daemon.camera_search import CameraSearch
 from appliance.daemon.control import make_control, settings_version
+from appliance.daemon.devices import Devices
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.materials import RingMaterials
 from appliance.daemon.models import Models
@@ -35,6 +37,7 @@ from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
+from appliance.daemon.whereabouts import Whereabouts
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -78,6 +81,7 @@ class Box:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._cameras: list[Camera] = []
+        self._search = CameraSearch(self.clock)
         self._farewell: asyncio.Task[None] | None = None
         self.notifier = Notifier(os.environ)
 
@@ -194,6 +198,8 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
+        self.devices = Devices(self.db, self.clock, self._search, self._credentials)
+        self._stack.push_async_callback(self.devices.close)
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
@@ -201,7 +207,7 @@ class Box:
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
-            senders=self.analysis.sync,
+            senders=self.analysis.sync, devices=self.devices,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -226,6 +232,12 @@ class Box:
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
         self._spawn("control", supervise("control", self.control.run, self.clock))
+        whereabouts = Whereabouts(
+            self.db, self.clock, self._search, self.device_id,
+            statuses=self.recorder.statuses, credentials=self._credentials,
+            moved=lambda: self.changed("cameras"), ring=self.analysis.bell.ring,
+        )  # fmt: skip
+        self._spawn("whereabouts", supervise("whereabouts", whereabouts.run_once, self.clock))
         self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 

@@ -89,6 +89,13 @@ def lanes(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
+def camera_identities(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS camera_identities (camera_id TEXT PRIMARY KEY, host TEXT NOT NULL,"
+        " learnt_ns INTEGER NOT NULL, serial TEXT, mac TEXT, endpoint TEXT, onvif_url TEXT) WITHOUT ROWID"
+    )
+
+
 _ALARM = (
     "CASE WHEN kind IN ('event', 'alert') AND is_tombstone = 0 AND json_valid(body) THEN"
     " CASE json_extract(body, '$.severity') WHEN 'critical' THEN 0 WHEN 'warning' THEN 1"
@@ -148,5 +155,5 @@ _LANES: Final[tuple[str, ...]] = (
     " PRIMARY KEY (target_id, slot)) WITHOUT ROWID",
 )
 
-APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link, lanes)
+APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link, lanes, camera_identities)
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

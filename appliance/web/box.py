@@ -16,6 +16,7 @@ from appliance.web.ports import (
     Changed,
     Control,
     Desk,
+    Devices,
     Health,
     Models,
     Probe,
@@ -54,6 +55,7 @@ class Box:
     models: Models | None = None
     control: Control | None = None
     senders: Senders | None = None
+    devices: Devices | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 
