@@ -72,7 +72,7 @@ class PlayedPrograms(Programs, frozen=True):
     def has(self, name: str) -> bool:
         return True
 
-    def ask(self, *words: str, given: str | None = None) -> Done:
+    def ask(self, *words: str, given: str | None = None, within_s: float = 0.0) -> Done:
         self.words.append(words)
         return Done(0, "", "")
 
