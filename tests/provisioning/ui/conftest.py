@@ -1,7 +1,14 @@
 """A telephone: Chromium at 390x844 that counts its taps and remembers what was typed."""
 
+import asyncio
+import contextlib
+import json
+import os
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,18 +68,137 @@ class Phone:
 
 
 @pytest_asyncio.fixture
-async def phone() -> AsyncIterator[Phone]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium in PATH: apt-get install chromium")
+async def phone_with() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
+    """``await phone_with(chromium)``: a telephone whose browser is that program."""
     api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
-    async with api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        context = await browser.new_context(
-            viewport={"width": 390, "height": 844}, has_touch=True, ignore_https_errors=True,
-            timezone_id="Europe/Berlin",
-        )  # fmt: skip
-        found = Phone(await context.new_page())
-        yield found
-        await browser.close()
-        assert found.complaints == []
+    found: list[Phone] = []
+    async with contextlib.AsyncExitStack() as stack:
+        playwright = await stack.enter_async_context(api.async_playwright())
+
+        async def start(chromium: str) -> Phone:
+            browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            stack.push_async_callback(browser.close)
+            context = await browser.new_context(
+                viewport={"width": 390, "height": 844}, has_touch=True, ignore_https_errors=True,
+                timezone_id="Europe/Berlin",
+            )  # fmt: skip
+            found.append(Phone(await context.new_page()))
+            return found[-1]
+
+        yield start
+    assert [complaint for one in found for complaint in one.complaints] == []
+
+
+@pytest.fixture
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no chromium in PATH: apt-get install chromium")
+    return found
+
+
+@pytest_asyncio.fixture
+async def phone(phone_with: Callable[..., Awaitable[Phone]], chromium: str) -> Phone:
+    return await phone_with(chromium)
+
+
+class Site:
+    """Three networks: people's (with the router and the telephone), the box, the cameras'.
+
+    telephone, router 192.168.10.254 ── up0  box  cam0 ── 192.168.50.0/24  cameras
+                 └───────────────────── 192.168.51.0/24: one camera, behind the router
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.people, self.box, self.cameras = (f"w{os.getpid()}{name}" for name in ("p", "b", "c"))
+        self.url = "https://192.168.10.1:8443"
+        self.fleet: dict[str, Any] = {}
+        self._fleet_process: asyncio.subprocess.Process | None = None
+
+    def inside(self, name: str) -> tuple[str, ...]:
+        return ("ip", "netns", "exec", name)
+
+    def ip(self, name: str, words: str) -> None:
+        subprocess.run(["ip", "-n", name, *words.split()], check=True, capture_output=True)
+
+    def build(self) -> None:
+        for name in (self.people, self.box, self.cameras):
+            subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True)
+            self.ip(name, "link set lo up")
+        for words in (
+            f"link add up0 type veth peer name lan netns {self.people}",
+            f"link add cam0 type veth peer name wire netns {self.cameras}",
+        ):
+            self.ip(self.box, words)
+        self.ip(self.people, f"link add far type veth peer name far netns {self.cameras}")
+        for name, words in (
+            (self.box, "address add 192.168.10.1/24 dev up0"),
+            (self.people, "address add 192.168.10.254/24 dev lan"),
+            (self.people, "address add 192.168.51.1/24 dev far"),
+            (self.cameras, "address add 192.168.50.254/24 dev wire"),
+            *(
+                (self.cameras, f"address add 192.168.50.{n}/24 dev wire")
+                for n in (*range(11, 24), *range(200, 210))
+            ),
+            *((self.cameras, f"address add 192.168.51.{n}/24 dev far") for n in range(11, 24)),
+            *((self.box, f"link set {one} up") for one in ("up0", "cam0")),
+            *((self.people, f"link set {one} up") for one in ("lan", "far")),
+            *((self.cameras, f"link set {one} up") for one in ("wire", "far")),
+            (self.box, "route add default via 192.168.10.254"),
+            (self.cameras, "route add default via 192.168.51.1"),
+        ):
+            self.ip(name, words)
+        forward = [*self.inside(self.people), "sysctl", "-qw", "net.ipv4.ip_forward=1"]
+        subprocess.run(forward, check=True, capture_output=True)
+
+    async def start_fleet(self, root: Path, *arguments: str) -> None:
+        self._fleet_process = await asyncio.create_subprocess_exec(
+            *self.inside(self.cameras),
+            *(sys.executable, "-m", "appliance.simulator", "fleet", "--with-parent", *arguments),
+            *("--network", "192.168.50.0/24", "--discovery-on", "192.168.50.254"),
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
+        assert self._fleet_process.stdout
+        line = await asyncio.wait_for(self._fleet_process.stdout.readline(), 60)
+        self.fleet = json.loads(line)
+
+    async def order(self, **what: Any) -> dict[str, Any]:
+        process = self._fleet_process
+        assert process and process.stdin and process.stdout
+        process.stdin.write(json.dumps(what).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        assert answer["ok"], answer
+        return answer
+
+    def browser(self, chromium: str) -> str:
+        """Chromium in the people's network: a program for playwright to start."""
+        path = self.folder / "chromium"
+        path.write_text(f'#!/bin/sh\nexec ip netns exec {self.people} {chromium} "$@"\n')
+        path.chmod(0o755)
+        return str(path)
+
+    async def end(self) -> None:
+        if self._fleet_process is not None and self._fleet_process.returncode is None:
+            self._fleet_process.terminate()
+            await asyncio.wait_for(self._fleet_process.wait(), 20)
+        for name in (self.people, self.box, self.cameras):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and iproute2")
+    found = Site(tmp_path)
+    try:
+        found.build()
+    except subprocess.CalledProcessError as error:
+        await found.end()
+        pytest.skip(f"network namespaces are refused here: {error.stderr.decode()[:200]}")
+    yield found
+    await found.end()
