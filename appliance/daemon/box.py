@@ -30,7 +30,7 @@ from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.materials import RingMaterials
 from appliance.daemon.models import Models
 from appliance.daemon.pulse import Pulse
-from appliance.daemon.serving import Served, serve
+from appliance.daemon.serving import Served, serve, shown
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
@@ -45,6 +45,7 @@ from appliance.media.ring.retention import Retention, RetentionState
 from appliance.media.ring.volumes import Volumes, open_volumes
 from appliance.store import cameras as camera_rows
 from appliance.store import settings as settings_rows
+from appliance.sync.control.open_screen import Screens
 from appliance.sync.sync import Ports
 from appliance.system import ballast
 from appliance.system.instance import Instance
@@ -156,10 +157,15 @@ class Box:
         self.analysis = Analysis(
             self.config, self.clock, self.stores, self.device_id, self.archive, await self._choice()
         )
+        tls = await asyncio.to_thread(shown, self.config, self.clock)
+        screens = Screens(
+            self.db, self.stores.sealer, self.clock, lambda: self.served.connect(tls), lambda: tls.fingerprint
+        )
         self.control = make_control(
-            self.config, self.stores, self.clock, self.archive,
+            self.config, self.stores, self.clock, self.archive, screens=screens,
             changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
         )  # fmt: skip
+        self._stack.push_async_callback(screens.close)
         self.analysis.sync.ports = self._ports()
         await self.analysis.start(self._stack)
         self._stack.push_async_callback(self._have_said_farewell)  # before the way to the hub closes
