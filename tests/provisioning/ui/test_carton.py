@@ -8,6 +8,9 @@ import os
 
 import pytest
 
+from appliance.base.clock import BoxClock
+from provisioning.record import Record
+from provisioning.web.pages import has_page
 from provisioning.wizard import available
 
 pytestmark = [
@@ -104,12 +107,16 @@ async def test_with_a_telephone(site, wizard_on, phone_with, chromium, tmp_path,
     import time
 
     await site.start_fleet(root, "--cameras", "12", "--mixed")
+    names = [name for name in available() if has_page(name)]
+    for name in set(available()) - set(names):
+        print(f"LEFT OUT, it has no page: {name}")
+        Record(tmp_path / "box", BoxClock()).mark(name, "skipped")
     wizard = await wizard_on(tmp_path / "box", *site.inside(site.box), listen="0.0.0.0:8443")
     phone = await phone_with(site.browser(chromium))
     walk = Walk(phone, site)
     began_s = time.monotonic()
     await phone.scan(site.url, wizard.code)
-    for name in available():
+    for name in names:
         await walk.step(name)
         if name == "cameras":
             await site.order(camera="cam12", do="move")  # half-way
