@@ -18,6 +18,7 @@ from appliance.web.ports import (
     Desk,
     Health,
     Models,
+    Notifying,
     Probe,
     Recorder,
     Senders,
@@ -54,6 +55,7 @@ class Box:
     models: Models | None = None
     control: Control | None = None
     senders: Senders | None = None
+    notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 
