@@ -1,4 +1,4 @@
-"""Servers that channels speak to: a mail server (RFC 5321 in small) and a receiver of webhooks, on loopback."""
+"""Servers that channels speak to: a small mail server (RFC 5321) and a receiver of webhooks, on loopback."""
 
 import asyncio
 import base64
