@@ -54,9 +54,14 @@ def is_box(data_dir: Path) -> bool:
 
 
 def initialise(
-    config: Config, clock: Clock, hash_password: Callable[[str], str], password: str | None = None
+    config: Config,
+    clock: Clock,
+    hash_password: Callable[[str], str],
+    password: str | None = None,
+    name: str = ADMIN,
 ) -> str | None:
-    """Make ``config.data_dir`` a box; the claim code, or None where ``password`` was given.
+    """Make ``config.data_dir`` a box, with an admin called ``name``; the claim code, or None where
+    ``password`` was given.
 
     Raises ``conflict`` where it is one already or is full of something else.
     """
@@ -74,7 +79,7 @@ def initialise(
         now_ns = clock.now_ns()
         admin = User(
             id=uuid7(now_ns),
-            username=ADMIN,
+            username=name,
             role="admin",
             must_change_password=code is not None,
             created_ns=now_ns,
