@@ -13,6 +13,7 @@ from appliance.onvif.details import Finding, StreamDetails
 from appliance.onvif.device import Device
 from appliance.onvif.makers import Candidate, candidates
 from appliance.onvif.mend import Mended
+from appliance.onvif.streams import Codec
 from provisioning.ground import Ground
 from provisioning.steps.cameras import seen
 from provisioning.steps.cameras.given import Credential, networks, tries
@@ -191,10 +192,10 @@ async def _tested(ground: Ground, url: str, own: Credentials | None) -> Tested:
 
 
 def _stream(label: str, url: str, found: dict[str, Any]) -> StreamDetails:
-    codec = "h265" if found.get("codec") == "hevc" else found.get("codec") or ""
+    codecs: dict[str | None, Codec] = {"hevc": "h265", "h264": "h264", "mjpeg": "mjpeg"}
     return StreamDetails(
-        label, url, codec, found.get("width") or 0, found.get("height") or 0, found.get("fps") or 0.0,
-        found.get("bitrate_bps") or 0, round(found.get("key_frame_interval_s") or 0.0, 2),
+        label, url, codecs.get(found.get("codec"), ""), found.get("width") or 0, found.get("height") or 0,
+        found.get("fps") or 0.0, found.get("bitrate_bps") or 0, round(found.get("key_frame_interval_s") or 0.0, 2),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def is_settled(camera: dict[str, Any]) -> bool:
     status = camera["status"]
     if status["state"] == "offline":
         return bool(status["last_error"])
-    return status["state"] != "connecting"
+    return bool(status["state"] != "connecting")
 
 
 def check_of(camera: dict[str, Any]) -> Check:

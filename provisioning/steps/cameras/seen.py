@@ -74,14 +74,15 @@ async def find(
     if any(network.is_loopback for network in wanted):
         asked_from.append(LOOPBACK)
     networks = {one.network for one in own if one.network.prefixlen >= LARGEST_OWN} | set(wanted)
-    answers = await asyncio.gather(
-        discover(asked_from, window_s=window_s), *(scanning.scan(network) for network in sorted(networks))
+    announced, scanned = await asyncio.gather(
+        discover(asked_from, window_s=window_s),
+        asyncio.gather(*(scanning.scan(network) for network in sorted(networks))),
     )
     found: dict[str, Seen] = {}
-    for open_ in (one for scanned in answers[1:] for one in scanned):
+    for open_ in (one for network in scanned for one in network):
         if open_.onvif_url or open_.rtsp:
             found[open_.address] = Seen(open_.address, open_.onvif_url or "", "", "", "", "", "", "scanned")
-    for one in answers[0]:
+    for one in announced:
         found[one.address] = _announced(one)
     return tuple(sorted(found.values(), key=lambda one: tuple(map(int, one.address.split(".")))))
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import Credentials
+from appliance.base.url_login import part_login
 from appliance.onvif.details import StreamDetails
 from appliance.onvif.identity import identity, normal_mac, same
 from appliance.onvif.makers import candidates
@@ -55,9 +56,9 @@ def all_wanted(
             name = recorder.name if recorder.channels == 1 else f"{recorder.name} {one_channel.channel}"
             wanted.append(Wanted(name, one_channel.main_url, one_channel.sub_url, own))
     if given.add_found:
-        for one in found:
-            if one.usable and one.key not in taken:
-                wanted.append(_of_looked(one, "", credentials))
+        for looked in found:
+            if looked.usable and looked.key not in taken:
+                wanted.append(_of_looked(looked, "", credentials))
     return _with_names(wanted, existing)
 
 
@@ -126,10 +127,10 @@ def _one(
     credentials: Sequence[Credentials],
 ) -> Wanted:
     if camera.rtsp_url:
-        own = None if camera.credential is None else credentials[camera.credential]
-        return Wanted(
-            camera.name, camera.rtsp_url, camera.sub_url, own, camera.serial, camera.mac, camera.endpoint
-        )
+        main, inside = _plain(camera.rtsp_url, f"{field}.rtsp_url")
+        sub, _ = _plain(camera.sub_url, f"{field}.sub_url")
+        own = inside if camera.credential is None else credentials[camera.credential]
+        return Wanted(camera.name, main, sub, own, camera.serial, camera.mac, camera.endpoint)
     looked = _found(camera, found)
     which = camera.name or camera.address or camera.serial or camera.mac
     if looked is None:
@@ -142,6 +143,22 @@ def _one(
         text, hint = (finding.text, finding.hint) if finding else ("it has no stream", "look at its own page")
         raise invalid(f"{which}: {text}", hint, field=f"{field}.credential")
     return _of_looked(looked, camera.name, credentials)
+
+
+def _plain(url: str, field: str) -> tuple[str, Credentials | None]:
+    """The address as the daemon keeps it, and the login that stood in it."""
+    try:
+        bare, inside = part_login(url)
+        parts = urlsplit(bare)
+        login, at, place = parts.netloc.rpartition("@")
+    except ValueError:
+        hint = "write it as rtsp://192.168.1.20:554/stream1"
+        raise invalid("this is not an address", hint, field=field) from None
+    if at:
+        user, _, password = login.partition(":")
+        inside = Credentials(unquote(user), unquote(password))
+        bare = bare.replace(f"//{parts.netloc}", f"//{place}", 1)
+    return bare, inside
 
 
 def _found(camera: CameraGiven, found: Sequence[Looked]) -> Looked | None:
