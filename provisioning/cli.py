@@ -7,6 +7,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from appliance.base import config as configuration
 from appliance.base import log
@@ -104,7 +107,45 @@ def _wizard(args: argparse.Namespace) -> int:
 
 
 def _answers(args: argparse.Namespace) -> int:
-    raise ApplianceError("unavailable", "answers are not built yet", "")
+    from provisioning.answers import reader
+    from provisioning.unattended import Task, carry_out
+
+    tell = _tell_json if args.json else _tell
+    found = reader(lambda text: print(f"warning: {text}", file=sys.stderr)).read(args.answers)
+    task = Task(args.data.absolute(), found, args.dry_run, tuple(args.yes_format), args.root, args.run)
+    handler = log.set_up("warning")
+    try:
+        outcome = asyncio.run(carry_out(task, BoxClock(), tell))
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    tell("end", outcome)
+    return FAILED if outcome.failed else OK
+
+
+def _tell(what: str, it: Any) -> None:
+    """A line for people; a change's text of a file or rules stands below it."""
+    if what == "step":
+        print(f"\n{it}")
+    elif what == "change":
+        typed = f"  (cannot be undone: --yes-format {it.typed})" if it.typed else ""
+        print(f"  + {it.text}{typed}")
+        for line in it.detail.splitlines():
+            print(f"      {line}")
+    elif what == "check":
+        hint = f" ({it.hint})" if not it.ok and it.hint else ""
+        print(f"  {'ok ' if it.ok else 'NOT'} {it.name}: {it.text}{hint}")
+    elif what == "end":
+        print("\nnothing changed" if not it.changed else f"\n{it.changed} changes")
+        if it.failed:
+            print(f"not as it should be: {', '.join(it.failed)}")
+    else:
+        print(f"  {'=' if what == 'same' else '.'} {it}")
+    sys.stdout.flush()
+
+
+def _tell_json(what: str, it: Any) -> None:
+    print(msgspec.json.encode({"what": what, "it": it}).decode(), flush=True)
 
 
 if __name__ == "__main__":

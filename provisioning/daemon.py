@@ -37,6 +37,10 @@ RENEW_NS = 300 * SECOND_NS
 LONGEST_LINE_BYTES = 1 << 16
 
 
+class _SignedOut(ApplianceError):
+    """401: our session is none any more."""
+
+
 class _Ready(msgspec.Struct, frozen=True):
     url: str
 
@@ -101,6 +105,13 @@ class BoxDaemon:
                 self._http = None
 
     async def _send(self, method: str, path: str, body: object) -> tuple[int, str, bytes]:
+        try:
+            return await self._send_once(method, path, body)
+        except _SignedOut:  # the box's clock was set: what was to last 15 minutes is over
+            self._until_ns = 0
+            return await self._send_once(method, path, body)
+
+    async def _send_once(self, method: str, path: str, body: object) -> tuple[int, str, bytes]:
         await self._ready()
         assert self._http is not None
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -117,6 +128,8 @@ class BoxDaemon:
                 f"the box's daemon does not answer ({type(error).__name__})",
                 "wait a moment and try again; its log says why",
             ) from error
+        if status == 401:
+            raise _SignedOut("unavailable", "the box's daemon does not know the wizard", "try again")
         if status >= 400:
             raise _refused(status, found)
         return status, kind, found

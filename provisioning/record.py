@@ -40,13 +40,12 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Record:
-    """The record of the box in ``data_dir``; the folder is made with it."""
+    """The record of the box in ``data_dir``; nothing is made before the first mark."""
 
     def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._data_dir = data_dir
         self._clock = clock
-        self.folder = make_folder(data_dir)
-        self._path = self.folder / "record.json"
+        self._path = data_dir / FOLDER / "record.json"
         self._kept = self._read()
 
     def of(self, name: str) -> Mark | None:
@@ -55,6 +54,7 @@ class Record:
     def mark(self, name: str, state: Literal["done", "skipped"], *, findings: bool = False) -> None:
         mark = Mark(state, rfc3339(self._clock.now_ns()), findings)
         self._kept = Kept({**self._kept.steps, name: mark})
+        make_folder(self._data_dir)
         write_whole(self._path, msgspec.json.format(msgspec.json.encode(self._kept)))
 
     @property

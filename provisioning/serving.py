@@ -14,7 +14,7 @@ from aiohttp import web
 
 from appliance import __version__
 from appliance.base import config as configuration
-from appliance.base.clock import Clock
+from appliance.base.clock import BoxClock, Clock
 from appliance.base.config import Listen
 from appliance.base.errors import ApplianceError
 from appliance.system import tls
@@ -25,7 +25,7 @@ from provisioning.claim import Claim
 from provisioning.console import Console, Shown
 from provisioning.daemon import BoxDaemon
 from provisioning.ground import Ground
-from provisioning.record import Record, alone, hand_over
+from provisioning.record import Record, alone, hand_over, make_folder
 from provisioning.web.app import make_app
 from provisioning.wizard import Wizard
 
@@ -68,7 +68,7 @@ class Serving:
                     "this box is provisioned already",
                     "sign in to the box itself, or reset it first",
                 )
-            self._claim = Claim(self._record.folder, self._clock)
+            self._claim = Claim(make_folder(data_dir), self._clock)
             self._daemon = BoxDaemon(data_dir, self._clock)
             options = self._options
             ground = Ground(data_dir, self._clock, options.programs, self._daemon, options.root, options.run)
@@ -117,6 +117,8 @@ class Serving:
             announcement = Announcement(name, port)
             stack.push_async_callback(announcement.close)
             while True:
+                if isinstance(self._clock, BoxClock):
+                    self._clock.poll()
                 addresses = (listen.host,) if listen.loopback else places.addresses(self._options.programs)
                 urls = tuple(f"https://{address}:{port}" for address in addresses)
                 if not listen.loopback and urls:
