@@ -195,7 +195,8 @@ def _stream(label: str, url: str, found: dict[str, Any]) -> StreamDetails:
     codecs: dict[str | None, Codec] = {"hevc": "h265", "h264": "h264", "mjpeg": "mjpeg"}
     return StreamDetails(
         label, url, codecs.get(found.get("codec"), ""), found.get("width") or 0, found.get("height") or 0,
-        found.get("fps") or 0.0, found.get("bitrate_bps") or 0, round(found.get("key_frame_interval_s") or 0.0, 2),
+        found.get("fps") or 0.0, found.get("bitrate_bps") or 0,
+        round(found.get("key_frame_interval_s") or 0.0, 2),
     )  # fmt: skip
 
 
