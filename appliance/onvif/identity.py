@@ -7,7 +7,9 @@ import re
 
 import msgspec
 
-_NO_SERIAL = re.compile(r"(.)\1*|0?1?2345678?9?0?|(not ?set|none|null|unknown|n/?a|default|serial ?(number)?)")
+_NO_SERIAL = re.compile(
+    r"(.)\1*|0?1?2345678?9?0?|(not ?set|none|null|unknown|n/?a|default|serial ?(number)?)"
+)
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 

@@ -11,6 +11,7 @@ from xml.sax.handler import ContentHandler
 MOST_BYTES = 1_000_000
 MOST_NODES = 20_000
 DEEPEST = 64
+MOST_PREFIXES = 500
 LONGEST_TEXT = 4_000
 # What XML files of cameras are written in. A name from outside is never looked up among all codecs:
 # some are slow, some are no text. Not utf-16: where the name can be read as it is, it is not true.
@@ -18,7 +19,7 @@ ENCODINGS = {
     "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "gb2312", "gbk",
     "gb18030", "big5", "shift_jis", "euc-kr",
 }  # fmt: skip
-_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,200}>")
+_DECLARATION = re.compile(r"<\?xml[^>]{0,200}>")
 _ENCODING = re.compile(rb"""<\?xml[^>]{0,100}encoding\s*=\s*["']([A-Za-z0-9_\-]{1,20})["']""")
 # Addresses with bare ampersands are in use, and so are comparisons in texts.
 _BARE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)|<(?=[\s\d=])")
@@ -30,13 +31,14 @@ class NoTreeError(ValueError):
 
 
 class Node:
-    """One element. ``name`` and ``attributes`` without prefixes, ``text`` is what stands directly in it."""
+    """One element. ``name`` and ``attributes`` without prefixes, ``text`` is what stands directly in it.
+    ``namespace``: what its prefix stands for; empty where that is declared nowhere."""
 
-    __slots__ = ("attributes", "children", "name", "prefix", "text")
+    __slots__ = ("attributes", "children", "name", "namespace", "text")
 
-    def __init__(self, name: str, attributes: dict[str, str] | None = None, prefix: str = "") -> None:
+    def __init__(self, name: str, attributes: dict[str, str] | None = None, namespace: str = "") -> None:
         self.name = name
-        self.prefix = prefix
+        self.namespace = namespace
         self.attributes = attributes or {}
         self.children: list[Node] = []
         self.text = ""
@@ -136,18 +138,21 @@ class _Builder(ContentHandler):
         self.root: Node | None = None
         self.is_complete = False
         self._open: list[Node] = []
+        self._prefixes: list[dict[str, str]] = [{}]
         self._count = 0
 
-    def startElement(self, name: str, attrs: object) -> None:  # noqa: N802  # SAX's own name
+    def startElement(self, name: str, attrs: object) -> None:  # SAX's own name
         self._count += 1
-        if self._count > MOST_NODES or len(self._open) >= DEEPEST:
+        if self._count > MOST_NODES or len(self._open) >= DEEPEST or len(self._prefixes[-1]) > MOST_PREFIXES:
             raise NoTreeError("more elements than any answer has")
-        items = attrs.items()  # type: ignore[attr-defined]  # SAX's attributes have no common base
+        items = dict(attrs.items())  # type: ignore[attr-defined]  # SAX's attributes have no common base
+        named = {key[6:]: value for key, value in items.items() if key.startswith("xmlns:") or key == "xmlns"}
+        self._prefixes.append(self._prefixes[-1] | named if named else self._prefixes[-1])
         prefix, _, local = name.rpartition(":")
         node = Node(
             local,
-            {key.rpartition(":")[2]: value for key, value in items if not key.startswith("xmlns")},
-            prefix,
+            {key.rpartition(":")[2]: value for key, value in items.items() if not key.startswith("xmlns")},
+            self._prefixes[-1].get(prefix, ""),
         )
         if self._open:
             self._open[-1].children.append(node)
@@ -155,8 +160,9 @@ class _Builder(ContentHandler):
             self.root = node
         self._open.append(node)
 
-    def endElement(self, name: str) -> None:  # noqa: N802
+    def endElement(self, name: str) -> None:
         closed = self._open.pop()
+        self._prefixes.pop()
         if closed.name == "Body" and len(self._open) == 1:
             self.is_complete = True
 
@@ -175,7 +181,7 @@ class Xml(str):
 Content = str | bool | int | float | None
 
 
-def xml(name: str, *content: Content, **attributes: Content) -> Xml:
+def xml(name: str, /, *content: Content, **attributes: Content) -> Xml:
     """An element with its prefix; a plain text is escaped, ``Xml`` is not, None is left out."""
     inside = "".join(_written(part) for part in content)
     named = "".join(f' {key}="{_written(value)}"' for key, value in attributes.items() if value is not None)
