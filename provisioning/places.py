@@ -1,17 +1,24 @@
 """Where the box is: its addresses, its name in the network, and a way in where nobody gives it an address.
 
-Everything is read with ``ip``, in the machine's own network namespace.
+Everything is read and done with ``ip``. An address of our own goes to the first wired interface with a
+cable when none has got an address for a while (no DHCP server), and away again when one has, or at the end.
 """
 
 import ipaddress
 import json
+import logging
 from typing import Any
 
 import msgspec
 
+from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.errors import ApplianceError
 from appliance.system.programs import Programs
 
+log = logging.getLogger(__name__)
+
 FALLBACK = "192.168.77.1/24"
+PATIENCE_NS = 15 * SECOND_NS  # a DHCP server answers within ten
 VIRTUAL = frozenset(
     {"bridge", "bond", "vlan", "wireguard", "dummy", "tun", "macvlan", "ipvlan", "vxlan", "sit"}
 )
@@ -32,7 +39,7 @@ def wired(programs: Programs) -> tuple[Wired, ...]:
     for link in _ip(programs, "-d", "address", "show"):
         kind = link.get("linkinfo", {}).get("info_kind", "")
         name = str(link.get("ifname", ""))
-        if link.get("link_type") != "ether" or kind in VIRTUAL or name.startswith(("wl", "docker", "veth-")):
+        if link.get("link_type") != "ether" or kind in VIRTUAL or name.startswith(("wl", "veth")):
             continue
         own = tuple(
             f"{entry['local']}/{entry['prefixlen']}"
@@ -74,6 +81,48 @@ def fallback(interface: Wired) -> tuple[tuple[str, ...], ...]:
 def no_fallback(interface: Wired) -> tuple[tuple[str, ...], ...]:
     """... and those that take them away again."""
     return tuple(("ip", "address", "del", words[3], "dev", interface.name) for words in fallback(interface))
+
+
+class Fallback:
+    """Looks when it is told to (``look``); ``end`` takes away what it gave."""
+
+    def __init__(self, programs: Programs, clock: Clock) -> None:
+        self._programs = programs
+        self._clock = clock
+        self._without_since_ns: int | None = None
+        self._given: Wired | None = None
+        self._is_refused = False
+
+    def look(self) -> None:
+        """Give, or take away, as the network is now. Where that is refused it is logged, once."""
+        plugged = [interface for interface in wired(self._programs) if interface.has_carrier]
+        if not plugged or any(set(interface.addresses) - {FALLBACK} for interface in plugged):
+            self._without_since_ns = None
+            self.end()
+            return
+        now_ns = self._clock.monotonic_ns()
+        if self._without_since_ns is None:
+            self._without_since_ns = now_ns
+        if self._given is None and now_ns - self._without_since_ns >= PATIENCE_NS:
+            log.info("nobody gives this box an address: it takes %s on %s", FALLBACK, plugged[0].name)
+            if self._done(fallback(plugged[0])):
+                self._given = plugged[0]
+
+    def end(self) -> None:
+        if self._given is not None:
+            self._done(no_fallback(self._given))
+            self._given = None
+
+    def _done(self, commands: tuple[tuple[str, ...], ...]) -> bool:
+        try:
+            for words in commands:
+                self._programs.must(*words)
+        except ApplianceError as error:
+            if not self._is_refused:
+                log.warning("no address of its own for this box: %s", error.message)
+            self._is_refused = True
+            return False
+        return True
 
 
 def link_local(mac: str) -> str:

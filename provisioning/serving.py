@@ -112,13 +112,18 @@ class Serving:
         """The screen and the name in the network follow the box's addresses."""
         name = places.name(self._options.programs)
         listen = self._options.listen
-        is_told = False
+        is_told, fallback = False, None
         async with contextlib.AsyncExitStack() as stack:
             announcement = Announcement(name, port)
             stack.push_async_callback(announcement.close)
+            if not listen.loopback:
+                fallback = places.Fallback(self._options.programs, self._clock)
+                stack.callback(fallback.end)
             while True:
                 if isinstance(self._clock, BoxClock):
                     self._clock.poll()
+                if fallback is not None:
+                    fallback.look()
                 addresses = (listen.host,) if listen.loopback else places.addresses(self._options.programs)
                 urls = tuple(f"https://{address}:{port}" for address in addresses)
                 if not listen.loopback and urls:

@@ -102,11 +102,12 @@ class Wizard:
         running = self._running.get(name)
         found = None if running and not running.done else await self._probed(step)
         line = next(line for line in self.lines() if line.name == name)
+        trial = self._trial(running)
         return {
             "step": line,
             "found": found,
             "running": running.json() if running else None,
-            "trial": self._trial(running),
+            "trial": trial,
         }
 
     async def plan(self, name: str, given: Any) -> dict[str, Any]:
@@ -118,9 +119,6 @@ class Wizard:
         """Begin it. ``typed``: by the text of a change, what a person typed for it. Raises ``conflict``
         where another step works, or where the plan is not the one that was shown."""
         step = self._allowed(name)
-        busy = next((n for n, r in self._running.items() if not r.done), None)
-        if busy is not None:
-            raise ApplianceError("conflict", f"the step {busy} is still at work", "wait until it is done")
         answers = decode(step, given)
         plan = await step.plan(self.ground, answers)
         if digest(plan) != wanted:
@@ -128,6 +126,9 @@ class Wizard:
                 "conflict", "things have changed since this plan was made", "look at the new plan"
             )
         check_typed(plan, typed)
+        busy = next((other for other, one in self._running.items() if not one.done), None)
+        if busy is not None:
+            raise ApplianceError("conflict", f"the step {busy} is still at work", "wait until it is done")
         running = self._running[name] = Running()
         running.task = asyncio.create_task(self._carry_out(step, answers, running), name=f"step {name}")
         return {"running": running.json()}
@@ -136,6 +137,7 @@ class Wizard:
         """A person says that it holds, or that they go on with what the checks found."""
         step = self._allowed(name)
         running = self._running.get(name)
+        self._trial(running)
         if running is None or not running.done or running.error is not None:
             raise ApplianceError("conflict", "there is nothing to confirm", "carry out the step first")
         if running.trial_until_ns is not None:
