@@ -27,11 +27,11 @@ from provisioning.steps.cameras.wanted import Wanted
 
 class Found(msgspec.Struct, frozen=True):
     """``networks``: those that the box is in, which are scanned. ``cameras``: those that it has, in the
-    API's shape. ``makers``: without ONVIF, for a list to choose from."""
+    API's shape. ``makers``: without ONVIF, for a list to choose from: ``{name, channels, note}``."""
 
     networks: tuple[str, ...]
     cameras: tuple[dict[str, Any], ...]
-    makers: tuple[str, ...]
+    makers: tuple[dict[str, Any], ...]
 
 
 class Cameras(BaseStep[CamerasGiven]):
@@ -45,7 +45,8 @@ class Cameras(BaseStep[CamerasGiven]):
 
     async def probe(self, ground: Ground) -> Found:
         own = seen.own_networks(ground.programs)
-        return Found(tuple(str(one.network) for one in own), tuple(await existing(ground)), makers())
+        known = tuple({"name": one.name, "channels": one.channels, "note": one.note} for one in makers())
+        return Found(tuple(str(one.network) for one in own), tuple(await existing(ground)), known)
 
     async def plan(self, ground: Ground, given: CamerasGiven) -> Plan:
         check(given)
@@ -129,13 +130,14 @@ async def _set_right(ground: Ground, given: CamerasGiven, one: Wanted, say: Say)
     which = seen.Seen(one.looked.address, one.looked.url, one.name, one.looked.maker, one.looked.model,
                       one.mac, one.endpoint, "announced")  # fmt: skip
     try:
-        done, after = await seen.set_right(which, one.credentials, ground.clock, given.ntp_server)
+        done, all_after = await seen.set_right(which, one.credentials, ground.clock, given.ntp_server)
     except ApplianceError as error:
         say(f"{one.name} is not set right: {error.message}")
         return one
     for mended in done:
         say(f"{one.name}: {mended.text}")
-    if not after.usable:
+    after = next((each for each in all_after if each.channel == one.looked.channel), None)
+    if after is None or not after.usable:
         return one
     sub = after.streams[1].rtsp_url if len(after.streams) > 1 else ""
     return msgspec.structs.replace(one, rtsp_url=after.streams[0].rtsp_url, sub_url=sub, looked=after)

@@ -9,7 +9,7 @@ import msgspec
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.model import Credentials
 from appliance.onvif import streams
-from appliance.onvif.details import Finding, StreamDetails
+from appliance.onvif.details import Finding, StreamDetails, by_source
 from appliance.onvif.device import Device
 from appliance.onvif.makers import Candidate, candidates
 from appliance.onvif.mend import Mended
@@ -24,7 +24,13 @@ CHANNELS_AT_ONCE = 4  # a recorder of 8 channels has a small processor, too
 
 
 class Discover(msgspec.Struct, forbid_unknown_fields=True):
+    """``networks``: named by the installer; one of this machine's own is asked for its announcements."""
+
     networks: tuple[str, ...] = ()
+
+
+class Scan(msgspec.Struct, forbid_unknown_fields=True):
+    network: str
 
 
 class Discovered(msgspec.Struct, frozen=True):
@@ -50,8 +56,11 @@ class SetRight(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Snapshot(msgspec.Struct, forbid_unknown_fields=True):
+    """``channel``: which of a recorder's pictures, from 1."""
+
     url: str
     credential: Credential | None = None
+    channel: int = 0
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -62,11 +71,12 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Channels(msgspec.Struct, forbid_unknown_fields=True):
-    """Of a recorder without ONVIF: each is asked for its streams through the daemon."""
+    """Of a recorder without ONVIF: each is asked for its streams through the daemon. ``channels`` None: as
+    many as such a device usually has."""
 
     maker: str
     address: str
-    channels: int = 1
+    channels: int | None = None
     credentials: tuple[Credential, ...] = ()
 
 
@@ -79,20 +89,26 @@ class Address(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def discover(ground: Ground, body: dict[str, Any]) -> Discovered:
-    return Discovered(await seen.find(ground.programs, networks(_read(body, Discover).networks)))
+    return Discovered(await seen.announced(ground.programs, networks(_read(body, Discover).networks)))
+
+
+async def scan(ground: Ground, body: dict[str, Any]) -> Discovered:
+    """Every address of one network; also those that do not announce themselves there."""
+    (network,) = networks((_read(body, Scan).network,))
+    return Discovered(await seen.scanned(network))
 
 
 async def inspect(ground: Ground, body: dict[str, Any]) -> Inspected:
     asked = _read(body, Inspect)
     async with seen.session() as http:
-        return Inspected((await seen.look(asked.seen, tries(asked.credentials), http, ground.clock),))
+        return Inspected(await seen.look(asked.seen, tries(asked.credentials), http, ground.clock))
 
 
 async def set_right(ground: Ground, body: dict[str, Any]) -> Inspected:
     asked = _read(body, SetRight)
     own = Credentials(asked.credential.username, asked.credential.password)
     done, after = await seen.set_right(asked.seen, own, ground.clock, asked.ntp_server)
-    return Inspected((after,), done)
+    return Inspected(after, done)
 
 
 async def snapshot(ground: Ground, body: dict[str, Any]) -> Picture:
@@ -102,10 +118,11 @@ async def snapshot(ground: Ground, body: dict[str, Any]) -> Picture:
         own = Credentials(asked.credential.username, asked.credential.password)
     async with seen.session() as http:
         device = Device(asked.url, own, http, clock=ground.clock)
-        profiles = await streams.profiles(device)
-        if not profiles:
+        sources = by_source(await streams.profiles(device))
+        which = max(0, asked.channel - 1)
+        if which >= len(sources):
             raise not_found("picture", "of this camera")
-        return Picture("image/jpeg", await streams.snapshot(device, profiles[0]))
+        return Picture("image/jpeg", await streams.snapshot(device, sources[which][0]))
 
 
 async def channels(ground: Ground, body: dict[str, Any]) -> Inspected:
@@ -209,6 +226,7 @@ def _read(body: dict[str, Any], kind: type[T]) -> T:
 
 QUESTIONS: dict[str, Callable[[Ground, dict[str, Any]], Awaitable[msgspec.Struct]]] = {
     "discover": discover,
+    "scan": scan,
     "inspect": inspect,
     "set_right": set_right,
     "snapshot": snapshot,

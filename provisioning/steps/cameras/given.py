@@ -39,12 +39,12 @@ class CameraGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RecorderGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A recorder, or a camera, of a maker without ONVIF: its ``channels`` become cameras, ``NAME 1`` and so
-    on. ``maker``: a name of ``onvif.makers``."""
+    on. ``maker``: a name of ``onvif.makers``. ``channels`` None: as many as such a device usually has."""
 
     name: str
     maker: str
     address: str
-    channels: int = 1
+    channels: int | None = None
     credential: int = 0
 
 
@@ -89,7 +89,7 @@ def check(given: CamerasGiven) -> None:
             raise invalid("a camera needs a name", "e.g. Front gate", field=f"{field}.name")
         _credential(given, camera.credential, f"{field}.credential")
     for number, recorder in enumerate(given.recorder):
-        if not 1 <= recorder.channels <= 64:
+        if recorder.channels is not None and not 1 <= recorder.channels <= 64:
             raise invalid(
                 "a recorder has 1 to 64 channels", "count them", field=f"recorder.{number}.channels"
             )

@@ -7,7 +7,8 @@ LONGEST = 60
 _PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # What makers write into the name before anybody has given one.
 _NO_NAME = re.compile(
-    r"(ip|ipc|ipcam(era)?|network|onvif|nvt|ipnc|hd|dome|bullet|cam(era)?|device|name|unknown|channel|ch|default)"
+    r"(tp-)?(ip|ipc(-[a-z]{1,3})?|ipcam(era)?|network|onvif|nvt|ipnc|hd|dome|bullet|cam(era)?|device|name|unknown"
+    r"|channel|ch|default)"
     r"?[\s_-]*(ip|cam(era)?|ipc|device|video|server)?[\s_-]*\d*",
     re.IGNORECASE,
 )

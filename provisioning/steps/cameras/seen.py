@@ -5,7 +5,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import aiohttp
 import msgspec
@@ -24,7 +24,8 @@ from provisioning.steps.cameras.naming import suggested
 WINDOW_S = 3.0
 LARGEST_OWN = 20  # prefix length: of a larger network of its own the box scans nothing unasked
 AT_ONCE = 12
-BLOCKING = ("wrong_password", "not_answering", "no_streams", "mjpeg_only")
+BLOCKING = ("wrong_password", "locked", "not_answering", "no_streams", "mjpeg_only")
+HARMLESS = ("h265_main", "no_serial")  # it is recorded, watched and found all the same
 LOOPBACK = "127.0.0.1"
 
 
@@ -44,7 +45,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 class Looked(msgspec.Struct, frozen=True):
     """One camera, as it can be added. ``credential``: which of the tries it took. ``findings``: what is wrong
-    with it. ``usable``: it can be recorded; ``right``: nothing is wrong."""
+    with it. ``usable``: it can be recorded; ``right``: nothing is wrong that matters. ``channel``: which of a
+    recorder's pictures, from 1; 0: it has but one."""
 
     key: str
     address: str
@@ -62,6 +64,7 @@ class Looked(msgspec.Struct, frozen=True):
     has_picture: bool
     usable: bool
     right: bool
+    channel: int = 0
 
 
 async def find(
@@ -70,21 +73,34 @@ async def find(
     """Those that announce themselves, and those that a scan of ``wanted`` and of the box's own networks
     finds; one per address, sorted."""
     own = await asyncio.to_thread(own_networks, programs)
-    asked_from = [str(one.ip) for one in own]
-    if any(network.is_loopback for network in wanted):
-        asked_from.append(LOOPBACK)
     networks = {one.network for one in own if one.network.prefixlen >= LARGEST_OWN} | set(wanted)
-    announced, scanned = await asyncio.gather(
-        discover(asked_from, window_s=window_s),
-        asyncio.gather(*(scanning.scan(network) for network in sorted(networks))),
+    answers = await asyncio.gather(
+        announced(programs, wanted, window_s=window_s), *(scanned(one) for one in sorted(networks))
     )
-    found: dict[str, Seen] = {}
-    for open_ in (one for network in scanned for one in network):
-        if open_.onvif_url or open_.rtsp:
-            found[open_.address] = Seen(open_.address, open_.onvif_url or "", "", "", "", "", "", "scanned")
-    for one in announced:
-        found[one.address] = _announced(one)
-    return tuple(sorted(found.values(), key=lambda one: tuple(map(int, one.address.split(".")))))
+    found = {one.address: one for seen in reversed(answers) for one in seen}  # who announces itself says more
+    return tuple(sorted(found.values(), key=lambda one: _order(one.address)))
+
+
+async def announced(
+    programs: Programs, wanted: Sequence[IPv4Network] = (), *, window_s: float = WINDOW_S
+) -> tuple[Seen, ...]:
+    """Those that answer a probe in the networks that the box is in; ``wanted``: a network of this machine's
+    own (simulated cameras) is asked, too."""
+    asked_from = [str(one.ip) for one in await asyncio.to_thread(own_networks, programs)]
+    if not asked_from or any(network.is_loopback for network in wanted):
+        asked_from.append(LOOPBACK)
+    found = await discover(asked_from, window_s=window_s)
+    by_address = {one.address: _announced(one) for one in found if _is_v4(one.address)}
+    return tuple(sorted(by_address.values(), key=lambda one: _order(one.address)))
+
+
+async def scanned(network: IPv4Network) -> tuple[Seen, ...]:
+    """What looks like a camera at any address of ``network``."""
+    return tuple(
+        Seen(open_.address, open_.onvif_url or "", "", "", "", "", "", "scanned")
+        for open_ in await scanning.scan(network)
+        if open_.onvif_url or open_.rtsp
+    )
 
 
 def own_networks(programs: Programs) -> tuple[IPv4Interface, ...]:
@@ -113,13 +129,16 @@ def session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
-async def look(seen: Seen, tries: Sequence[Credentials], http: aiohttp.ClientSession, clock: Clock) -> Looked:
-    """What it says of itself; what is in the way of asking is a finding, too."""
+async def look(
+    seen: Seen, tries: Sequence[Credentials], http: aiohttp.ClientSession, clock: Clock
+) -> tuple[Looked, ...]:
+    """What it says of itself: one camera, or as many as a recorder has pictures. What is in the way of
+    asking is a finding, too."""
     try:
         found = await details(seen.url, tries, session=http, clock=clock)
     except ApplianceError as error:
         code = "wrong_password" if error.kind == "denied" else "not_answering"
-        return _silent(seen, Finding(code, error.message, error.hint, mendable=False))
+        return (_silent(seen, Finding(code, error.message, error.hint, mendable=False)),)
     return looked(seen, found)
 
 
@@ -127,17 +146,18 @@ async def look_at_all(seen: Sequence[Seen], tries: Sequence[Credentials], clock:
     """All of them, some at a time; those without ONVIF are left out."""
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def one(which: Seen, http: aiohttp.ClientSession) -> Looked:
+    async def one(which: Seen, http: aiohttp.ClientSession) -> tuple[Looked, ...]:
         async with turn:
             return await look(which, tries, http, clock)
 
     async with session() as http:
-        return tuple(await asyncio.gather(*(one(which, http) for which in seen if which.url)))
+        found = await asyncio.gather(*(one(which, http) for which in seen if which.url))
+    return tuple(camera for cameras in found for camera in cameras)
 
 
 async def set_right(
     seen: Seen, credentials: Credentials, clock: Clock, ntp_server: str
-) -> tuple[tuple[mending.Mended, ...], Looked]:
+) -> tuple[tuple[mending.Mended, ...], tuple[Looked, ...]]:
     """The one button: what was set, and how the camera is then. Raises what the camera is in the way with."""
     async with session() as http:
         before = await details(seen.url, [credentials], session=http, clock=clock)
@@ -146,16 +166,36 @@ async def set_right(
         return done, await look(seen, [credentials], http, clock)
 
 
-def looked(seen: Seen, found: Details) -> Looked:
-    """``found`` as a camera that can be added."""
+def looked(seen: Seen, found: Details) -> tuple[Looked, ...]:
+    """``found`` as cameras that can be added: one for each picture that the device has."""
+    sources: dict[str, list[StreamDetails]] = {}
+    for stream in found.streams:
+        sources.setdefault(stream.source, []).append(stream)
+    if len(sources) < 2:
+        return (_camera(seen, found, found.streams, found.findings, 0),)
+    cameras = []
+    for number, streams in enumerate(sources.values(), start=1):
+        tokens = {stream.profile for stream in streams}
+        of_device = "" if number == 1 else None  # said once, not for each picture
+        findings = [one for one in found.findings if one.profile in tokens or one.profile == of_device]
+        cameras.append(_camera(seen, found, streams, findings, number))
+    return tuple(cameras)
+
+
+def _camera(
+    seen: Seen, found: Details, streams: Sequence[StreamDetails], findings: Sequence[Finding], number: int
+) -> Looked:
+    """``number``: which picture of several, from 1; 0: there is but one."""
     which = identity(found.serial, found.mac or seen.mac, seen.endpoint)
-    blocked = any(finding.code in BLOCKING for finding in found.findings)
+    blocked = any(finding.code in BLOCKING for finding in findings)
     maker, model = found.maker or seen.maker, found.model or seen.model
+    name = suggested(seen.name, maker, model, found.address)
+    key = which.serial or which.mac or which.endpoint or found.address
     return Looked(
-        key=which.serial or which.mac or which.endpoint or found.address,
+        key=f"{key}/{number}" if number else key,
         address=found.address,
         url=found.url,
-        name=suggested(seen.name, maker, model, found.address),
+        name=f"{name} {number}" if number else name,
         maker=maker,
         model=model,
         firmware=found.firmware,
@@ -163,11 +203,12 @@ def looked(seen: Seen, found: Details) -> Looked:
         mac=which.mac or "",
         endpoint=which.endpoint or "",
         credential=found.credentials_index,
-        streams=found.streams,
-        findings=found.findings,
+        streams=tuple(streams),
+        findings=tuple(findings),
         has_picture=bool(found.snapshot_url),
-        usable=bool(found.streams) and not blocked,
-        right=bool(found.streams) and not found.findings,
+        usable=bool(streams) and not blocked,
+        right=bool(streams) and all(finding.code in HARMLESS for finding in findings),
+        channel=number,
     )
 
 
@@ -183,6 +224,18 @@ def _silent(seen: Seen, why: Finding) -> Looked:
 def _announced(one: Announced) -> Seen:
     url = one.urls[0] if one.urls else ""
     return Seen(one.address, url, one.name, one.maker, one.model, one.mac or "", one.endpoint, "announced")
+
+
+def _is_v4(address: str) -> bool:
+    try:
+        IPv4Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _order(address: str) -> int:
+    return int(IPv4Address(address))
 
 
 class Memory:

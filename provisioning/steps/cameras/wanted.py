@@ -52,9 +52,10 @@ def all_wanted(
         wanted.append(one)
     for recorder in given.recorder:
         own = credentials[recorder.credential] if credentials else None
-        for one_channel in candidates(recorder.maker, recorder.address, own, recorder.channels):
-            name = recorder.name if recorder.channels == 1 else f"{recorder.name} {one_channel.channel}"
-            wanted.append(Wanted(name, one_channel.main_url, one_channel.sub_url, own))
+        channels = candidates(recorder.maker, recorder.address, own, recorder.channels)
+        for each in channels:
+            name = recorder.name if len(channels) == 1 else f"{recorder.name} {each.channel}"
+            wanted.append(Wanted(name, each.main_url, each.sub_url, own))
     if given.add_found:
         for looked in found:
             if looked.usable and looked.key not in taken:
@@ -175,10 +176,9 @@ def _found(camera: CameraGiven, found: Sequence[Looked]) -> Looked | None:
 def _of_looked(looked: Looked, name: str, credentials: Sequence[Credentials]) -> Wanted:
     sub = looked.streams[1].rtsp_url if len(looked.streams) > 1 else ""
     own = None if looked.credential is None or not credentials else credentials[looked.credential]
-    return Wanted(
-        name or looked.name, looked.streams[0].rtsp_url, sub, own, looked.serial, looked.mac,
-        looked.endpoint, looked, bool(name),
-    )  # fmt: skip
+    # A recorder's pictures share its serial: they are told apart by their addresses.
+    which = ("", "", "") if looked.channel else (looked.serial, looked.mac, looked.endpoint)
+    return Wanted(name or looked.name, looked.streams[0].rtsp_url, sub, own, *which, looked, bool(name))
 
 
 def _with_names(wanted: Sequence[Wanted], existing: Sequence[dict[str, Any]]) -> tuple[Wanted, ...]:

@@ -9,6 +9,8 @@ const AT_ONCE = 4;
 const rows = new Map(); // address or stream -> row
 const credentials = []; // {username, password}: on this page only, gone with it
 const networks = new Set();
+const LARGEST_OWN = 22; // prefix length: a larger network is tried when it is named
+let trying = "";
 let step;
 const $ = (selector) => step.root.querySelector(selector);
 const field = (name) => step.root.elements.namedItem(name);
@@ -16,16 +18,19 @@ const field = (name) => step.root.elements.namedItem(name);
 export async function start(given) {
   step = given;
   const select = field("maker");
-  select.append(...step.found.makers.map((maker) => new Option(maker, maker)));
+  select.append(...step.found.makers.map(({ name }) => new Option(name, name)));
+  const usual = () => { field("channels").value = step.found.makers[select.selectedIndex]?.channels ?? 1; };
+  select.addEventListener("change", usual);
+  usual();
   $('[data-part="recorder"]').hidden = !step.found.makers.length;
   $("#enter").addEventListener("click", () => within($("#sign-in"), $("#enter"), enter));
   $("#set-all-right").addEventListener("click", () => within($("#sign-in"), $("#set-all-right"), setAllRight));
-  part("network", "#scan", () => discover([field("network").value.trim()]));
+  part("network", "#scan", () => scan(field("network").value.trim()));
   part("recorder", "#channels", channels);
   part("address", "#look", address);
   field("password").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("#enter").click(); } });
   for (const camera of step.found.cameras) known(camera);
-  discover([]).catch((error) => { $("#search").textContent = [error.message, error.hint].filter(Boolean).join(" "); });
+  search().catch((error) => { $("#search").textContent = [error.message, error.hint].filter(Boolean).join(" "); });
   return answers;
 }
 
@@ -57,36 +62,53 @@ function known(camera) {
 
 const hostOf = (url) => /^[a-z]+:\/\/(?:[^@/]*@)?(\[[^\]]*\]|[^:/?]+)/i.exec(url)?.[1] ?? "";
 
-async function discover(more) {
-  for (const one of more) if (one) networks.add(one);
-  $("#search").textContent = more.length ? `Searching ${more.join(", ")} …` : "Looking for cameras …";
-  let found;
+/** Who announces itself is here in three seconds; who does not is found while the password is typed. */
+async function search() {
+  meet((await step.ask("discover", { networks: [...networks] })).seen);
+  for (const network of step.found.networks) if (Number(network.split("/")[1]) >= LARGEST_OWN) await scan(network, false);
+}
+
+async function scan(network, named = true) {
+  trying = network;
+  say();
   try {
-    found = (await step.ask("discover", { networks: [...networks] })).seen;
-  } catch (error) {
-    for (const one of more) networks.delete(one);
+    const { seen } = await step.ask("scan", { network });
+    if (named) networks.add(network);
+    meet(seen);
+    if (named) { // simulated cameras announce themselves in a network of the machine's own only
+      meet((await step.ask("discover", { networks: [network] })).seen);
+      if (credentials.length) await inspectAll();
+    }
+  } finally {
+    trying = "";
     say();
-    throw error;
   }
+}
+
+function meet(found) {
   for (const seen of found) {
-    if (rows.has(seen.address)) continue;
+    const before = rows.get(seen.address);
+    if (before) {
+      if (!before.seen.name && !before.camera) { before.seen = seen; before.name = seen.name; }
+      continue;
+    }
     const there = [...rows.entries()].find(([, row]) => row.known && row.seen.address === seen.address);
     if (there) rows.delete(there[0]);
     rows.set(seen.address, { seen, camera: null, known: there?.[1].known ?? null, name: seen.name, chosen: false, mended: [], found: true });
+    if (credentials.length && seen.url) inspect(rows.get(seen.address));
   }
   say();
   show();
-  if (credentials.length) await inspectAll();
 }
 
 function say() {
   const found = [...rows.values()].filter((row) => row.found);
   const silent = found.filter((row) => !row.seen.url).length;
   const text = found.length === 1 ? "1 camera found" : `${found.length} cameras found`;
-  $("#search").textContent = !found.length && !rows.size ? "No camera was found. Is it in this network, and has it power?"
-    : silent ? `${text}, ${silent} of them without ONVIF.` : `${text}.`;
+  const more = trying ? ` Trying every address of ${trying} …` : "";
+  $("#search").textContent = !found.length && !rows.size ? more || "No camera was found. Is it in this network, and has it power?"
+    : `${silent ? `${text}, ${silent} of them without ONVIF` : text}.${more}`;
   $("#sign-in").hidden = !found.some((row) => row.seen.url) || credentials.length > 0;
-  $("#more").open = !found.length;
 }
 
 async function enter() {
@@ -113,10 +135,19 @@ async function inspect(row) {
   row.busy = "Asking …";
   show();
   try {
-    take(row, (await step.ask("inspect", { seen: row.seen, credentials })).cameras[0]);
+    takeAll(row, (await step.ask("inspect", { seen: row.seen, credentials })).cameras);
   } catch (error) { complain(error); }
   row.busy = "";
   show();
+}
+
+/** What a device is: one camera, or a recorder with several, which stand in rows of their own. */
+function takeAll(row, cameras) {
+  for (const camera of cameras) {
+    const key = camera.channel > 1 ? `${camera.address}/${camera.channel}` : null;
+    if (key && !rows.has(key)) rows.set(key, { seen: row.seen, camera: null, known: null, name: "", chosen: false, mended: [] });
+    take(key ? rows.get(key) : row, camera);
+  }
 }
 
 function take(row, camera) {
@@ -138,7 +169,7 @@ function distinct(name, own) {
 async function look(row) {
   row.picture = "";
   try {
-    row.picture = await step.picture("snapshot", { url: row.seen.url, credential: credentials[row.camera.credential] ?? null });
+    row.picture = await step.picture("snapshot", { url: row.seen.url, credential: credentials[row.camera.credential] ?? null, channel: row.camera.channel });
   } catch { row.picture = ""; /* a camera without a still: seen once it records */ }
   show();
 }
@@ -147,11 +178,11 @@ async function setRight(row) {
   row.busy = "Setting right …";
   show();
   try {
-    const { cameras: [camera], mended } = await step.ask("set_right", { seen: row.seen, credential: credentials[row.camera.credential] });
     const { credential } = row.camera;
+    const { cameras, mended } = await step.ask("set_right", { seen: row.seen, credential: credentials[credential] });
     row.mended = mended;
-    take(row, { ...camera, credential: camera.usable ? credential : null });
-    row.chosen = camera.usable;
+    takeAll(row, cameras.map((camera) => ({ ...camera, credential: camera.usable ? credential : null })));
+    row.chosen = row.camera.usable;
   } catch (error) { complain(error); }
   row.busy = "";
   show();
@@ -219,8 +250,9 @@ function answers() {
     const { seen, camera: looked } = row;
     if (looked && looked.usable && (row.chosen || row.known)) {
       const [main, sub] = looked.streams;
+      const own = looked.channel ? {} : { serial: looked.serial, mac: looked.mac, endpoint: looked.endpoint };
       camera.push({
-        name: (row.known?.name ?? row.name).trim(), address: seen.address, serial: looked.serial, mac: looked.mac, endpoint: looked.endpoint,
+        name: (row.known?.name ?? row.name).trim(), address: seen.address, ...own,
         rtsp_url: main.rtsp_url, sub_url: sub?.rtsp_url ?? "", credential: looked.credential,
       });
     } else if (looked && !row.known) {
