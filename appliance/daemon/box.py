@@ -208,6 +208,7 @@ class Box:
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
             senders=self.analysis.sync, devices=self.devices,
+            notifying=self.analysis.notifying,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -274,11 +275,14 @@ class Box:
             await self.analysis.reload_targets()
         if noun in ("targets", "hub"):
             self.control.reload()
+        if noun == "channels":
+            self.analysis.notifying.reload()
 
     async def reload(self) -> None:
         """A command beside us wrote to the database."""
         await self.changed("cameras")
         await self.changed("targets")
+        await self.changed("channels")
         await self.analysis.use(await self._choice())
 
     async def _apply_analysis(self) -> None:
