@@ -87,7 +87,7 @@ def chrony_conf(source: ClockSource) -> str:
     lines += [
         f"local stratum {OWN_STRATUM}",
         "# A step ends every recording's run: only at the start; after that as slowly as the box follows.",
-        "makestep 1 3",
+        "makestep 0.5 3",
         f"maxslewrate {SLEW_PPM}",
         "rtcsync",
         "leapsectz right/UTC",
