@@ -64,12 +64,16 @@ def wanted(disks: Disks, given: Sequence[DiskGiven], root: Path, own: str) -> li
             here = _wanted(disks, one, root, own)
         except ApplianceError as error:
             raise ApplianceError(
-                error.kind, error.message, error.hint, field=error.field or f"{field}.disk"
+                error.kind, error.message, error.hint, field=f"{field}.{_field(error)}"
             ) from error
         if any(here.disk.key == other.disk.key for other in found):
             raise invalid(f"{here.disk.key} is named twice", "name each disk once", field=f"{field}.disk")
         found.append(here)
     return found
+
+
+def _field(error: ApplianceError) -> str:
+    return "format" if error.kind == "invalid" else "disk"
 
 
 def _wanted(disks: Disks, given: DiskGiven, root: Path, own: str) -> Wanted:
