@@ -21,8 +21,8 @@ class NetworkGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class NetworkFound(msgspec.Struct, frozen=True):
     """For the page. ``ports``: of the machine. ``now``: what was answered before, else what is suggested.
-    ``answered``: it was. ``backend``: ``networkd``, or ``direct`` where that does not run. ``seconds_left``:
-    of a change that waits, begun by a wizard that is no more."""
+    ``answered``: it was. ``backend``: ``networkd``; ``direct`` where that does not run; ``files``: under
+    another root. ``seconds_left``: of a change that waits, begun by a wizard that is no more."""
 
     ports: tuple["PortFound", ...]
     now: NetworkGiven

@@ -10,9 +10,10 @@ from appliance.system.network.settings import Port
 from provisioning.step import Change
 from provisioning.steps.network.given import NetworkGiven
 
-_DIRECT = (
-    "systemd-networkd does not run here: addresses are set at once, leases are neither asked for nor given"
-)
+_WITHOUT = {
+    "direct": "systemd-networkd does not run here: addresses are set at once, and DHCP does nothing",
+    "files": "this is another root than the machine's: files are written there, and nothing else is done",
+}
 
 
 def port_in_words(port: Port) -> str:
@@ -90,8 +91,8 @@ def notes(given: NetworkGiven, links: Sequence[Link], backend: str, chrony: bool
             found.append(
                 f"{port.device} carries people and cameras: people there reach the cameras past the box"
             )
-    if backend == "direct":
-        found.append(_DIRECT)
+    if backend != "networkd":
+        found.append(_WITHOUT[backend])
     if not chrony:
         found.append("chrony is not installed: the cameras get no time from this box")
     return found

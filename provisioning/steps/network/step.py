@@ -15,7 +15,7 @@ from appliance.system.firewall.render import ruleset
 from appliance.system.network import direct, networkd
 from appliance.system.network.links import Link
 from appliance.system.network.settings import Port, check
-from appliance.system.network.steps import Steps
+from appliance.system.network.steps import Backend, Steps
 from appliance.system.network.trial import Trials, pending, undo
 from provisioning.ground import Ground
 from provisioning.step import Applied, BaseStep, Change, Check, Plan, Say
@@ -25,6 +25,11 @@ from provisioning.steps.network.given import NetworkFound, NetworkGiven, PortFou
 KEPT: Final = "/etc/aries/network.json"
 WIZARD_PORT = 8443
 LEASE_S, LEASE_LOOKS_S = 8.0, 1.0
+BACKENDS: Final[dict[str, Backend]] = {
+    "networkd": networkd.steps,
+    "direct": direct.steps,
+    "files": lambda found, links, root: Steps(),
+}
 SUGGESTED = ("192.168.50.1/24", "10.50.0.1/24")
 
 
@@ -72,8 +77,7 @@ class Network(BaseStep[NetworkGiven]):
         steps = Steps()
         if _network_changes(ground, given, here):
             say(f"changing {', '.join(port.device for port in given.ports)}")
-            way = networkd.steps if backend(ground) == "networkd" else direct.steps
-            steps = way(given.settings, here, ground.root)
+            steps = BACKENDS[backend(ground)](given.settings, here, ground.root)
         trials = _trials(ground)
         await trials.begin(steps, (serving, *lasting(ground.root, given)), self.confirm_s)
         try:
@@ -95,7 +99,7 @@ class Network(BaseStep[NetworkGiven]):
             waited_s += LEASE_LOOKS_S
             here = await look.look(ground.programs)
         found = await asyncio.to_thread(look.checks, wanted.ports, here, ground.programs)
-        if wanted.firewall and ground.daemon.is_box and ground.programs.has("nft"):
+        if wanted.firewall and has_wall(ground):
             there = await asyncio.to_thread(nft.in_force, ground.programs) is not None
             hint = "" if there else "apply this step again"
             found.append(Check("firewall", there, "in force" if there else "no rules are in force", hint))
@@ -113,7 +117,7 @@ class Network(BaseStep[NetworkGiven]):
             await asyncio.to_thread(clock_source.restart, ground.root, ground.programs)
 
     async def _wall(self, ground: Ground, given: NetworkGiven, say: Say) -> None:
-        if not ground.daemon.is_box or not ground.programs.has("nft"):
+        if not has_wall(ground):
             return
         data_dir, programs = ground.data_dir, ground.programs
         if given.firewall:
@@ -127,9 +131,17 @@ class Network(BaseStep[NetworkGiven]):
 
 
 def backend(ground: Ground) -> str:
-    """systemd-networkd says in /run that it runs; in a namespace of its own it does not."""
-    runs = ground.at("/run/systemd/netif/state").exists() and not ground.programs.prefix
-    return "networkd" if runs else "direct"
+    """systemd-networkd says in /run that it runs; in a namespace of its own it does not. Under another root
+    without a namespace the ports are not those that the answers are about: only files are written."""
+    if ground.programs.prefix:
+        return "direct"
+    if ground.root != Path("/"):
+        return "files"
+    return "networkd" if ground.at("/run/systemd/netif/state").exists() else "direct"
+
+
+def has_wall(ground: Ground) -> bool:
+    return ground.daemon.is_box and ground.programs.has("nft") and backend(ground) != "files"
 
 
 def lasting(root: Path, given: NetworkGiven) -> tuple[MachineFile, ...]:
@@ -165,11 +177,13 @@ def suggested(here: Sequence[Link]) -> NetworkGiven:
 
 def _network_changes(ground: Ground, given: NetworkGiven, here: Sequence[Link]) -> list[Change]:
     changes = sentences.file_changes(given, networkd.lasting(given.settings, ground.root), ground.root)
+    if backend(ground) == "files":
+        return changes
     return changes + sentences.address_changes(given, here, changes)
 
 
 async def _wall_changes(ground: Ground, given: NetworkGiven, here: Sequence[Link]) -> list[Change]:
-    if not ground.daemon.is_box or not ground.programs.has("nft"):
+    if not has_wall(ground):
         return []
     if not given.firewall:
         off = wall.kept(ground.data_dir) is not None
