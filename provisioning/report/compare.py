@@ -17,8 +17,8 @@ WORDS: dict[State, str] = {
 
 
 def differences(first: Report, now: Report) -> tuple[str, ...]:
-    """Empty: nothing that matters changed."""
-    return tuple(_all(first, now))
+    """Empty: nothing that matters changed. What is there no more, or is new, is told once."""
+    return tuple(dict.fromkeys(_all(first, now)))
 
 
 def _all(first: Report, now: Report) -> Iterator[str]:
@@ -31,6 +31,10 @@ def _all(first: Report, now: Report) -> Iterator[str]:
             assert there is not None
             yield f"{there.title}: {'done now for the first time' if old is None else 'not done this time'}."
             continue
+        if "not_done" in (old.state, new.state):
+            if old.state != new.state:
+                yield f"{new.title}: {WORDS[old.state]} then, {WORDS[new.state]} now. {new.text}"
+            continue
         if old.state != new.state and not old.lines and not new.lines:
             yield f"{new.title}: {WORDS[old.state]} then, {WORDS[new.state]} now. {new.text}"
         yield from _figures(new.title, old, new)
@@ -42,10 +46,10 @@ def _lines(old: Result, new: Result) -> Iterator[str]:
     after = {line.of: line for line in new.lines}
     for of, line in before.items():
         if of not in after:
-            yield f"{line.name}: was there at the first test ({old.title.lower()}), and is not now."
+            yield f"{line.name}: was there at the first test, and is not now."
     for of, line in after.items():
         if of not in before:
-            yield f"{line.name}: new since the first test ({new.title.lower()})."
+            yield f"{line.name}: new since the first test."
             continue
         if before[of].state != line.state:
             yield f"{line.name}: {WORDS[before[of].state]} then, {WORDS[line.state]} now. {line.text}"

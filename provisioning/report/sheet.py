@@ -106,12 +106,14 @@ class Sheet(FPDF):
             text_align=align,
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
             headings_style=FontFace(emphasis="BOLD", color=GREY),
+            first_row_as_headings=any(heads),
             line_height=4.4,
             padding=(1, 1, 1, 1),
         ) as table:
-            heading = table.row()
-            for text in heads:
-                heading.cell(self.shown(text))
+            if any(heads):
+                heading = table.row()
+                for text in heads:
+                    heading.cell(self.shown(text))
             for number, row in enumerate(rows):
                 line = table.row()
                 for column, text in enumerate(row):

@@ -113,7 +113,7 @@ def judge(
         Figure("jitter", round(rhythm.jitter_ms, 1), "ms"),
         Figure("longest pause", round(rhythm.longest_ms), "ms"),
         Figure("key frame every", None if rhythm.key_frame_s is None else round(rhythm.key_frame_s, 2), "s"),
-        Figure("clock skew", None if skew_s is None else round(skew_s, 1), "s"),
+        Figure("clock skew", None if skew_s is None else round(skew_s, 1) + 0.0, "s"),
         *_gap_figure(gap_s),
     )
     faults, remarks = _faults(rhythm, gaps, gap_s), _remarks(rhythm, skew_s)

@@ -36,7 +36,7 @@ LONGEST_LOOK_NS = 399 * DAY_S * SECOND_NS
 
 
 class Speed:
-    """``slowest_s``: the slowest round of what one second of all streams brings."""
+    """``slowest_s``: the slowest round, each of at least what one second of all streams brings."""
 
     def __init__(self, bytes_: int, seconds: float, slowest_s: float) -> None:
         self.bytes_, self.seconds, self.slowest_s = bytes_, seconds, slowest_s
@@ -102,7 +102,7 @@ def measure(volume: Path, needs_bps: list[float], clock: Clock) -> Speed:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     written = round(sum(per_second) * scale) * rounds
-    return Speed(written, sum(took), max(took) / scale)
+    return Speed(written, sum(took), max(took))
 
 
 def _open(stack: contextlib.ExitStack, path: Path) -> int:
@@ -133,10 +133,10 @@ def judge(volume: Path, speed: Speed, total_bps: float, durability_s: float) -> 
         if ratio < SPARE or speed.slowest_s > SLOW_SHARE * durability_s
         else "passed"
     )
-    text = f"{speed.bytes_per_s / 1e6:.0f} MB/s synced, {ratio:.0f} times what is needed"
+    text = f"written and synced {ratio:.0f} times as fast as is needed"
     figures = (
         Figure("disk speed", round(speed.bytes_per_s / 1e6, 1), "MB/s"),
-        Figure("slowest second", round(speed.slowest_s * 1000), "ms"),
+        Figure("slowest sync", round(speed.slowest_s * 1000), "ms"),
         Figure("written", round(speed.bytes_ / 1e6, 1), "MB"),
     )
     return Line(str(volume), volume.name, state, text, figures)
