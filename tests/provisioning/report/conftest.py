@@ -29,6 +29,4 @@ def report(key):
     strokes = (((0.1, 0.5), (0.4, 0.2)), ((0.5, 0.5),))
     signature = CustomerSignature("A. Kundin", "2026-01-20T15:00:00.000Z", strokes)
     made_at = "2026-01-20T14:30:00.000Z"
-    return settled(
-        Report("20260120T143000Z", made_at, 2, site, "c0", "Ravi", results, signature=signature)
-    )
+    return settled(Report("20260120T143000Z", made_at, 2, site, "c0", "Ravi", results, signature=signature))

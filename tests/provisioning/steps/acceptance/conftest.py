@@ -39,7 +39,11 @@ class RunningDaemon:
         options = ["--listen", "127.0.0.1:0", "--json", "--detector", "motion"]
         log = (self.data.parent / "daemon.log").open("ab")
         self._child = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=log, env=self.environment, start_new_session=True
+            [*command, *options],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=self.environment,
+            start_new_session=True,
         )
         log.close()
         line = self._child.stdout.readline()

@@ -139,7 +139,12 @@ async def test_a_later_test_is_compared_with_the_first(ground):
 
 async def _sign(step, ground):
     """The customer signs, and nothing is changed any more."""
-    for wrong in ({}, SIGNED | {"name": ""}, SIGNED | {"strokes": [[[0.5, 0.5]]]}, SIGNED | {"strokes": [[[2, 0]]]}):
+    for wrong in (
+        {},
+        SIGNED | {"name": ""},
+        SIGNED | {"strokes": [[[0.5, 0.5]]]},
+        SIGNED | {"strokes": [[[2, 0]]]},
+    ):
         with pytest.raises(ApplianceError) as refused:
             await step.ask(ground, "sign", wrong)
         assert refused.value.kind == "invalid"
@@ -154,12 +159,24 @@ async def _sign(step, ground):
     assert verify(pdf.body).fingerprint == sealed.fingerprint == sealed.report.site.fingerprint
     with pytest.raises(ApplianceError, match="no open report"):
         await step.ask(ground, "sign", SIGNED)
-    for strange in ({"id": "../../secrets", "file": "box.key"}, {"id": found.id, "file": "../../appliance.db"}):
+    for strange in (
+        {"id": "../../secrets", "file": "box.key"},
+        {"id": found.id, "file": "../../appliance.db"},
+    ):
         with pytest.raises(ApplianceError) as refused:
             await step.ask(ground, "file", strange)
         assert refused.value.kind == "not_found"
     text = words(pdf.body)
-    for part in ("Hand-over", "A. Kundin", "Gate", "Yard", "Walk test", "Power cut", "Ravi", sealed.report_sha256):
+    for part in (
+        "Hand-over",
+        "A. Kundin",
+        "Gate",
+        "Yard",
+        "Walk test",
+        "Power cut",
+        "Ravi",
+        sealed.report_sha256,
+    ):
         assert part in text, part
 
 
