@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
+    "support": ("support", "versions, health, logs and settings for who helps, without secrets"),
+    "reset": ("reset", "back to how the box was delivered; needs somebody before it"),
 }
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
