@@ -36,11 +36,9 @@ class Power(msgspec.Struct, frozen=True):
             "unknown": "the UPS does not answer",
         }[self.source]
         charge = "" if self.charge_percent is None else f", {self.charge_percent:.0f} % charged"
-        left = (
-            ""
-            if self.runtime_s is None or self.source == "mains"
-            else f", {self.runtime_s / 60:.0f} min left"
-        )
+        left = ""
+        if self.runtime_s is not None and self.source != "mains":
+            left = f", {self.runtime_s / 60:.0f} min left"
         return f"{words}{charge}{left}"
 
 

@@ -21,7 +21,7 @@ _FILES: dict[str, str] = {
     "upsd.users": "[upsmon]\n    password = {secret}\n    upsmon primary\n",
     # POWERDOWNFLAG: at the very end the UPS is told to cut the power, so that the box starts again when the
     # mains are back, even if that is a second later.
-    "upsmon.conf": "RUN_AS_USER nut\nMONITOR ups@localhost 1 upsmon {secret} primary\nMINSUPPLIES 1\n"
+    "upsmon.conf": "RUN_AS_USER nut\nMONITOR ups@127.0.0.1 1 upsmon {secret} primary\nMINSUPPLIES 1\n"
     'SHUTDOWNCMD "/usr/bin/systemctl poweroff"\nPOWERDOWNFLAG /run/nut/killpower\n'
     "POLLFREQ 2\nPOLLFREQALERT 2\nHOSTSYNC 5\nDEADTIME 15\nFINALDELAY 0\n"
     "NOTIFYFLAG ONLINE SYSLOG\nNOTIFYFLAG ONBATT SYSLOG\nNOTIFYFLAG LOWBATT SYSLOG\nNOTIFYFLAG FSD SYSLOG\n"
@@ -40,10 +40,12 @@ def prepare(folder: Path, group: int) -> list[str]:
     for name in sorted(empty):
         partial = folder / f".{name}.new"
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-        with open(descriptor, "w", encoding="ascii") as file:
+        try:
             os.fchown(descriptor, -1, group)
             os.fchmod(descriptor, 0o640)
-            file.write(HEADER + _FILES[name].format_map(given))
+            os.write(descriptor, (HEADER + _FILES[name].format_map(given)).encode())
+        finally:
+            os.close(descriptor)
         partial.rename(folder / name)
     return sorted(empty)
 

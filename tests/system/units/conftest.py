@@ -193,7 +193,10 @@ class Guest:
     def wait_off(self, timeout_s: float) -> None:
         """Until the guest has switched itself off."""
         assert self._process is not None
-        self._process.wait(timeout_s)
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the guest does not switch itself off\n{self.journal('-n', '60')}")
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
