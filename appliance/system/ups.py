@@ -51,7 +51,8 @@ async def look(host: str = HOST, port: int = PORT) -> Power | None:
                 return await _ask(reader, writer)
             finally:
                 writer.close()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+                await writer.wait_closed()
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         return None
 
 
