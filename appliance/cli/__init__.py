@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hub": ("hub", "the endpoint that many boxes report to"),
     "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
     "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
+    "ups": ("ups", "on mains or on battery; NUT's files"),
     "enrol": ("enrol", "make this box one of a hub's"),
     "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),

@@ -29,8 +29,10 @@ from appliance.daemon.camera_search import CameraSearch
 from appliance.daemon.control import make_control, settings_version
 from appliance.daemon.devices import Devices
 from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.liveness import Liveness
 from appliance.daemon.materials import RingMaterials
 from appliance.daemon.models import Models
+from appliance.daemon.outside import Lamps, Mains
 from appliance.daemon.pulse import Pulse
 from appliance.daemon.serving import Served, serve, shown
 from appliance.daemon.simulators import Simulators
@@ -221,14 +223,22 @@ class Box:
             on_state=self._retention_changed, make_room=lambda: ballast.free(self.config.data_dir) > 0,
         )  # fmt: skip
         self.health.add(lambda: retention_findings(retention.state))
-        tending = Tending(
-            self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.notifier, self.reload
-        )
+        tending = Tending(self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.reload)
+        liveness = Liveness(self.clock, lambda: self.recorder.works() + self.volumes.works(), self.notifier)
+        self.health.add(liveness.findings)
+        self._spawn("liveness", liveness.run())
+        lamps = Lamps(self.health, self.clock, self.config.state_led, self.config.state_relay)
+        mains = Mains(self.clock, self.analysis.alarm)
+        self.health.add(lamps.findings)
+        self.health.add(mains.findings)
         self.tunnel = TunnelPart(
             self.db, self.stores.sealer, self.clock, self.config.data_dir, self._boot_id,
             self.analysis.sync.retry_now,
         )  # fmt: skip
         self.health.add(self.tunnel.findings)
+        self._spawn("led", lamps.run_led())
+        self._spawn("relay", lamps.run_relay())
+        self._spawn("mains", mains.run())
         self._spawn("tending", tending.run())
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
