@@ -1,7 +1,7 @@
 """The one transaction in which a finding becomes an event, and perhaps an alert.
 
 Everything that follows from it is written with it: the journal row that screens read, the outbox
-rows that targets are owed (D1), the pin that keeps its footage (R6).
+rows that targets and channels are owed (D1), the pin that keeps its footage (R6).
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from appliance.base.ids import uuid7
 from appliance.base.model import Alert, Event, Lock, Rule, Severity
 from appliance.base.wire import Json, alert_json, event_json
 from appliance.rules.finding import Finding
-from appliance.store import alerts, events, journal, locks, targets
+from appliance.store import alerts, channels, events, journal, locks, targets
 from appliance.store.targets import Target
 
 LONGEST_PIN_NS = 600 * SECOND_NS  # a visit of a whole day does not pin a whole day
@@ -182,6 +182,7 @@ def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequenc
         created_ns=now_ns,
     )
     alerts.insert(conn, alert)
+    channels.owe(conn, alert)
     return publish_alert(conn, alert, now_ns, owed_to, is_new=True)
 
 

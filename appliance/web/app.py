@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from appliance.system.figures import Gauges
-from appliance.web import alerts, events, headers, health, models, openapi, rules, scrape, settings
+from appliance.web import alerts, channels, events, headers, health, models, openapi, rules, scrape, settings
 from appliance.web.box import BOX, Box
 from appliance.web.cameras import cameras, devices, files, recordings, zones
 from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
@@ -33,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
     *alerts.ROUTES,
     *zones.ROUTES,
     *rules.ROUTES,
+    *channels.ROUTES,
     *targets.ROUTES,
     *hub_link.ROUTES,
     *identity.ROUTES,

@@ -19,6 +19,7 @@ from appliance.web.ports import (
     Devices,
     Health,
     Models,
+    Notifying,
     Probe,
     Recorder,
     Senders,
@@ -56,6 +57,7 @@ class Box:
     control: Control | None = None
     senders: Senders | None = None
     devices: Devices | None = None
+    notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

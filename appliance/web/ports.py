@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from appliance.alerts.notifying import ChannelState
 from appliance.base.model import Alert, Box, CameraStatus, Check, Credentials, Lock, User
 from appliance.media.fragment import Fragment, StreamInit
 from appliance.media.span import Clip, Recordings
@@ -291,8 +292,13 @@ class Devices(Protocol):
     async def set_relay(self, camera_id: str, relay: str, active: bool) -> None: ...
 
 
+class Notifying(Protocol):
+    def state(self, channel_id: str) -> ChannelState:
+        """Of an enabled channel; of another one that nothing is wrong."""
+
+
 Changed = Callable[[str], Awaitable[None]]
-"""Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``."""
+"""Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``, ``channels``."""
 
 StillOfEvent = Callable[[str, bool], Awaitable[bytes | None]]
 """(event id, with the box drawn) -> the stored JPEG, or None where none was kept."""
