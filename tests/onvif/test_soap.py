@@ -158,7 +158,8 @@ def test_what_is_no_answer_has_a_hint(status: int, body: bytes, kind: str) -> No
 
 
 def test_refusals_of_soap_1_1_and_1_2() -> None:
-    old = b"<E:Envelope><E:Body><E:Fault><faultcode>ter:InvalidArgVal</faultcode><faultstring>bad %s</faultstring>"
+    old = b"<E:Envelope><E:Body><E:Fault><faultcode>ter:InvalidArgVal</faultcode>"
+    old += b"<faultstring>bad %s</faultstring>"
     old += b"</E:Fault></E:Body></E:Envelope>"
     with pytest.raises(CameraFault) as caught:
         understood(500, old % b"rtsp://admin:secret9@h/x")
