@@ -172,6 +172,9 @@ async def test_a_camera_that_breaks_off(session, clock, secret) -> None:
         b"\r\n" * 50,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
         b"HTTP/1.1 99999 X\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nno gzip!!",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 9\r\n\r\nno broli!",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
     ]
     for piece in pieces:
 
