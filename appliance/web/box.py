@@ -16,8 +16,10 @@ from appliance.web.ports import (
     Changed,
     Control,
     Desk,
+    Devices,
     Health,
     Models,
+    Notifying,
     Probe,
     Recorder,
     Senders,
@@ -54,6 +56,8 @@ class Box:
     models: Models | None = None
     control: Control | None = None
     senders: Senders | None = None
+    devices: Devices | None = None
+    notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 
