@@ -12,10 +12,11 @@ from aiohttp import web
 
 TIME = "".join(f"<{n}>{v}</{n}>" for n, v in (("Hour", 1), ("Minute", 2), ("Second", 3)))
 DATE = "".join(f"<{n}>{v}</{n}>" for n, v in (("Year", 2026), ("Month", 1), ("Day", 2)))
-CLOCK = f"<E><Body><R><UTCDateTime><Time>{TIME}</Time><Date>{DATE}</Date></UTCDateTime></R></Body></E>"
-CLOCK = CLOCK.replace("<E>", "<Envelope>").replace("</E>", "</Envelope>")
+CLOCK = f"<R><UTCDateTime><Time>{TIME}</Time><Date>{DATE}</Date></UTCDateTime></R>"
+CLOCK = f"<Envelope><Body>{CLOCK}</Body></Envelope>"
 MATCH = ("<E><Body><ProbeMatches><ProbeMatch>"
-         "<EndpointReference><Address>urn:uuid:6</Address></EndpointReference><XAddrs>http://[fe80::2]/onvif/device_service http://10.9.9.2/onvif/device_service</XAddrs>"
+         "<EndpointReference><Address>urn:uuid:6</Address></EndpointReference>"
+         "<XAddrs>http://[fe80::2]/onvif/device_service http://10.9.9.2/onvif/device_service</XAddrs>"
          "</ProbeMatch></ProbeMatches></Body></E>")
 
 async def say(request):

@@ -288,22 +288,6 @@ def test_the_login_is_in_no_request_and_no_error(serve, answered, where) -> None
         assert not any(LOGIN.search(text) for text in server.requests)
 
 
-def test_a_dvr_that_wants_the_login_in_its_path_plays(serve, answered, pictures) -> None:
-    """CP PLUS and others built by Xiongmai: the stored address has the places, empty."""
-    login = "user=ad%20min&password=p%40ss%3Aw%2Frd%3F"
-
-    def script(method, count, text):
-        if f"/{login}&channel=3&stream=0.sdp?" not in text.split()[1]:
-            return answered(404, count)
-        return None
-
-    server = serve(script, stream=pictures(3))
-    url = server.url.replace("/live", "/user=&password=&channel=3&stream=0.sdp?")
-    source = connect(url, SECRET)
-    assert len(read(source, 2)) == 2
-    source.close()
-
-
 def test_a_camera_that_asks_too(serve, pictures, answered) -> None:
     asked = b"OPTIONS rtsp://box RTSP/1.0\r\nCSeq: 77\r\n\r\n"
 
