@@ -81,6 +81,15 @@ async def test_without_a_time_server_the_clock_is_set_and_the_rest_is_said(
     assert "SetNTP" not in stubborn.questions
 
 
+async def test_a_camera_that_goes_away_is_left_alone(stubborn, session, clock, secret) -> None:
+    told = await details(stubborn.url, [secret], session=session, clock=clock)
+    gone = msgspec.structs.replace(told, url="http://127.0.0.1:9/onvif/device_service")
+    done = await mend(gone, secret, session=session, clock=clock, ntp_server="10.0.0.1")
+    assert [one.ok for one in done] == [False] * 4
+    assert "does not answer" in done[0].text
+    assert {one.text for one in done[1:]} == {"not tried: the camera no longer answers"}
+
+
 async def test_nothing_is_set_that_is_not_among_the_findings(stubborn, session, clock, secret) -> None:
     stubborn.says["GetDeviceInformation"] = ""
     told = await details(stubborn.url, [secret], session=session, clock=clock)
