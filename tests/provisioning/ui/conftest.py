@@ -134,6 +134,7 @@ class Site:
         self.ip(self.people, f"link add far type veth peer name far netns {self.cameras}")
         for name, words in (
             (self.box, "address add 192.168.10.1/24 dev up0"),
+            (self.box, "address add 192.168.50.1/24 dev cam0"),
             (self.people, "address add 192.168.10.254/24 dev lan"),
             (self.people, "address add 192.168.51.1/24 dev far"),
             (self.cameras, "address add 192.168.50.254/24 dev wire"),

@@ -43,6 +43,17 @@ class Walk:
         await self.phone.type("[name=name]", "Harbour")
         await self.phone.go()
 
+    async def network(self) -> None:
+        """What is suggested is right: the port with the way out for people, the other for cameras. The
+        telephone still reaches the box, and says so."""
+        await self.phone.tap("#continue")
+        await self.page.wait_for_selector("#sheet[open] #sheet-go:not([hidden])")
+        print(await self.page.inner_text("#sheet-body"))
+        await self.phone.tap("#sheet-go")
+        await self.page.wait_for_selector("#sheet-go:has-text('keep it')", timeout=60_000)
+        await self.phone.tap("#sheet-go")
+        await self.page.wait_for_url("**/steps/storage", timeout=60_000)
+
     async def cameras(self) -> None:
         page, phone = self.page, self.phone
         await page.wait_for_selector("#sign-in:not([hidden])", timeout=60_000)
