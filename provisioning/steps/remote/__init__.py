@@ -91,8 +91,8 @@ class Remote(BaseStep[RemoteGiven]):
         else:
             body |= {"url": given.url.strip(), "code": given.code.strip(), "sha256": given.sha256.strip()}
         await ground.daemon.ask("POST", "/hub/enrol", body)
-        say("enrolled; waiting until the hub is heard")
-        await _wait_until_heard(ground, say)
+        say("enrolled")
+        await _wait_for_the_tunnel(ground, say)
         return Applied()
 
     async def verify(self, ground: Ground, given: RemoteGiven | None) -> tuple[Check, ...]:
@@ -100,9 +100,12 @@ class Remote(BaseStep[RemoteGiven]):
         if hub["url"] is None:
             return (Check("hub", True, "none: the box works on its own"),)
         host = _host_of(hub["url"])
-        heard = hub["heard_at"] is not None and not hub["error"]
-        text = f"{host} is heard" if heard else f"{host}: {hub['error'] or 'not heard yet'}"
-        checks = [Check("hub", heard, text, "check this box's way to the internet; it is tried by itself")]
+        # Its orders are asked for in long questions: the first is answered after half a minute.
+        text = f"{host} is heard" if hub["heard_at"] else f"{host} has taken this box in"
+        if hub["error"]:
+            text = f"{host}: {hub['error']}"
+        hint = "check this box's way to the internet; it is tried again by itself"
+        checks = [Check("hub", not hub["error"], text, hint)]
         if tunnel["is_configured"]:
             is_up = tunnel["state"] == "up" and tunnel["handshake_at"] is not None
             text = f"handshake {tunnel['handshake_age_s']:.0f} s ago" if is_up else _why(tunnel)
@@ -130,17 +133,18 @@ async def _tunnel(ground: Ground) -> dict[str, Any]:
     return found
 
 
-async def _wait_until_heard(ground: Ground, say: Say) -> None:
-    """Until the hub is heard and the tunnel, where there is one, has shaken hands; no longer than ``WAIT_S``:
-    what is missing then, ``verify`` says."""
-    for _ in range(round(WAIT_S / POLL_S)):
-        hub, tunnel = await _hub(ground), await _tunnel(ground)
-        is_up = not tunnel["is_configured"] or tunnel["handshake_at"] is not None
-        if hub["heard_at"] is not None and is_up:
-            say("the hub is heard")
+async def _wait_for_the_tunnel(ground: Ground, say: Say) -> None:
+    """Where the hub offers one, until it has shaken hands; no longer than ``WAIT_S``: what is missing then,
+    ``verify`` says."""
+    for turn in range(round(WAIT_S / POLL_S)):
+        tunnel = await _tunnel(ground)
+        if not tunnel["is_configured"]:
             return
-        if hub["error"] and not tunnel["is_configured"]:
+        if tunnel["handshake_at"] is not None:
+            say("the tunnel is up")
             return
+        if turn == 0:
+            say("waiting for the tunnel's first handshake")
         await ground.clock.sleep(POLL_S)
 
 

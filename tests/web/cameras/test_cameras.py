@@ -144,8 +144,11 @@ async def test_snapshots(site: Any) -> None:
         ("rtsp://u:p@q@h/s", "rtsp://h/s", ("u", "p@q")),
         ("rtsps://h/s?user=u&password=p&ch=1", "rtsps://h/s?user=&password=&ch=1", ("u", "p")),
         ("http://h/s?ch=%20x&USER=u&Pwd=p%26", "http://h/s?ch=%20x&USER=&Pwd=", ("u", "p&")),
-        ("rtsp://u:p@h:554/user=u&password=p&channel=8&stream=1.sdp?",
-         "rtsp://h:554/user=&password=&channel=8&stream=1.sdp?", ("u", "p")),
+        (
+            "rtsp://u:p@h:554/user=u&password=p&channel=8&stream=1.sdp?",
+            "rtsp://h:554/user=&password=&channel=8&stream=1.sdp?",
+            ("u", "p"),
+        ),
         ("rtsp://[fe80::1]:554/s", "rtsp://[fe80::1]:554/s", None),
         ("sim://gate?fps=15", "sim://gate?fps=15", None),
     ],
