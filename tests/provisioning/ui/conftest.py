@@ -56,14 +56,15 @@ class Phone:
         await self.page.wait_for_selector("#step:not([hidden])", timeout=WAIT_MS)
 
     async def go(self, *, findings: bool = False) -> None:
-        """Continue, look at the plan, do it; ``findings``: checks fail, and the person goes on."""
+        """Continue, look at the plan, do it. ``findings``: checks may fail, and the person goes on."""
         here = self.page.url
         await self.tap("#continue")
         await self.page.wait_for_selector("#sheet[open] #sheet-go:not([hidden])", timeout=WAIT_MS)
         await self.tap("#sheet-go")
         if findings:
-            await self.page.wait_for_selector(".check-row[data-ok='0']", timeout=WAIT_MS)
-            await self.tap("#sheet-go")
+            await self.page.wait_for_selector(".check-row", state="attached", timeout=3 * WAIT_MS)
+            if await self.page.locator(".check-row[data-ok='0']").count():
+                await self.tap("#sheet-go")
         await self.page.wait_for_url(lambda url: url != here, timeout=WAIT_MS)
 
 
