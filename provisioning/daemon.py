@@ -4,6 +4,9 @@ The child ends with the wizard (``setpriv --pdeathsig``), runs as the owner of t
 only while the wizard does: what it recorded until then is the box's first footage. The session is of 15
 minutes like any other, made in the store beside the daemon as the commands do, noted in the audit once,
 and revoked at the end.
+
+A file of answers may come again when the box has long been at work: then it is that daemon which is spoken
+to (``attach``), known by its certificate.
 """
 
 import asyncio
@@ -19,13 +22,15 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from appliance.base import config as configuration
 from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.config import Listen
 from appliance.base.errors import KINDS, ApplianceError, Kind
 from appliance.base.ids import uuid7
 from appliance.base.model import User
 from appliance.store import audit, migrations, sessions, users
 from appliance.store.database import Database
-from appliance.system import instance
+from appliance.system import instance, tls
 
 DATABASE = "appliance.db"
 API = "/api/v1"
@@ -46,10 +51,11 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 class BoxDaemon:
-    """``ground.Daemon``. Close it with ``close``."""
+    """``ground.Daemon``. Close it with ``close``. ``attach``: the daemon that runs already, no child."""
 
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, clock: Clock, *, attach: bool = False) -> None:
         self._data_dir = data_dir
+        self._attach = attach
         self._clock = clock
         self._child: asyncio.subprocess.Process | None = None
         self._url = ""
@@ -76,6 +82,12 @@ class BoxDaemon:
         return kind, data
 
     async def restart(self) -> None:
+        if self._attach:
+            raise ApplianceError(
+                "conflict",
+                "the box has to begin anew for this",
+                "run it again after: systemctl stop appliance",
+            )
         async with self._turn:
             await self._stop()
             await self._start()
@@ -140,7 +152,9 @@ class BoxDaemon:
                 raise ApplianceError(
                     "conflict", "this box has no administrator yet", "begin with the first step"
                 )
-            if self._child is None or self._child.returncode is not None:
+            if self._attach:
+                self._http = self._http or self._attached()
+            elif self._child is None or self._child.returncode is not None:
                 await self._stop()
                 await self._start()
             if self._clock.monotonic_ns() > self._until_ns - RENEW_NS:
@@ -171,6 +185,19 @@ class BoxDaemon:
             ) from error
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         self._http = aiohttp.ClientSession(timeout=timeout, trust_env=False)
+
+    def _attached(self) -> aiohttp.ClientSession:
+        config = configuration.load(os.environ, data_dir=self._data_dir)
+        host = "127.0.0.1" if config.listen.host in ("0.0.0.0", "::") else config.listen.host  # noqa: S104 - any
+        own = config.secrets_dir / tls.CERT_NAME
+        cert = config.tls.cert if isinstance(config.tls, configuration.TlsFiles) else own
+        known = True if config.plain_http else _fingerprint(cert)
+        self._url = f"{'http' if config.plain_http else 'https'}://{Listen(host, config.listen.port)}"
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=known),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_S),
+            trust_env=False,
+        )
 
     async def _wait_for_the_last(self) -> None:
         """The daemon of a wizard that was killed ends by itself, in some seconds."""
@@ -246,6 +273,10 @@ def _on_store(data_dir: Path, work: Any) -> Any:
         return found.write_now(work)
     finally:
         found.close()
+
+
+def _fingerprint(cert: Path) -> aiohttp.Fingerprint:
+    return aiohttp.Fingerprint(bytes.fromhex(tls.fingerprint_of(cert).replace(":", "")))
 
 
 def _words(data_dir: Path, *arguments: str) -> list[str]:

@@ -125,13 +125,7 @@ def _finish(wizard: Wizard, record: Record, task: Task, tell: Tell) -> int:
 
 @contextlib.asynccontextmanager
 async def _ground(task: Task, clock: Clock) -> AsyncIterator[Ground]:
-    if instance.running(task.data_dir):
-        raise ApplianceError(
-            "conflict",
-            f"a box is running on {task.data_dir}",
-            "stop it for this: systemctl stop appliance (recording stops until it is started again)",
-        )
-    daemon = BoxDaemon(task.data_dir, clock)
+    daemon = BoxDaemon(task.data_dir, clock, attach=instance.running(task.data_dir))
     try:
         yield Ground(task.data_dir, clock, task.programs, daemon, task.root, task.run)
     finally:

@@ -123,29 +123,41 @@ class SimulatedFleet:
         self._process.stdout.close()
 
 
+def _start_fleet(cameras: int, mixed: bool, faults: Any, words: Any, folder: Path) -> SimulatedFleet:
+    number = next(_FLEETS)
+    # of this process's own: other runs on this machine have their cameras elsewhere
+    network = f"127.{60 + os.getpid() % 190}.{(os.getpid() // 190 % 15 * 8 + number * 2) % 250}.0/24"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        group_port = free.getsockname()[1]
+    given = [f"--cameras={cameras}", f"--network={network}", f"--group-port={group_port}"]
+    given += [f"--fault={camera}={fault}" for camera, fault in (faults or {}).items()]
+    given += ["--mixed"] if mixed else []
+    given += [] if _may_have_low_ports() else ["--http-port=8080", "--rtsp-port=8554"]
+    return SimulatedFleet([*given, *words], folder / f"fleet-{number}.log")
+
+
 @pytest.fixture
 def start_fleet(tmp_path: Path) -> Iterator[Callable[..., SimulatedFleet]]:
-    """``start_fleet(cameras=12, mixed=True, faults={3: "slow"})``: ONVIF cameras on loopback addresses of
-    their own, which end with the test. Discovery: probe ``fleet.group`` from 127.0.0.1."""
+    """``start_fleet(12, mixed=True, faults={3: "slow"}, words=["--main=640x360@5"])``: cameras on loopback
+    addresses of their own, which end with the test. Discovery: probe ``fleet.group`` from 127.0.0.1."""
     fleets: list[SimulatedFleet] = []
 
     def start(cameras: int = 6, *, mixed: bool = False, faults=None, words=()) -> SimulatedFleet:
-        number = next(_FLEETS)
-        # of this process's own: other runs on this machine have their cameras elsewhere
-        network = f"127.{60 + os.getpid() % 190}.{(os.getpid() // 190 % 15 * 8 + number * 2) % 250}.0/24"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            group_port = free.getsockname()[1]
-        given = [f"--cameras={cameras}", f"--network={network}", f"--group-port={group_port}"]
-        given += [f"--fault={camera}={fault}" for camera, fault in (faults or {}).items()]
-        given += ["--mixed"] if mixed else []
-        given += [] if _may_have_low_ports() else ["--http-port=8080", "--rtsp-port=8554"]
-        fleets.append(SimulatedFleet([*given, *words], tmp_path / f"fleet-{number}.log"))
+        fleets.append(_start_fleet(cameras, mixed, faults, words, tmp_path))
         return fleets[-1]
 
     yield start
     for fleet in fleets:
         fleet.close()
+
+
+@pytest.fixture(scope="session")
+def six_cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedFleet]:
+    """One of each maker, for tests that leave them as they found them."""
+    fleet = _start_fleet(6, False, None, (), tmp_path_factory.mktemp("six"))
+    yield fleet
+    fleet.close()
 
 
 def _may_have_low_ports() -> bool:

@@ -76,8 +76,9 @@ def record_of_box(
     severity: Severity = "critical",
     camera_id: str = "",
 ) -> int:
-    """An event and alert about the box itself, such as ``storage_full``: no rule, and mostly no camera.
-    ``metadata`` holds ``detail`` and ``hint`` for people. The journal position."""
+    """An event about the box itself, such as ``storage_full``: no rule, and mostly no camera; and an alert,
+    unless it is for information only. ``metadata`` holds ``detail`` and ``hint`` for people. The journal
+    position."""
     event = Event(
         id=uuid7(now_ns),
         device_id=device_id,
@@ -97,8 +98,8 @@ def record_of_box(
     )
     owed_to = targets.enabled(conn)
     events.insert(conn, event)
-    publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=severity in ALARMING)
-    return _raise(conn, event, now_ns, owed_to)
+    newest = publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=severity in ALARMING)
+    return _raise(conn, event, now_ns, owed_to) if severity in ALARMING else newest
 
 
 def alerts_held_back(conn: sqlite3.Connection, event: Event, cooldown_s: float) -> bool:

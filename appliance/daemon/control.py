@@ -20,6 +20,7 @@ from appliance.sync.control.acknowledge_alert import AcknowledgeAlert
 from appliance.sync.control.applier import Inside, Outcome, Outside, body_of
 from appliance.sync.control.control import Control
 from appliance.sync.control.fetch_clip import FetchClip
+from appliance.sync.control.open_screen import Screens
 from appliance.sync.control.patch_settings import PatchSettings
 from appliance.sync.control.ping import Ping
 from appliance.sync.control.rotate_tunnel import RotateTunnel
@@ -38,8 +39,9 @@ def make_control(
     changed: Callable[[str], Awaitable[None]],
     ring: Callable[[int], None],
     on_owed: Callable[[], None],
+    screens: Screens,
 ) -> Control:
-    """``update`` and ``open_screen`` are not among the appliers yet: a box refuses them in words."""
+    """``update`` is not among the appliers yet: a box refuses it in words."""
     db = stores.appliance
     appliers: dict[str, Inside | Outside] = {
         "ping": Ping(),
@@ -48,6 +50,7 @@ def make_control(
         "patch_settings": PatchSettings(),
         "rotate_tunnel": RotateTunnel(stores.sealer),
         "install_model": InstallModel(config),
+        "open_screen": screens,
     }
     return Control(db, stores.sealer, clock, appliers, changed=changed, ring=ring, on_owed=on_owed)
 

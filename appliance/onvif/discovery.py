@@ -96,8 +96,7 @@ def read_matches(data: bytes, address: str) -> list[Announced]:
         root = read_tree(data)
     except NoTreeError:
         return []
-    nodes = root.every("Body/ProbeMatches/ProbeMatch")[:64]
-    return [camera for camera in (_announced(node, address) for node in nodes) if camera is not None]
+    return [_announced(node, address) for node in root.every("Body/ProbeMatches/ProbeMatch")[:64]]
 
 
 def read_neighbours(arp: Path) -> dict[str, str]:
@@ -153,14 +152,11 @@ def _probe(transport: asyncio.DatagramTransport, target: tuple[str, int] | tuple
         transport.sendto(_PROBE.format(id=uuid.uuid4(), types=types).encode(), target)
 
 
-def _announced(node: Node, address: str) -> Announced | None:
+def _announced(node: Node, address: str) -> Announced:
     scopes = _scopes(node.said("Scopes", 4000))
-    urls = _urls(node.said("XAddrs", 2000).split(), address)
-    if not urls:
-        return None
     return Announced(
         endpoint=node.said("EndpointReference/Address", 128).lower() or f"at {address}",
-        urls=urls,
+        urls=_urls(node.said("XAddrs", 2000).split(), address),
         name=scopes.get("name", ""),
         maker=scopes.get("manufacturer", scopes.get("mfr", "")),
         model=scopes.get("hardware", ""),
@@ -179,7 +175,7 @@ def _urls(named: list[str], address: str) -> tuple[str, ...]:
         except ApplianceError:
             continue
     if not good:
-        return ()
+        return (device_url(address),)  # where nearly all have it
     bare = address.partition("%")[0]
     here = [at_address(url, address) for url in good if _host(url) == bare]
     if not here:

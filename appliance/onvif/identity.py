@@ -8,7 +8,7 @@ import re
 import msgspec
 
 _NO_SERIAL = re.compile(
-    r"(.)\1*|0?1?2345678?9?0?|(not ?set|none|null|unknown|n/?a|default|serial ?(number)?)"
+    r"(.)\1*|0?1?2345?6?7?8?9?0?|(not ?set|none|null|unknown|n/?a|default|serial ?(number)?)"
 )
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 

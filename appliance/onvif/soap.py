@@ -79,9 +79,9 @@ class Caller:
 
     async def fetch(self, url: str, *, most_bytes: int) -> tuple[str, bytes]:
         """Content type and bytes of something that is no SOAP (a still)."""
-        if self.credentials and self._digest is None:
-            self._digest = _digest(self.credentials)  # stills know no other login
-        status, kind, data = await self._request("GET", url, b"", True, self._deadline_s, most_bytes)
+        # Stills know no other login, whatever the questions are asked with; and it is bound to one origin.
+        digest = _digest(self.credentials) if self.credentials else None
+        status, kind, data = await self._request("GET", url, b"", digest, self._deadline_s, most_bytes)
         if status in (401, 403):
             raise CameraFault("denied", "the camera gives no picture for this password", SIGN_IN_HINT)
         if status != 200:
@@ -89,16 +89,22 @@ class Caller:
         return kind, data
 
     async def _post(self, url: str, text: str, known: bool, deadline_s: float) -> tuple[int, str, bytes]:
-        return await self._request("POST", url, text.encode(), known, deadline_s, MOST_BYTES)
+        digest = self._digest if known else None
+        return await self._request("POST", url, text.encode(), digest, deadline_s, MOST_BYTES)
 
     async def _request(
-        self, method: str, url: str, body: bytes, known: bool, deadline_s: float, most_bytes: int
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        digest: aiohttp.DigestAuthMiddleware | None,
+        deadline_s: float,
+        most_bytes: int,
     ) -> tuple[int, str, bytes]:
         """Status, what a 401 offers (else the content type), and the body. Follows no redirect."""
         headers = {"Accept-Encoding": "identity"}
         if body:
             headers["Content-Type"] = "application/soap+xml; charset=utf-8"
-        middlewares = (self._digest,) if known and self._digest is not None else ()
         try:
             async with (
                 asyncio.timeout(deadline_s),
@@ -109,7 +115,7 @@ class Caller:
                     headers=headers,
                     allow_redirects=False,
                     ssl=False,  # cameras sign for themselves; the password is digested either way
-                    middlewares=middlewares,
+                    middlewares=() if digest is None else (digest,),
                 ) as response,
             ):
                 self.answered_date = response.headers.get("Date", "")[:60]

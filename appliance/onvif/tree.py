@@ -123,9 +123,11 @@ def read_tree(data: bytes) -> Node:
 def _text(data: bytes) -> str:
     declared = _ENCODING.search(data[:300])
     name = declared[1].decode().lower() if declared else "utf-8"
+    if name not in ENCODINGS:
+        name = "utf-8"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         name = "utf-16"
-    text = data.decode(name if name in ENCODINGS else "utf-8", "replace")
+    text = data.decode(name, "replace")
     text = _NO_CHARACTERS.sub("", text.lstrip("\ufeff"))
     text = _DECLARATION.sub("", text, count=1)  # read above; curly quotes in it are in use
     found = text[max(0, text.find("<")) :]

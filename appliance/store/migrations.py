@@ -89,6 +89,13 @@ def lanes(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
+def camera_identities(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS camera_identities (camera_id TEXT PRIMARY KEY, host TEXT NOT NULL,"
+        " learnt_ns INTEGER NOT NULL, serial TEXT, mac TEXT, endpoint TEXT, onvif_url TEXT) WITHOUT ROWID"
+    )
+
+
 def channels(conn: sqlite3.Connection) -> None:
     conn.execute(
         "CREATE TABLE IF NOT EXISTS channels (id TEXT PRIMARY KEY, enabled INTEGER NOT NULL,"
@@ -168,5 +175,7 @@ _LANES: Final[tuple[str, ...]] = (
     " PRIMARY KEY (target_id, slot)) WITHOUT ROWID",
 )
 
-APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link, lanes, channels)
+APPLIANCE: Final[tuple[Migration, ...]] = (
+    blind_spans, hub_link, lanes, camera_identities, channels,
+)  # fmt: skip
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

@@ -87,7 +87,7 @@ def chrony_conf(source: ClockSource) -> str:
     lines += [
         f"local stratum {OWN_STRATUM}",
         "# A step ends every recording's run: only at the start; after that as slowly as the box follows.",
-        "makestep 1 3",
+        "makestep 0.5 3",
         f"maxslewrate {SLEW_PPM}",
         "rtcsync",
         "leapsectz right/UTC",
@@ -145,7 +145,8 @@ def wanted(source: ClockSource) -> tuple[MachineFile, ...]:
 
 
 def plan(source: ClockSource, root: Path) -> tuple[tuple[str, str], ...]:
-    """(sentence, difference of its file) of what ``apply`` would do; empty where all is so. Raises ``invalid``."""
+    """(sentence, difference of its file) of what ``apply`` would do; empty where all is so. Raises
+    ``invalid``."""
     about = {
         CHRONY: f"the clock {_sentence(source)}",
         GPSD: f"gpsd listens to the receiver at {source.gps_device}",
@@ -170,12 +171,17 @@ def put(found: Iterable[MachineFile], root: Path, programs: Programs) -> None:
             raise ApplianceError("unavailable", f"{program} is not installed", hint)
     for file in changed:
         files.put(file, root)
-    if not (root / "run/systemd/system").is_dir():
-        return  # no service manager: whoever starts chronyd finds the file
     if any(file.path == GPSD for file in changed):
-        programs.must("systemctl", "restart", "gpsd.service")
-    if any(file.path in (CHRONY, SERVED) for file in changed) and programs.has("chronyd"):
-        programs.must("systemctl", "restart", "chrony.service")
+        restart(root, programs, "gpsd")
+    if any(file.path == CHRONY for file in changed):
+        restart(root, programs)
+
+
+def restart(root: Path, programs: Programs, name: str = "chrony") -> None:
+    """It reads its files again. Without a service manager: whoever starts it finds them."""
+    program = "chronyd" if name == "chrony" else name
+    if (root / "run/systemd/system").is_dir() and programs.has(program):
+        programs.must("systemctl", "restart", f"{name}.service")
 
 
 def set_by_hand(programs: Programs, now_ns: int) -> None:

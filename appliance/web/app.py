@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from appliance.system.figures import Gauges
 from appliance.web import alerts, channels, events, headers, health, models, openapi, rules, scrape, settings
 from appliance.web.box import BOX, Box
-from appliance.web.cameras import cameras, files, recordings, zones
+from appliance.web.cameras import cameras, devices, files, recordings, zones
 from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
 from appliance.web.errors import answer_errors
 from appliance.web.live import ws_events, ws_live
@@ -27,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *settings.ROUTES,
     *cameras.ROUTES,
+    *devices.ROUTES,
     *recordings.ROUTES,
     *events.ROUTES,
     *alerts.ROUTES,

@@ -16,6 +16,7 @@ from appliance.web.ports import (
     Changed,
     Control,
     Desk,
+    Devices,
     Health,
     Models,
     Notifying,
@@ -55,6 +56,7 @@ class Box:
     models: Models | None = None
     control: Control | None = None
     senders: Senders | None = None
+    devices: Devices | None = None
     notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)

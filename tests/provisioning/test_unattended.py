@@ -14,7 +14,7 @@ def run(tiny, ground, clock, monkeypatch):
     """``await run(administrator={...}, ...)`` -> (outcome, what was told)."""
 
     class Box:
-        def __init__(self, *_):
+        def __init__(self, *_, **__):
             self.played = ground.daemon
 
         async def close(self): ...

@@ -1,7 +1,6 @@
 """One simulated camera: who it is, what can be set, what it notices. Its streams follow what is set."""
 
 import hashlib
-import zlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -55,6 +54,7 @@ class Wanted(msgspec.Struct, frozen=True):
     faults: frozenset[str] = frozenset()
     http_port: int | None = None  # None: the maker's
     rtsp_port: int = 554
+    family: str = ""  # cameras of the same name in two families are two cameras
 
     def __repr__(self) -> str:  # it holds a password
         return f"Wanted({self.name!r}, {self.maker.key!r})"
@@ -71,7 +71,7 @@ class Device:
         self.faults = set(wanted.faults)
         self.shelf = shelf
         self._clock = clock
-        self._identify()
+        self._identify(wanted.family)
         self.encoders: dict[Which, Encoder] = {
             "main": self._encoder(wanted.main, h265="h265-only" in wanted.faults),
             "sub": self._encoder(wanted.sub, h265=bool({"h265-only", "h265-sub"} & wanted.faults)),
@@ -93,7 +93,8 @@ class Device:
             "2": ("Yard", (0.0, 0.1, 0.0)),
             "3": ("Door", (0.5, -0.2, 0.5)),
         }
-        self.moving: tuple[float, ...] | None = None
+        self._velocity: tuple[float, ...] = ()
+        self._moves_until_ns = 0  # monotonic
         self.subscriptions = Subscriptions(clock)
         self.reboots = 0
         self.on_encoder: Callable[[Which], None] = lambda which: None  # its server listens
@@ -192,6 +193,22 @@ class Device:
         encoder = self.encoders["main"]
         return await self.shelf.still(encoder.width, encoder.height, self.ir_cut == "OFF")
 
+    # -- where it looks
+
+    def move(self, velocity: tuple[float, ...], for_s: float) -> None:
+        self._velocity = velocity
+        self._moves_until_ns = self._clock.monotonic_ns() + round(for_s * SECOND_NS)
+
+    def look_at(self, position: tuple[float, ...]) -> None:
+        """At once, and it moves no more."""
+        self.position, self._velocity = list(position), ()
+
+    @property
+    def moving(self) -> tuple[float, ...] | None:
+        """The speeds it turns with now."""
+        is_moving = bool(self._velocity) and self._clock.monotonic_ns() < self._moves_until_ns
+        return self._velocity if is_moving else None
+
     # -- what it notices
 
     def notice(self, kind: str, active: bool) -> None:
@@ -213,16 +230,15 @@ class Device:
 
     # -- inside
 
-    def _identify(self) -> None:
-        # of the name alone: a camera that moves or is made again is the same camera
-        tail = hashlib.sha256(self.name.encode()).hexdigest()[:6].upper()
+    def _identify(self, family: str) -> None:
+        # of name and family alone: a camera that moves or is made again is the same camera
+        tail = hashlib.sha256(f"{family}/{self.name}".encode()).hexdigest()[:6].upper()
         self.bare = self.maker.oui + tail
         pairs = [self.bare[at : at + 2] for at in range(0, 12, 2)]
         self.mac = self.maker.mac_form.format(*pairs)
         self.hardware_address = ":".join(pairs).lower()
         self.serial = self.maker.serial.format(model=self.maker.model, bare=self.bare)
         self.endpoint = self.maker.endpoint.format(bare=self.bare.lower())
-        self.nonce_seed = zlib.crc32(self.name.encode())
 
     def _encoder(self, wanted: tuple[int, int, float], *, h265: bool) -> Encoder:
         width, height, fps = wanted

@@ -195,6 +195,7 @@ def plan(
                 password=password + "-other" if "wrong-password" in own else password,
                 address=str(IPv4Address(base + FIRST_HOST + number - 1)),
                 faults=own,
+                family=str(network),
                 **rest,
             )
         )

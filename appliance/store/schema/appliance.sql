@@ -17,6 +17,16 @@ CREATE TABLE cameras (
     archived_ns  INTEGER                -- deleted by a person; footage ages out, events stay
 ) WITHOUT ROWID;
 
+CREATE TABLE camera_identities (        -- which device a camera is, learnt while it worked
+    camera_id  TEXT PRIMARY KEY,
+    host       TEXT NOT NULL,           -- where it was learnt; of no use for another address
+    learnt_ns  INTEGER NOT NULL,
+    serial     TEXT,                    -- as the maker numbers it
+    mac        TEXT,                    -- 00:11:22:aa:bb:cc
+    endpoint   TEXT,                    -- its UUID in WS-Discovery, 32 digits
+    onvif_url  TEXT                     -- of its device service; NULL: it speaks no ONVIF
+) WITHOUT ROWID;
+
 CREATE TABLE zones (
     id         TEXT PRIMARY KEY,
     camera_id  TEXT NOT NULL REFERENCES cameras(id),

@@ -105,9 +105,11 @@ def get() -> Callable[..., Told]:
 
 @pytest.fixture
 def probe() -> Callable[..., dict[str, list[bytes]]]:
-    """``probe(group, count)``: answers by the address they came from, until ``count`` addresses or 3 s."""
+    """``probe(group, count)``: answers by the address they came from."""
 
-    def probe(group: tuple[str, int], count: int, types: str = "") -> dict[str, list[bytes]]:
+    def probe(
+        group: tuple[str, int], count: int, types: str = "", wait_s: float = 3.0
+    ) -> dict[str, list[bytes]]:
         asked = f"<d:Types xmlns:n='x'>{types}</d:Types>" if types else ""
         message = (
             '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
@@ -120,7 +122,7 @@ def probe() -> Callable[..., dict[str, list[bytes]]]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
             plug.bind(("127.0.0.1", 0))
             plug.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-            plug.settimeout(3.0)
+            plug.settimeout(wait_s)
             plug.sendto(message.encode(), group)
             try:
                 while len(found) < count:

@@ -16,45 +16,41 @@ def video(url: str, user: str, password: str) -> str:
     return done.stdout.strip() or done.stderr
 
 
-@pytest.fixture
-def fleet(start_fleet):
-    return start_fleet(6)
-
-
-def test_each_maker_is_found_and_says_who_it_is(fleet, ask, probe):
-    found = probe(fleet.group, 6)
-    assert sorted(found) == sorted(camera.address for camera in fleet.cameras)
+def test_each_maker_is_found_and_says_who_it_is(six_cameras, ask, probe):
+    found = probe(six_cameras.group, 6)
+    assert sorted(found) == sorted(camera.address for camera in six_cameras.cameras)
     told = [answers[0] for answers in found.values()]
     assert len({answer.partition(b"Envelope")[0] for answer in told}) >= 3  # makers' own prefixes
-    for camera in fleet.cameras:
+    for camera in six_cameras.cameras:
         assert camera.url.encode() in found[camera.address][0]
-        answer = ask(fleet, camera, "tds:GetDeviceInformation")
+        answer = ask(six_cameras, camera, "tds:GetDeviceInformation")
         assert (answer.status, answer.text("tds:SerialNumber")) == (200, camera.serial), camera.maker
-        told_mac = ask(fleet, camera, "tds:GetNetworkInterfaces").text("tt:HwAddress")
+        told_mac = ask(six_cameras, camera, "tds:GetNetworkInterfaces").text("tt:HwAddress")
         assert told_mac.replace("-", "").replace(".", "").replace(":", "").lower() == camera.mac.replace(
             ":", ""
         )
 
 
-def test_a_probe_for_something_else_is_not_answered(fleet, probe):
-    assert len(probe(fleet.group, 6, "n:NetworkVideoTransmitter")) == 6
-    assert probe(fleet.group, 1, "n:Printer") == {}
+def test_a_probe_for_something_else_is_not_answered(six_cameras, probe):
+    assert len(probe(six_cameras.group, 6, "n:NetworkVideoTransmitter")) == 6
+    assert probe(six_cameras.group, 1, "n:Printer", wait_s=0.8) == {}
 
 
-def test_every_maker_streams_what_it_tells(fleet, ask):
-    for camera in fleet.cameras:
-        profiles = ask(fleet, camera, "trt:GetProfiles").all("trt:Profiles")
+def test_every_maker_streams_what_it_tells(six_cameras, ask):
+    for camera in six_cameras.cameras:
+        profiles = ask(six_cameras, camera, "trt:GetProfiles").all("trt:Profiles")
         assert len(profiles) == (3 if camera.maker == "axis" else 2)
         token = next(p for p in profiles if p.find("{*}Name").text == "subStream").get("token")
         asked = f"<trt:ProfileToken>{token}</trt:ProfileToken>"
-        assert ask(fleet, camera, "trt:GetStreamUri", asked).text("tt:Uri") == camera.sub
-    first, last = fleet.cameras[0], fleet.cameras[-1]
-    assert video(first.main, fleet.user, fleet.password) == "h264,640,360,10/1"
-    assert video(last.sub, fleet.user, fleet.password) == "h264,320,180,5/1"
-    assert "401" in video(last.sub, fleet.user, "wrong")
+        assert ask(six_cameras, camera, "trt:GetStreamUri", asked).text("tt:Uri") == camera.sub
+    first, last = six_cameras.cameras[0], six_cameras.cameras[-1]
+    assert video(first.main, six_cameras.user, six_cameras.password) == "h264,640,360,10/1"
+    assert video(last.sub, six_cameras.user, six_cameras.password) == "h264,320,180,5/1"
+    assert "401" in video(last.sub, six_cameras.user, "wrong")
 
 
-def test_a_camera_moves_and_is_the_same(fleet, ask, probe):
+def test_a_camera_moves_and_is_the_same(start_fleet, ask, probe):
+    fleet = start_fleet(6)
     camera = fleet.cameras[5]
     answer = fleet.order(camera.name, "move")
     assert answer["ok"] and answer["address"] != camera.address
@@ -69,11 +65,11 @@ def test_a_camera_moves_and_is_the_same(fleet, ask, probe):
     assert video(moved, fleet.user, fleet.password) == "h264,320,180,5/1"
 
 
-def test_an_order_that_makes_no_sense_is_refused_with_words(fleet):
+def test_an_order_that_makes_no_sense_is_refused_with_words(six_cameras):
     for words in (("cam99", "move"), ("cam01", "fly"), ("cam01", "move", "here"), ("cam06", "tamper", "on")):
-        answer = fleet.order(*words)
+        answer = six_cameras.order(*words)
         assert not answer["ok"] and answer["error"]["message"] and answer["error"]["hint"]
-    taken = fleet.order("cam01", "move", fleet.cameras[1].address)
+    taken = six_cameras.order("cam01", "move", six_cameras.cameras[1].address)
     assert taken["error"]["kind"] == "conflict"
 
 

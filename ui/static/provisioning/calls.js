@@ -22,6 +22,7 @@ async function send(method, path, body) {
   try {
     answer = await fetch(path, { method, headers, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
+    if (method !== "GET") watch();
     throw new Refusal(0, { message: "The box does not answer.", hint: "Stay near it, in its network; then try again." });
   }
   if (answer.ok) return answer;
@@ -29,6 +30,13 @@ async function send(method, path, body) {
   try { parsed = await answer.json(); } catch { /* not ours: the status is all there is to say */ }
   if (answer.status === 401) location.assign("/");
   throw new Refusal(answer.status, parsed.error ?? {}, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+/** Says that the box is gone until it is back. */
+async function watch() {
+  if (!strip?.hidden) return;
+  await get("/api/steps").catch(() => {}); // what it refuses is an answer, too
+  strip.hidden = true;
 }
 
 /** Sent once. */

@@ -75,9 +75,15 @@ async function begin() {
   document.querySelector("#loading").hidden = true;
   form.hidden = false;
   go.disabled = false;
+  form.addEventListener("input", () => { if (form.querySelector("[aria-invalid]")) problem(form, null); });
   onSend(form, async () => {
-    const answers = await make();
-    if (answers && (await carryOut(here, answers))) await goOn();
+    try {
+      const answers = await make();
+      if (answers && (await carryOut(here, answers))) await goOn();
+    } catch (error) {
+      setTimeout(() => form.querySelector(".problem").scrollIntoView({ block: "center" })); // after it is shown
+      throw error;
+    }
   });
   return undefined;
 }

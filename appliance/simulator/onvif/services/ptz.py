@@ -3,9 +3,10 @@
 from xml.etree.ElementTree import Element
 
 from appliance.simulator.onvif.device import Device
-from appliance.simulator.onvif.services.asked import Answer, Refused
+from appliance.simulator.onvif.services.asked import Answer, Refused, duration_s
 from appliance.simulator.onvif.soap import Node, node, tag, text
 
+_LONGEST_MOVE_S = 60.0
 _SPACE = "http://www.onvif.org/ver10/tptz"
 
 
@@ -50,7 +51,7 @@ def go_to(device: Device, asked: Element, path: str) -> Node:
     token = text(asked, "tptz:PresetToken")
     if token not in device.presets:
         raise Refused("ter:NoToken", "no such preset")
-    device.position, device.moving = list(device.presets[token][1]), None
+    device.look_at(device.presets[token][1])
     return node("tptz:GotoPresetResponse")
 
 
@@ -62,21 +63,28 @@ def save(device: Device, asked: Element, path: str) -> Node:
     return node("tptz:SetPresetResponse", node("tptz:PresetToken", token))
 
 
+def remove(device: Device, asked: Element, path: str) -> Node:
+    _check(device, asked)
+    if device.presets.pop(text(asked, "tptz:PresetToken"), None) is None:
+        raise Refused("ter:NoToken", "no such preset")
+    return node("tptz:RemovePresetResponse")
+
+
 def move(device: Device, asked: Element, path: str) -> Node:
     _check(device, asked)
-    device.moving = _vector(asked, "tptz:Velocity")
+    device.move(_vector(asked, "tptz:Velocity"), duration_s(text(asked, "tptz:Timeout"), _LONGEST_MOVE_S))
     return node("tptz:ContinuousMoveResponse")
 
 
 def stop(device: Device, asked: Element, path: str) -> Node:
     _check(device, asked)
-    device.moving = None
+    device.look_at(tuple(device.position))
     return node("tptz:StopResponse")
 
 
 def move_to(device: Device, asked: Element, path: str) -> Node:
     _check(device, asked)
-    device.position, device.moving = list(_vector(asked, "tptz:Position")), None
+    device.look_at(_vector(asked, "tptz:Position"))
     return node("tptz:AbsoluteMoveResponse")
 
 
@@ -121,6 +129,7 @@ ANSWERS: dict[str, Answer] = {
     "GetPresets": get_presets,
     "GotoPreset": go_to,
     "SetPreset": save,
+    "RemovePreset": remove,
     "ContinuousMove": move,
     "AbsoluteMove": move_to,
     "Stop": stop,
