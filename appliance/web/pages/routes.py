@@ -185,7 +185,10 @@ async def users(asked: Asked) -> str:
 async def notifications(asked: Asked) -> str:
     asked.need("admin")
     night = (await data.settings_view(asked.box))["night"]
-    return asked.page("settings_notifications.html", "settings", "Notifications", night=night)
+    example = "https://alarm.example.com/in"
+    return asked.page(
+        "settings_notifications.html", "settings", "Notifications", night=night, hook_example=example
+    )
 
 
 async def site(asked: Asked) -> str:
