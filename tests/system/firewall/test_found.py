@@ -35,6 +35,14 @@ s.sendto(b"who is there", ("239.255.255.250", 3702))
 try: print(s.recvfrom(1000)[0].decode())
 except OSError: print("silence")
 """
+MEMBER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+group = socket.inet_aton("224.0.0.251") + socket.inet_aton(sys.argv[1])
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+print("ready", flush=True)
+sys.stdin.read()
+"""
 SEND = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -91,6 +99,11 @@ def test_addresses_and_names_only_where_they_are_wanted(networks, put, opened):
     box = networks.address("cam", of_box=True)
     subprocess.run(inside(networks.hosts["cam"], SEND, networks.address("cam"), 68, box, 67), check=True)
     here = networks.address("lan")
-    subprocess.run(inside(networks.hosts["lan"], SEND, here, 5353, "224.0.0.251", 5353), check=True)
+    words = inside(networks.box, MEMBER, networks.address("lan", of_box=True))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as member:
+        assert member.stdout is not None and member.stdout.readline() == "ready\n"
+        subprocess.run(inside(networks.hosts["lan"], SEND, here, 5353, "224.0.0.251", 5353), check=True)
+        member.communicate()
     assert networks.count("cameras", "cameras ask for an address") == int(opened)
     assert networks.count("lan", "the box is found by its name") == int(opened)
