@@ -132,11 +132,7 @@ def _said(programs: Programs, *words: str) -> str:
 
 
 def _versions() -> str:
-    packages = {
-        name: found.version
-        for found in importlib.metadata.distributions()
-        if (name := found.metadata["Name"]) is not None
-    }
+    packages = {str(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()}
     release = Path("/etc/os-release")
     return _json(
         {
