@@ -25,7 +25,21 @@ export async function start(step) {
   $("#wipe").addEventListener("click", () => { pad.wipe(); ready(field, pad); });
   $("#sign").addEventListener("click", guarded($("#sign"), () => sign(step, field, pad)));
   watch(step);
-  return () => given(field, { by_hand: true });
+  return async () => ((await over(step)) ? null : given(field, { by_hand: true }));
+}
+
+/** A report that is signed needs no plan: it goes on at once. Where the wizard began anew meanwhile it cannot
+    say so, and asks as for any step. */
+async function over({ found: { report, is_stale: isStale } }) {
+  if (!report?.signed_by || isStale) return false;
+  try {
+    const { current } = await post(`${HERE}/confirm`);
+    location.assign(current ? `/steps/${current}` : "/finish");
+    return true;
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    return false;
+  }
 }
 
 function given(field, more = {}) {
