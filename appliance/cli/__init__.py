@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
     "enrol": ("enrol", "make this box one of a hub's"),
     "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
+    "update": ("update", "the box's own software: looked at, installed, proved, or gone back from"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
 }

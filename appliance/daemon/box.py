@@ -35,6 +35,7 @@ from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
+from appliance.daemon.update import make_inbox, update_findings
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -156,8 +157,10 @@ class Box:
         self.analysis = Analysis(
             self.config, self.clock, self.stores, self.device_id, self.archive, await self._choice()
         )
+        self.updates = make_inbox(self.config, self.clock)
+        self.health.add(lambda: update_findings(self.updates))
         self.control = make_control(
-            self.config, self.stores, self.clock, self.archive,
+            self.config, self.stores, self.clock, self.archive, self.updates,
             changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
         )  # fmt: skip
         self.analysis.sync.ports = self._ports()
@@ -195,7 +198,7 @@ class Box:
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
-            senders=self.analysis.sync,
+            senders=self.analysis.sync, updates=self.updates,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)

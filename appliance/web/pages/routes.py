@@ -14,6 +14,7 @@ from appliance.base.model import ROLES, SEVERITIES
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.vision.packs import licences
+from appliance.web import update
 from appliance.web.asked import Asked, Page, theme_of
 from appliance.web.box import Box
 from appliance.web.pages import data, words
@@ -199,6 +200,11 @@ async def health(asked: Asked) -> str:
     return asked.page("settings_health.html", "settings", "Health", device_id=asked.box.device_id)
 
 
+async def software(asked: Asked) -> str:
+    """Raises ``unavailable`` where the box runs without it."""
+    return asked.page("settings_update.html", "settings", "Update", update=update.state_of(asked.box))
+
+
 PAGES: tuple[tuple[str, Page], ...] = (
     ("/", wall),
     ("/cameras/{id}", camera),
@@ -212,6 +218,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/users", users),
     ("/settings/site", site),
     ("/settings/health", health),
+    ("/settings/update", software),
     ("/models", models),
     *CONNECTIONS,
 )
