@@ -22,6 +22,9 @@ class Daemon(Protocol):
     async def restart(self) -> None:
         """After a change of ``appliance.toml``; returns when it is ready again."""
 
+    async def initialise(self, name: str, password: str) -> None:
+        """Make the data folder a box with its first administrator. Raises what ``appliance init`` says."""
+
     @property
     def is_box(self) -> bool:
         """False until the administrator's step has made the folder a box: nothing can be asked before."""

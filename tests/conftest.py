@@ -1,11 +1,15 @@
 """What every room's tests may use."""
 
 import errno
+import itertools
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +84,89 @@ def shared_data() -> Path:
         if (folder / "footage").is_dir() and (folder / "models").is_dir():
             return folder
     pytest.skip("no folder with footage/ and models/ in APPLIANCE_ASSETS_PATH, none at ../shared/data")
+
+
+_FLEETS = itertools.count()
+
+
+class SimulatedFleet:
+    """``cameras`` (name, maker, address, url, main, sub, serial, mac, endpoint, faults), ``user``,
+    ``password``, ``group`` (of discovery), ``network``; ``order(camera, do, value)``."""
+
+    def __init__(self, words: list[str], stderr: Path) -> None:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "appliance.simulator", "fleet", "--with-parent", *words]
+        with stderr.open("w") as said:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment
+            )
+        line = self._process.stdout.readline()
+        assert line, stderr.read_text()
+        ready = json.loads(line)
+        self.user, self.password = ready["user"], ready["password"]
+        self.group, self.network = tuple(ready["group"]), ready["network"]
+        self.cameras = [SimpleNamespace(**camera) for camera in ready["cameras"]]
+
+    def order(self, camera: str, do: str, value: str | float | None = None) -> dict[str, Any]:
+        order = {"camera": camera, "do": do, "value": value}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _start_fleet(cameras: int, mixed: bool, faults: Any, words: Any, folder: Path) -> SimulatedFleet:
+    number = next(_FLEETS)
+    # of this process's own: other runs on this machine have their cameras elsewhere
+    network = f"127.{60 + os.getpid() % 190}.{(os.getpid() // 190 % 15 * 8 + number * 2) % 250}.0/24"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        group_port = free.getsockname()[1]
+    given = [f"--cameras={cameras}", f"--network={network}", f"--group-port={group_port}"]
+    given += [f"--fault={camera}={fault}" for camera, fault in (faults or {}).items()]
+    given += ["--mixed"] if mixed else []
+    given += [] if _may_have_low_ports() else ["--http-port=8080", "--rtsp-port=8554"]
+    return SimulatedFleet([*given, *words], folder / f"fleet-{number}.log")
+
+
+@pytest.fixture
+def start_fleet(tmp_path: Path) -> Iterator[Callable[..., SimulatedFleet]]:
+    """``start_fleet(12, mixed=True, faults={3: "slow"}, words=["--main=640x360@5"])``: cameras on loopback
+    addresses of their own, which end with the test. Discovery: probe ``fleet.group`` from 127.0.0.1."""
+    fleets: list[SimulatedFleet] = []
+
+    def start(cameras: int = 6, *, mixed: bool = False, faults=None, words=()) -> SimulatedFleet:
+        fleets.append(_start_fleet(cameras, mixed, faults, words, tmp_path))
+        return fleets[-1]
+
+    yield start
+    for fleet in fleets:
+        fleet.close()
+
+
+@pytest.fixture(scope="session")
+def six_cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedFleet]:
+    """One of each maker, for tests that leave them as they found them."""
+    fleet = _start_fleet(6, False, None, (), tmp_path_factory.mktemp("six"))
+    yield fleet
+    fleet.close()
+
+
+def _may_have_low_ports() -> bool:
+    with socket.socket() as plug:
+        try:
+            plug.bind(("127.59.59.59", 554))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture(scope="session")

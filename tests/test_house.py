@@ -28,7 +28,7 @@ TIED = {
     "openvino": {"vision"},
     "tensorrt": {"vision"},
     "jinja2": {"web", "hub", "provisioning"},
-    "aiohttp": {"web", "sync", "daemon", "hub", "onvif", "simulator", "provisioning"},
+    "aiohttp": {"web", "sync", "alerts", "daemon", "hub", "onvif", "simulator", "provisioning"},
     "apscheduler": {"daemon"},
     "psutil": {"system"},
     "sqlite_utils": {"store"},

@@ -1,7 +1,7 @@
 """The one transaction in which a finding becomes an event, and perhaps an alert.
 
 Everything that follows from it is written with it: the journal row that screens read, the outbox
-rows that targets are owed (D1), the pin that keeps its footage (R6).
+rows that targets and channels are owed (D1), the pin that keeps its footage (R6).
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from appliance.base.ids import uuid7
 from appliance.base.model import Alert, Event, Lock, Severity
 from appliance.base.wire import Json, alert_json, event_json
 from appliance.rules.finding import Finding
-from appliance.store import alerts, events, journal, locks, targets
+from appliance.store import alerts, channels, events, journal, locks, targets
 from appliance.store.targets import Target
 
 LONGEST_PIN_NS = 600 * SECOND_NS  # a visit of a whole day does not pin a whole day
@@ -76,8 +76,9 @@ def record_of_box(
     severity: Severity = "critical",
     camera_id: str = "",
 ) -> int:
-    """An event and alert about the box itself, such as ``storage_full``: no rule, and mostly no camera.
-    ``metadata`` holds ``detail`` and ``hint`` for people. The journal position."""
+    """An event about the box itself, such as ``storage_full``: no rule, and mostly no camera; and an alert,
+    unless it is for information only. ``metadata`` holds ``detail`` and ``hint`` for people. The journal
+    position."""
     event = Event(
         id=uuid7(now_ns),
         device_id=device_id,
@@ -97,8 +98,8 @@ def record_of_box(
     )
     owed_to = targets.enabled(conn)
     events.insert(conn, event)
-    publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=severity in ALARMING)
-    return _raise(conn, event, now_ns, owed_to)
+    newest = publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=severity in ALARMING)
+    return _raise(conn, event, now_ns, owed_to) if severity in ALARMING else newest
 
 
 def alerts_held_back(conn: sqlite3.Connection, event: Event, cooldown_s: float) -> bool:
@@ -177,6 +178,7 @@ def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequenc
         created_ns=now_ns,
     )
     alerts.insert(conn, alert)
+    channels.owe(conn, alert)
     return publish_alert(conn, alert, now_ns, owed_to, is_new=True)
 
 

@@ -52,7 +52,8 @@ class TlsFiles(msgspec.Struct, frozen=True):
 class Config(msgspec.Struct, frozen=True):
     """What the bootstrap file says, checked. ``volumes`` and ``models_path`` lie in ``data_dir``
     unless they are set. ``site_timezone`` only seeds the settings of an empty box. ``secret_path``: where
-    the box's secret key lies if not in ``secrets_dir``."""
+    the box's secret key lies if not in ``secrets_dir``. ``state_led``, ``state_relay``: folders of sysfs that
+    say how the box is."""
 
     data_dir: Path
     volumes: tuple[Path, ...]
@@ -66,6 +67,8 @@ class Config(msgspec.Struct, frozen=True):
     segment_s: float = 60.0
     assets_path: tuple[Path, ...] = ()
     secret_path: Path | None = None
+    state_led: Path | None = None
+    state_relay: Path | None = None
 
     @property
     def plain_http(self) -> bool:
@@ -261,6 +264,8 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "models_path": _path,
     "assets_path": _paths,
     "secret_path": _path,
+    "state_led": _path,
+    "state_relay": _path,
 }
 
 _HINTS = {
@@ -276,6 +281,8 @@ _HINTS = {
     "models_path": "a folder, for example /var/lib/aries/models",
     "assets_path": "folders, separated by colons or as a list",
     "secret_path": "a file of 32 random bytes on another disk or in a credential store; it must be there",
+    "state_led": "a folder of /sys/class/leds; ready winks, degraded blinks slowly, failing quickly",
+    "state_relay": "a folder of /sys/class/leds or /sys/class/gpio; closed unless something fails",
 }
 
 
@@ -294,6 +301,8 @@ def default_file() -> str:
         "models_path": '"DIR/models"',
         "assets_path": '["/opt/assets"]',
         "secret_path": '"/run/credentials/appliance.service/box.key"',
+        "state_led": '"/sys/class/leds/status"',
+        "state_relay": '"/sys/class/gpio/gpio17"',
     }
     for key, value in defaults.items():
         lines += [f"# {_HINTS[key]}", f"# {key} = {value}", ""]

@@ -4,7 +4,7 @@ used by the web, the WebSocket journal, the outbox and the command line alike.""
 from typing import Any
 
 from appliance.base.clock import rfc3339
-from appliance.base.model import Alert, Box, Camera, CameraStatus, Check, Event, Rule, Zone
+from appliance.base.model import Alert, Box, Camera, CameraStatus, Check, Event, Rule, Schedule, Zone
 
 Json = dict[str, Any]
 API = "/api/v1"
@@ -113,11 +113,13 @@ def zone_json(zone: Zone) -> Json:
     }
 
 
+def schedule_json(schedule: Schedule | None) -> Json | None:
+    if schedule is None:
+        return None
+    return {"windows": [{"days": list(w.days), "from": w.start, "to": w.end} for w in schedule.windows]}
+
+
 def rule_json(rule: Rule) -> Json:
-    schedule = None
-    if rule.schedule is not None:
-        windows = [{"days": list(w.days), "from": w.start, "to": w.end} for w in rule.schedule.windows]
-        schedule = {"windows": windows}
     return {
         "id": rule.id,
         "name": rule.name,
@@ -128,7 +130,7 @@ def rule_json(rule: Rule) -> Json:
         "classes": list(rule.classes),
         "min_confidence": rule.min_confidence,
         "params": rule.params,
-        "schedule": schedule,
+        "schedule": schedule_json(rule.schedule),
         "severity": rule.severity,
         "cooldown_s": rule.cooldown_s,
         "actions": list(rule.actions),

@@ -33,11 +33,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hub": ("hub", "the endpoint that many boxes report to"),
     "tunnel": ("tunnel", "the tunnel to the hub: how it is, up, down, new keys"),
     "firewall": ("firewall", "who may reach this box: shown, checked, put in force"),
+    "ups": ("ups", "on mains or on battery; NUT's files"),
     "enrol": ("enrol", "make this box one of a hub's"),
     "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
     "update": ("update", "the box's own software: looked at, installed, proved, or gone back from"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
+    "support": ("support", "versions, health, logs and settings for who helps, without secrets"),
+    "reset": ("reset", "back to how the box was delivered; needs somebody before it"),
 }
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

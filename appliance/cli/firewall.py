@@ -70,6 +70,8 @@ def _settings(parser: argparse.ArgumentParser) -> None:
         ("ssh", "ssh from the LAN"),
         ("ntp", "the cameras may ask for the time"),
         ("ntp-lan", "the LAN may ask for the time"),
+        ("dhcp", "the cameras get their addresses from this box"),
+        ("mdns", "the LAN finds this box by its name"),
     ):
         parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=about)
 

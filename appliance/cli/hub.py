@@ -106,6 +106,7 @@ async def _serve(config: Config, places: Places, json: bool) -> None:
     clock = BoxClock()
     async with contextlib.AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(places, clock))
+        hub.host = config.listen.host
         code = await _first_start(hub)
         await stack.enter_async_context(running(hub))
         stack.callback(asyncio.create_task(_follow_time(clock), name="clock").cancel)

@@ -11,9 +11,11 @@ from appliance.cli.box import add_data, config_of
 from appliance.daemon import first_boot
 from appliance.system import tls
 from appliance.web.people.passwords import Passwords, check_strength
+from appliance.web.people.users import clean_name
 
 EXAMPLE = "appliance init --data /var/lib/aries --admin-password-file /run/secrets/admin"
 LARGEST_FILE_BYTES = 4096
+LONGEST_NAME = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="its first line becomes admin's password; without it a one-time claim code is printed",
     )
+    parser.add_argument("--admin-name", metavar="NAME", help="what admin is called (with a password file)")
 
 
 def run(args: argparse.Namespace) -> int:
     config = config_of(args)
-    password = None if args.admin_password_file is None else read_password(args.admin_password_file)
+    if args.admin_name is not None and args.admin_password_file is None:
+        raise invalid("a claim code is for the name admin", "add --admin-password-file", field="admin_name")
+    name = first_boot.ADMIN if args.admin_name is None else clean_name(args.admin_name, "admin_name")
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise invalid(f"a user name has 1 to {LONGEST_NAME} characters", "choose another", field="admin_name")
+    password = None
+    if args.admin_password_file is not None:
+        password = read_password(args.admin_password_file, name)
     clock = BoxClock()
-    code = first_boot.initialise(config, clock, Passwords().hash_now, password)
+    code = first_boot.initialise(config, clock, Passwords().hash_now, password, name)
     fingerprint = tls.own(config.secrets_dir, clock).fingerprint if config.tls == "auto" else None
     print(f"The box in {config.data_dir} is made. Start it: appliance run --data {config.data_dir}")
     if code is not None:
@@ -41,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_password(path: Path) -> str:
+def read_password(path: Path, username: str) -> str:
     """The first line of ``path``. Raises ``invalid`` where it is missing or too weak."""
     try:
         with path.open("rb") as file:
@@ -55,5 +65,5 @@ def read_password(path: Path) -> str:
         raise invalid(f"{path} is not UTF-8 text", hint, field="admin_password_file") from error
     if mode & 0o044:
         print(f"warning: {path} can be read by others (mode {mode:04o})", file=sys.stderr)
-    check_strength(line, first_boot.ADMIN, "admin_password_file")
+    check_strength(line, username, "admin_password_file")
     return line

@@ -1,36 +1,44 @@
 """``appliance restore``: an empty data directory becomes the box that was backed up."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from appliance.base.config import FILE_NAME
 from appliance.base.errors import ApplianceError, invalid
-from appliance.cli.backup import MANIFEST, Manifest
+from appliance.cli.backup import MANIFEST, SEALED_SUFFIX, Manifest, add_passphrase, read_passphrase
 from appliance.cli.box import add_data, config_of
+from appliance.daemon import moving
 from appliance.daemon.stores import APPLIANCE, ARCHIVE, TRACKS
-from appliance.store import copying
+from appliance.store import copying, passphrase
 from appliance.system import instance
 
-EXAMPLE = "appliance restore aries.tar --data /var/lib/aries"
+EXAMPLE = "appliance restore --from /media/usb --data /var/lib/aries"
 LARGEST_SMALL_BYTES = 1 << 20  # manifest, secrets, configuration
 _DATABASES = (APPLIANCE, ARCHIVE, TRACKS)
 _SECRET = re.compile(r"secrets/[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="what `appliance backup` wrote")
+    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="what `appliance backup` wrote")
+    parser.add_argument(
+        "--from", dest="folder", metavar="DIR", type=Path, help="a stick: the newest backup that lies on it"
+    )
+    add_passphrase(parser)
     add_data(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     data_dir = config_of(args).data_dir
+    file = _chosen(args.file, args.folder)
     if data_dir.exists() and instance.running(data_dir):
         raise ApplianceError("conflict", f"a box is running on {data_dir}", "stop it first")
     if data_dir.exists() and any(entry.name != "lost+found" for entry in data_dir.iterdir()):
@@ -45,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     old_umask = os.umask(0o077)
     try:
         scratch.mkdir(parents=True)
-        manifest = _unpack(args.file, scratch)
+        with _plain(file, scratch, args.passphrase_file) as plain:
+            manifest = _unpack(file, plain, scratch)
         for name in _DATABASES:
             copying.must_be_whole(scratch / name)
         (scratch / "models").mkdir()
@@ -59,7 +68,45 @@ def run(args: argparse.Namespace) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"{data_dir} is box {manifest.device_id} as of {manifest.created_at}.")
     print("Footage is not part of a backup: give back its volumes, then start the box.")
+    for line in moving.settle(config_of(args)):
+        print(f"  {line}")
     return 0
+
+
+def _chosen(file: Path | None, folder: Path | None) -> Path:
+    """Raises ``invalid`` where neither or both are given, ``not_found`` for a stick without a backup."""
+    if (file is None) == (folder is None):
+        raise invalid("name one backup", "give FILE, or --from DIR for the newest on a stick", field="file")
+    if file is not None:
+        return file
+    assert folder is not None
+    try:
+        found = sorted(folder.glob(f"*{SEALED_SUFFIX}"), key=lambda path: path.name.rsplit("-", 1)[-1])
+    except OSError:
+        found = []
+    if not found:
+        raise ApplianceError("not_found", f"there is no backup on {folder}", "plug in the stick that has it")
+    print(f"the newest of {len(found)}: {found[-1].name}" if len(found) > 1 else found[-1].name)
+    return found[-1]
+
+
+@contextlib.contextmanager
+def _plain(file: Path, scratch: Path, secret_file: Path | None) -> Iterator[Path]:
+    """``file``, or what its passphrase opens: beside the target, and gone afterwards."""
+    try:
+        with file.open("rb") as source:
+            if not passphrase.is_sealed(source):
+                yield file
+                return
+            opened = scratch.with_name(f"{scratch.name}.tar")
+            try:
+                with opened.open("xb") as target:
+                    passphrase.open_sealed(source, target, read_passphrase(secret_file, twice=False))
+                yield opened
+            finally:
+                opened.unlink(missing_ok=True)
+    except FileNotFoundError as error:
+        raise invalid(f"{file} does not exist", "name a file that `appliance backup` wrote") from error
 
 
 def _put(scratch: Path, data_dir: Path) -> None:
@@ -72,10 +119,11 @@ def _put(scratch: Path, data_dir: Path) -> None:
         shutil.move(entry, data_dir / entry.name)
 
 
-def _unpack(file: Path, scratch: Path) -> Manifest:
-    """Only names that a backup has, only plain files, each with the SHA-256 that the manifest says."""
+def _unpack(file: Path, plain: Path, scratch: Path) -> Manifest:
+    """Only names that a backup has, only plain files, each with the SHA-256 that the manifest says.
+    ``file`` is what a person named."""
     try:
-        with tarfile.open(file, "r:") as tar:
+        with tarfile.open(plain, "r:") as tar:
             first = tar.next()
             if first is None or first.name != MANIFEST:
                 raise _not_a_backup(file)
@@ -96,8 +144,6 @@ def _unpack(file: Path, scratch: Path) -> Manifest:
                             "data_loss", f"{file}: {entry.name} is damaged", "use another backup"
                         )
                 seen.add(entry.name)
-    except FileNotFoundError as error:
-        raise invalid(f"{file} does not exist", "name a file that `appliance backup` wrote") from error
     except (tarfile.TarError, msgspec.MsgspecError, FileExistsError) as error:
         raise _not_a_backup(file) from error
     missing = sorted({*manifest.files, *_DATABASES} - seen)

@@ -5,7 +5,7 @@ import argparse
 from appliance.base.clock import BoxClock
 from appliance.cli.box import add_data, config_of
 from appliance.cli.serving import Announcement, must_be_known, run_box
-from appliance.daemon import first_boot
+from appliance.daemon import first_boot, resetting
 from appliance.web.people.passwords import Passwords
 
 EXAMPLE = "appliance run --data /var/lib/aries --listen 0.0.0.0:8443"
@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = config_of(args, listen=args.listen)
     must_be_known(args.detector, config)
+    if (reset := resetting.finish(config.data_dir, BoxClock())) is not None and reset.provisioned:
+        return 0  # the wizard's turn: its unit starts where no box is provisioned
     code = None
     if not first_boot.is_box(config.data_dir):
         code = first_boot.initialise(config, BoxClock(), Passwords().hash_now)

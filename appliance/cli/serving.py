@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import difflib
+import faulthandler
 import logging
 import os
 import signal
@@ -57,6 +58,8 @@ def run_box(
     """Run until SIGTERM, SIGINT or for ``seconds``; the exit status."""
     # As the unit has it: footage on a disk of its own lies in no folder that would hide it.
     os.umask(0o077)
+    # A watchdog that ends us with SIGABRT leaves in the journal where every thread stood.
+    faulthandler.enable(file=2)
     handler = log.set_up(config.log_level)
     try:
         with asyncio.Runner() as runner:

@@ -13,6 +13,7 @@ from appliance.alerts.desk import Desk
 from appliance.alerts.expiry import DAY_NS, expire_events
 from appliance.alerts.intake import Intake
 from appliance.alerts.left_open import close_left_open
+from appliance.alerts.notifying import Notifying
 from appliance.alerts.record import record_of_box
 from appliance.alerts.stills import Stills
 from appliance.alerts.track_archive import TrackArchive
@@ -32,6 +33,7 @@ from appliance.rules.engine import Engine
 from appliance.rules.priority import weights
 from appliance.store import (
     blind_spans,
+    channels,
     journal,
     retention_held,
     rules,
@@ -94,6 +96,8 @@ class Analysis:
         self.health = ModelHealth(clock, stores.tracks, self.vision.state, self._model_alarm)
         self.stills = Stills(config.data_dir / "stills", self._still)
         self.sync = Sync(self._db, stores.sealer, clock, device_id)
+        self.notifying = Notifying(self._db, stores.sealer, clock, device_id, self.still_of_event)
+        self.bell.listen(self.notifying.wake)
         self._past: LookingBack | None = None
         self.desk = Desk(self._db, clock, self.bell, on_owed=self.sync.wake)
 
@@ -115,6 +119,7 @@ class Analysis:
             asyncio.create_task(supervise("vision", self.vision.run, self._clock), name="vision"),
             asyncio.create_task(supervise("intake", self.intake.run, self._clock), name="intake"),
             asyncio.create_task(supervise("sync", self.sync.run, self._clock), name="sync"),
+            asyncio.create_task(supervise("notifying", self.notifying.run, self._clock), name="notifying"),
             asyncio.create_task(supervise("sight", past.note_once, self._clock), name="sight"),
             asyncio.create_task(supervise("past", past.look_once, self._clock), name="past"),
             asyncio.create_task(supervise("expiry", self._expire, self._clock), name="expiry"),
@@ -287,7 +292,7 @@ class Analysis:
 
     def findings(self) -> list[Finding]:
         past = [] if self._past is None else self._past.findings()
-        return [self._finding(), *past, *self.health.findings()]
+        return [self._finding(), *past, *self.health.findings(), *self.notifying.findings()]
 
     def _finding(self) -> Finding:
         state = self.vision.state()
@@ -306,6 +311,7 @@ class Analysis:
         await expire_events(self._db, self.stills, self._clock, found.event_days)
         before_ns = self._clock.now_ns() - round(found.event_days * DAY_NS)
         await self._db.write(lambda conn: blind_spans.prune(conn, before_ns))
+        await self._db.write(lambda conn: channels.prune(conn, before_ns))
         await self._clock.sleep(EXPIRY_S)
 
 

@@ -25,17 +25,22 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
+from appliance.daemon.camera_search import CameraSearch
 from appliance.daemon.control import make_control, settings_version
+from appliance.daemon.devices import Devices
 from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.liveness import Liveness
 from appliance.daemon.materials import RingMaterials
 from appliance.daemon.models import Models
+from appliance.daemon.outside import Lamps, Mains
 from appliance.daemon.pulse import Pulse
-from appliance.daemon.serving import Served, serve
+from appliance.daemon.serving import Served, serve, shown
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
 from appliance.daemon.update import make_inbox, update_findings
+from appliance.daemon.whereabouts import Whereabouts
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -46,6 +51,7 @@ from appliance.media.ring.retention import Retention, RetentionState
 from appliance.media.ring.volumes import Volumes, open_volumes
 from appliance.store import cameras as camera_rows
 from appliance.store import settings as settings_rows
+from appliance.sync.control.open_screen import Screens
 from appliance.sync.sync import Ports
 from appliance.system import ballast
 from appliance.system.instance import Instance
@@ -78,6 +84,7 @@ class Box:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._cameras: list[Camera] = []
+        self._search = CameraSearch(self.clock)
         self._farewell: asyncio.Task[None] | None = None
         self.notifier = Notifier(os.environ)
 
@@ -159,10 +166,16 @@ class Box:
         )
         self.updates = make_inbox(self.config, self.clock)
         self.health.add(lambda: update_findings(self.updates))
+        tls = await asyncio.to_thread(shown, self.config, self.clock)
+        screens = Screens(
+            self.db, self.stores.sealer, self.clock, lambda: self.served.connect(tls), lambda: tls.fingerprint
+        )
         self.control = make_control(
             self.config, self.stores, self.clock, self.archive, self.updates,
+            screens=screens,
             changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
         )  # fmt: skip
+        self._stack.push_async_callback(screens.close)
         self.analysis.sync.ports = self._ports()
         await self.analysis.start(self._stack)
         self._stack.push_async_callback(self._have_said_farewell)  # before the way to the hub closes
@@ -191,6 +204,8 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
+        self.devices = Devices(self.db, self.clock, self._search, self._credentials)
+        self._stack.push_async_callback(self.devices.close)
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
@@ -198,7 +213,8 @@ class Box:
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
-            senders=self.analysis.sync, updates=self.updates,
+            senders=self.analysis.sync, devices=self.devices,
+            notifying=self.analysis.notifying, updates=self.updates,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -211,18 +227,32 @@ class Box:
             on_state=self._retention_changed, make_room=lambda: ballast.free(self.config.data_dir) > 0,
         )  # fmt: skip
         self.health.add(lambda: retention_findings(retention.state))
-        tending = Tending(
-            self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.notifier, self.reload
-        )
+        tending = Tending(self.clock, self._boot_id, self.db, self.index, self.recorder, lag, self.reload)
+        liveness = Liveness(self.clock, lambda: self.recorder.works() + self.volumes.works(), self.notifier)
+        self.health.add(liveness.findings)
+        self._spawn("liveness", liveness.run())
+        lamps = Lamps(self.health, self.clock, self.config.state_led, self.config.state_relay)
+        mains = Mains(self.clock, self.analysis.alarm)
+        self.health.add(lamps.findings)
+        self.health.add(mains.findings)
         self.tunnel = TunnelPart(
             self.db, self.stores.sealer, self.clock, self.config.data_dir, self._boot_id,
             self.analysis.sync.retry_now,
         )  # fmt: skip
         self.health.add(self.tunnel.findings)
+        self._spawn("led", lamps.run_led())
+        self._spawn("relay", lamps.run_relay())
+        self._spawn("mains", mains.run())
         self._spawn("tending", tending.run())
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
         self._spawn("control", supervise("control", self.control.run, self.clock))
+        whereabouts = Whereabouts(
+            self.db, self.clock, self._search, self.device_id,
+            statuses=self.recorder.statuses, credentials=self._credentials,
+            moved=lambda: self.changed("cameras"), ring=self.analysis.bell.ring,
+        )  # fmt: skip
+        self._spawn("whereabouts", supervise("whereabouts", whereabouts.run_once, self.clock))
         self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 
@@ -259,11 +289,14 @@ class Box:
             await self.analysis.reload_targets()
         if noun in ("targets", "hub"):
             self.control.reload()
+        if noun == "channels":
+            self.analysis.notifying.reload()
 
     async def reload(self) -> None:
         """A command beside us wrote to the database."""
         await self.changed("cameras")
         await self.changed("targets")
+        await self.changed("channels")
         await self.analysis.use(await self._choice())
 
     async def _apply_analysis(self) -> None:

@@ -21,7 +21,7 @@ from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.base.settings import Settings, SiteSettings
 from appliance.daemon.stores import APPLIANCE, Stores, open_appliance
-from appliance.media.ring.volume import IDENTITY
+from appliance.media.ring.volume import IDENTITY, read_identity
 from appliance.store import audit, settings, users
 from appliance.system import ballast
 
@@ -54,9 +54,14 @@ def is_box(data_dir: Path) -> bool:
 
 
 def initialise(
-    config: Config, clock: Clock, hash_password: Callable[[str], str], password: str | None = None
+    config: Config,
+    clock: Clock,
+    hash_password: Callable[[str], str],
+    password: str | None = None,
+    name: str = ADMIN,
 ) -> str | None:
-    """Make ``config.data_dir`` a box; the claim code, or None where ``password`` was given.
+    """Make ``config.data_dir`` a box, with an admin called ``name``; the claim code, or None where
+    ``password`` was given.
 
     Raises ``conflict`` where it is one already or is full of something else.
     """
@@ -74,7 +79,7 @@ def initialise(
         now_ns = clock.now_ns()
         admin = User(
             id=uuid7(now_ns),
-            username=ADMIN,
+            username=name,
             role="admin",
             must_change_password=code is not None,
             created_ns=now_ns,
@@ -104,13 +109,26 @@ def _refuse_orphans(config: Config) -> None:
     """Recordings that already belong to a box, and no box: its database is lost. A new one beside
     them would have other users and cameras, and would not be allowed to touch them."""
     for volume in config.volumes:
-        if (volume / IDENTITY).exists():
+        if (volume / IDENTITY).exists() and not _is_known(config.data_dir, volume):
             raise ApplianceError(
                 "data_loss",
                 f"{volume} holds the recordings of a box whose {APPLIANCE} is lost",
                 "bring it back with `appliance restore`, or move these recordings away to begin anew",
                 field="data_dir",
             )
+
+
+def _is_known(data_dir: Path, volume: Path) -> bool:
+    """A box that was reset keeps its id and its footage, and nothing else."""
+    if not (data_dir / APPLIANCE).is_file():
+        return False
+    database = open_appliance(data_dir)
+    try:
+        device_id = database.read_now(settings.device_id)
+    finally:
+        database.close()
+    identity = read_identity(volume)
+    return identity is not None and bool(device_id) and identity.device_id == device_id
 
 
 def _prepare(data_dir: Path) -> None:

@@ -1,6 +1,7 @@
 """The web on its socket: TLS with the box's own certificate, plain HTTP only where that is safe."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import AsyncExitStack
 
@@ -20,9 +21,30 @@ SHUTDOWN_S = 2.0  # open sockets are told; viewers come back by themselves
 class Served:
     """Where the web answers. ``fingerprint`` is None over plain HTTP."""
 
-    def __init__(self, url: str, fingerprint: str | None) -> None:
+    def __init__(self, url: str, fingerprint: str | None, runner: AppRunner) -> None:
         self.url = url
         self.fingerprint = fingerprint
+        self._runner = runner
+
+    async def connect(self, shown: tls.ServerTls) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the web that no network sees, always with TLS. Who comes by it is not from
+        loopback: what loopback may do without signing in, it may not."""
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            loop = asyncio.get_running_loop()
+            if self._runner.server is None:
+                raise ApplianceError("unavailable", "the web is not up", "try again in a moment")
+            begun = asyncio.create_task(
+                loop.connect_accepted_socket(self._runner.server, theirs, ssl=shown.context)
+            )
+            begun.add_done_callback(_never_mind)  # its handshake needs the other end, which is the caller's
+            return await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
 
 
 async def serve(
@@ -63,13 +85,23 @@ async def serve(
     port = runner.addresses[0][1]
     host = "localhost" if config.listen.host in ("0.0.0.0", "::") else config.listen.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
-    return Served(f"{'https' if context else 'http'}://{host}:{port}", fingerprint)
+    return Served(f"{'https' if context else 'http'}://{host}:{port}", fingerprint, runner)
+
+
+def shown(config: Config, clock: Clock) -> tls.ServerTls:
+    """The certificate of this box, also where its own door speaks plain HTTP."""
+    if isinstance(config.tls, TlsFiles):
+        return tls.from_files(config.tls)
+    return tls.own(config.secrets_dir, clock)
+
+
+def _never_mind(task: asyncio.Task[object]) -> None:
+    if not task.cancelled():
+        task.exception()  # a handshake that failed is the browser's affair; it was retrieved
 
 
 def _context(config: Config, clock: Clock) -> tuple[ssl.SSLContext | None, str | None]:
     if config.plain_http:
         return None, None
-    found = (
-        tls.from_files(config.tls) if isinstance(config.tls, TlsFiles) else tls.own(config.secrets_dir, clock)
-    )
+    found = shown(config, clock)
     return found.context, found.fingerprint

@@ -1,4 +1,4 @@
-"""Small duties on a clock: the box clock, the sign of life, changes made by commands, the watchdog."""
+"""Small duties on a clock: the box clock, the sign of life, changes made by commands."""
 
 import asyncio
 import logging
@@ -11,7 +11,6 @@ from appliance.media.record.recorder import Recorder
 from appliance.media.ring import recovery
 from appliance.media.ring.index import Index
 from appliance.store.database import Database
-from appliance.system.notify import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +29,11 @@ class Tending:
         index: Index,
         recorder: Recorder,
         lag: LoopLag,
-        notifier: Notifier,
         reload: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock, self._boot_id, self._db = clock, boot_id, db
         self._index, self._recorder = index, recorder
-        self._lag, self._notifier, self._reload = lag, notifier, reload
+        self._lag, self._reload = lag, reload
         self._turn = 0
         self._version: int | None = None
 
@@ -44,13 +42,12 @@ class Tending:
         while True:
             try:
                 await self.run_once()
-            except Exception:  # the watchdog is fed from here: no fault of a duty may end the loop
+            except Exception:  # the clock is followed from here: no fault of a duty may end the loop
                 log.exception("a duty failed")
             await self._clock.sleep(PERIOD_S)
 
     async def run_once(self) -> None:
         self._lag.beat(PERIOD_S)
-        self._notifier.watchdog()
         step_ns = self._clock.poll()
         if step_ns:
             log.warning("the clock stepped by %.3f s: every run begins again", step_ns / 1e9)

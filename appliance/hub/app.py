@@ -5,6 +5,8 @@ from aiohttp import web
 from appliance.hub import box_api, pages, people
 from appliance.hub.figures import FIGURES, Figures, timed
 from appliance.hub.hub import HUB, Hub
+from appliance.hub.screens.box_side import lend_screens
+from appliance.hub.screens.lending import Lending
 from appliance.hub.throttling import ENROLMENTS, NAMES, THROTTLE, Names
 from appliance.sync.protocol.upload import LARGEST_CHUNK_BYTES
 from appliance.web import headers
@@ -20,6 +22,7 @@ def make_app(hub: Hub) -> web.Application:
     app[THROTTLE], app[ENROLMENTS] = Throttle(hub.clock), Throttle(hub.clock)
     app[NAMES] = Names(hub.clock)
     app[FIGURES] = Figures()
+    lend_screens(app, Lending(hub.clock, hub.host, hub.settings.screens.range))
     box_api.mount(app)
     people.mount(app)
     pages.mount(app)

@@ -31,6 +31,7 @@ class Hub:
     command_key: CommandKey
     passwords: Passwords = field(default_factory=Passwords)
     version: str = __version__
+    host: str = ""  # where this instance listens; "": everywhere
     fingerprint: str = ""  # SHA-256 of the certificate of our own making that this instance shows
     finishing: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     ordered: dict[str, int] = field(default_factory=dict)

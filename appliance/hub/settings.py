@@ -16,6 +16,10 @@ address = "10.90.0.1"                     # the hub's own end
 public_key = "..."                        # of the hub's end, base64
 endpoint = "hub.example.org:51820"
 
+[screens]                                 # boxes' own screens, lent through this hub for minutes
+ports = "8450-8459"                       # one listens while a screen is lent; "" lends none
+host = "*.screens.example.org"            # by which browsers find them; see ScreenSettings
+
 [quota]                                   # 0: without a bound; these are the defaults
 bytes_per_box = 200_000_000_000           # files of one box, those included that it has begun to send
 partial_per_box = 50                      # of them on their way at a time
@@ -36,6 +40,8 @@ import msgspec
 from appliance.base.errors import invalid
 
 FILE_NAME = "hub.toml"
+MOST_SCREENS = 100
+_PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -83,6 +89,31 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files_bytes_per_site: Bytes = 0
 
 
+class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``ports``: FIRST-LAST, or "" for none. ``host``: a name of this hub other than the one that people
+    sign in at: cookies know no ports (RFC 6265, 8.5), so under the same name the box would be sent the hub's
+    session. A ``*`` in it becomes the box's id, which keeps boxes' own sessions apart, too. "": the hub's
+    address where people come by its name."""
+
+    ports: str = "8450-8459"
+    host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9*.:-]{0,253}$(?!\n)")] = ""
+
+    @property
+    def range(self) -> range:
+        """Raises ``invalid``."""
+        found = _PORTS.fullmatch(self.ports)
+        if not self.ports:
+            return range(0)
+        first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 1024 <= first <= last <= 65_535 or last - first >= MOST_SCREENS:
+            raise invalid(
+                f"{self.ports[:40]!r} are no ports",
+                'write FIRST-LAST, e.g. "8450-8459"',
+                field="screens.ports",
+            )
+        return range(first, last + 1)
+
+
 class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``url`` empty: boxes go on using the address that they enrolled at."""
 
@@ -91,6 +122,7 @@ class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quota: Quota = Quota()
     tunnel: TunnelSettings | None = None
     retention: Retention = Retention()
+    screens: ScreenSettings = ScreenSettings()
 
     @property
     def trusted(self) -> tuple[Network, ...]:

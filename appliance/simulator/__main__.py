@@ -4,9 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,25 @@ import msgspec
 
 from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError, invalid
-from appliance.simulator.control import LineReader, obey, serve_lines
+from appliance.simulator.control import obey, serve_lines
 from appliance.simulator.server import SESSION_TIMEOUT_S, Server, parse_listen
 from appliance.simulator.spec import CameraSpec, parse_spec
+from appliance.simulator.stdin import read_stdin, stop_on_signals
 
 _EXAMPLE = """example:
   python -m appliance.simulator --camera 'gate?size=1280x720&codec=h265&user=admin&password=...' \\
       --camera 'yard?script=stall@10,heal@20,reset@30' --camera 'shop?file=/tmp/shop.mp4'
 
 keys of a camera: fps size codec gop seed audio user password auth file loop bframes bitrate stamp sei
-port script. Orders come as JSON lines on stdin, for example {"camera":"gate","do":"stall"}."""
+port script. ``fleet`` as first word: ONVIF cameras of six makers instead.
+Orders come as JSON lines on stdin, for example {"camera":"gate","do":"stall"}."""
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["fleet"]:
+        from appliance.simulator.onvif.program import main as fleet  # aiohttp: only where it is needed
+
+        return fleet(sys.argv[2:])
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="simulator: %(levelname)s %(message)s")
     arguments = _arguments()
     try:
@@ -61,8 +65,8 @@ async def _serve(arguments: argparse.Namespace) -> int:
     specs = [parse_spec(text) for text in arguments.camera]
     stop = asyncio.Event()
     lines: asyncio.Queue[bytes | None] = asyncio.Queue()
-    _watch(stop, arguments.with_parent)
-    _read_stdin(asyncio.get_running_loop(), lines)
+    stop_on_signals(stop, with_parent=arguments.with_parent)
+    read_stdin(asyncio.get_running_loop(), lines)
     if arguments.cameras_on_stdin:
         specs += _first_line(await lines.get())
     clock = BoxClock()
@@ -92,36 +96,6 @@ async def _serve(arguments: argparse.Namespace) -> int:
             Path(arguments.control).unlink(missing_ok=True)
         await server.close()
     return 0
-
-
-def _watch(stop: asyncio.Event, with_parent: bool) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    if with_parent:  # Ctrl-C reaches the whole group: the parent closes us when it is ready
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
-    else:
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-
-
-def _read_stdin(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[bytes | None]) -> None:
-    # A thread and os.read: stdin may be a file or /dev/null, which a selector cannot watch, and a
-    # thread inside sys.stdin's lock would keep the interpreter from ending.
-    def put(line: bytes | None) -> None:
-        try:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        except RuntimeError:
-            pass  # the loop is closed: we are ending anyway
-
-    def read() -> None:
-        reader = LineReader(put)
-        try:
-            while data := os.read(0, 65_536):
-                reader.feed(data)
-        except OSError:
-            pass
-        put(None)
-
-    threading.Thread(target=read, name="stdin", daemon=True).start()
 
 
 async def _obey_lines(

@@ -19,7 +19,7 @@ from appliance.simulator.encoder import SceneSource
 from appliance.simulator.files import FileSource
 from appliance.simulator.misbehaviour import CameraClock, Misbehaviour
 from appliance.simulator.rtp import VIDEO_HZ, Packetiser, interleave
-from appliance.simulator.sample import AUDIO, NS, VIDEO, Sample, StreamFormat, Track
+from appliance.simulator.sample import AUDIO, NS, VIDEO, ChangingSource, Sample, StreamFormat, Track
 from appliance.simulator.sdp import VIDEO_PAYLOAD, audio_payload, describe
 from appliance.simulator.spec import CameraSpec, parse_codec, parse_size
 from appliance.simulator.steps import Step
@@ -65,13 +65,19 @@ class Player(Protocol):
 class Camera:
     """``spec`` changes with size, codec and password; ``healthy`` is what it was made as."""
 
-    def __init__(self, spec: CameraSpec, clock: Clock, scene_began_ns: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        spec: CameraSpec,
+        clock: Clock,
+        scene_began_ns: Callable[[int], int],
+        source: ChangingSource | None = None,
+    ) -> None:
         self.healthy = spec
         self.spec = spec
         self.faults = Misbehaviour(spec.seed)
         self._clock = clock
         self._scene_began_ns = scene_began_ns
-        self._source = self._make_source()
+        self._source = source or self._make_source()
         self._players: list[Player] = []
         self._task: asyncio.Task[None] | None = None
         self._packetisers: dict[Track, Packetiser] = {}
@@ -157,6 +163,12 @@ class Camera:
             case "codec_abrupt":
                 self._change(codec=parse_codec(step.value))
 
+    def become(self, spec: CameraSpec) -> None:
+        """Stream ``spec`` from now on: whoever plays is hung up on, as cameras do when their encoder
+        is set. Raises ``invalid`` for a file."""
+        self._change(**msgspec.structs.asdict(spec))
+        self._end_all("close")
+
     def status(self) -> dict[str, Any]:
         counter = self._source.counter if isinstance(self._source, SceneSource) else None
         return {
@@ -173,7 +185,7 @@ class Camera:
             self._task.cancel()
             self._task = None
 
-    def _make_source(self) -> SceneSource | FileSource:
+    def _make_source(self) -> ChangingSource | FileSource:
         if self.spec.file is not None:
             return FileSource(self.spec.file, self.spec.loop, self._clock)
         seed = self.spec.seed
@@ -232,7 +244,7 @@ class Camera:
         self._source.request_key()
 
     def _change(self, **fields: Any) -> None:
-        if not isinstance(self._source, SceneSource):
+        if isinstance(self._source, FileSource):
             raise invalid("a file is what it is", "only scenes can change size or codec", field="do")
         self.spec = msgspec.structs.replace(self.spec, **fields)
         self._source.change(self.spec)

@@ -18,7 +18,6 @@ from appliance.simulator.sample import AUDIO, VIDEO, Track
 
 MOST_WAITING_BYTES = 4_000_000  # per client; then it skips to a key frame
 MOST_REQUESTS = 64  # not yet answered; more is no client
-_PATH = re.compile(r"(?:rtsps?://[^/]*)?/?([^/?]*)(?:[/?].*?)?(?:trackID=(\d))?", re.IGNORECASE)
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})(?:-(\d{1,3}))?")
 
 
@@ -28,8 +27,8 @@ class Host(Protocol):
     clock: Clock
     session_timeout_s: float
 
-    def camera(self, name: str) -> Camera | None:
-        """The camera a URL's first part names."""
+    def find(self, url: str) -> tuple[Camera | None, str | None]:
+        """The camera that ``url`` names, and the track where it names one."""
 
     def played(self, camera: Camera) -> None:
         """Somebody plays it: its script may begin."""
@@ -151,8 +150,7 @@ class Connection(asyncio.Protocol):
                     self.transport.close()
 
     async def _answer(self, request: Request) -> bytes | None:
-        match = _PATH.fullmatch(request.url)
-        camera = self._host.camera(match[1]) if match is not None else None
+        camera, track = self._host.find(request.url)
         if camera is not None and (camera.faults.asleep or camera.faults.refusing):
             if camera.faults.refusing:
                 self.end("reset")
@@ -162,7 +160,7 @@ class Connection(asyncio.Protocol):
             return self._reply(request, camera, {"Public": ", ".join(METHODS)})
         if request.method not in METHODS:
             return self._reply(request, camera, status=501)
-        if camera is None or match is None:
+        if camera is None:
             return self._reply(request, camera, status=404)
         spec = camera.spec
         if spec.user is not None and spec.password is not None:
@@ -170,7 +168,7 @@ class Connection(asyncio.Protocol):
             if not self._authenticator.accepts(spec.auth, spec.user, spec.password, request.method, proof):
                 challenge = {"WWW-Authenticate": self._authenticator.challenge(spec.auth)}
                 return self._reply(request, camera, challenge, status=401)
-        return await self._serve(request, camera, match[2])
+        return await self._serve(request, camera, track)
 
     async def _serve(self, request: Request, camera: Camera, track: str | None) -> bytes:
         match request.method:

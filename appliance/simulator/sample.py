@@ -5,6 +5,8 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from appliance.simulator.spec import CameraSpec
+
 Track = Literal[0, 1]
 VIDEO: Final = 0
 AUDIO: Final = 1
@@ -60,6 +62,12 @@ class Source(Protocol):
 
     def request_key(self) -> bool:
         """Make the next picture a key frame; False where the source cannot."""
+
+
+class ChangingSource(Source, Protocol):
+    """A source that can be another size, rate or codec from its next key frame on."""
+
+    def change(self, spec: CameraSpec) -> None: ...
 
 
 def is_parameter_set(codec: str, unit: bytes) -> bool:

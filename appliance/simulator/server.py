@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.simulator.camera import Camera
 from appliance.simulator.connection import Connection
+from appliance.simulator.sample import ChangingSource
 from appliance.simulator.spec import CameraSpec
 from appliance.simulator.steps import Step
 
 log = logging.getLogger(__name__)
 
 SESSION_TIMEOUT_S = 60.0  # RFC 2326, section 12.37
+# the first part of the path is the camera's name
+_PATH = re.compile(r"(?:rtsps?://[^/]*)?/?([^/?]*)(?:[/?].*?)?(?:trackID=(\d))?", re.IGNORECASE)
 
 
 class Server:
@@ -41,11 +45,12 @@ class Server:
         self._ticker = asyncio.create_task(self._tick())
         return self._port
 
-    async def add(self, spec: CameraSpec) -> str:
-        """Serve one more camera; its URL. Raises ``conflict`` where the name is taken."""
+    async def add(self, spec: CameraSpec, source: ChangingSource | None = None) -> str:
+        """Serve one more camera, out of ``source`` where it has one; its URL. Raises ``conflict``
+        where the name is taken."""
         if spec.name in self._cameras:
             raise ApplianceError("conflict", f"there is a camera {spec.name!r} already", "take another name")
-        camera = Camera(spec, self.clock, self._scene_began_ns)
+        camera = Camera(spec, self.clock, self._scene_began_ns, source)
         for step in spec.script:
             if step.at_s == 0:
                 camera.apply(step)
@@ -97,8 +102,9 @@ class Server:
 
     # -- connection.Host
 
-    def camera(self, name: str) -> Camera | None:
-        return self._cameras.get(name)
+    def find(self, url: str) -> tuple[Camera | None, str | None]:
+        match = _PATH.fullmatch(url)
+        return (self._cameras.get(match[1]), match[2]) if match is not None else (None, None)
 
     def played(self, camera: Camera) -> None:
         name = camera.healthy.name

@@ -69,6 +69,13 @@ def update(conn: sqlite3.Connection, camera: Camera, secret: bytes | Keep | None
         set_tls_pin(conn, camera.id, None)
 
 
+def move(conn: sqlite3.Connection, camera: Camera) -> None:
+    """The same device at another address: its credentials and its pinned certificate stay."""
+    conn.execute(
+        "UPDATE cameras SET body = ? WHERE id = ?", (msgspec.json.encode(camera).decode(), camera.id)
+    )
+
+
 def archive(conn: sqlite3.Connection, camera_id: str, now_ns: int) -> None:
     """Deleted by a person: no longer recorded, credentials forgotten, footage left to age out."""
     camera = get(conn, camera_id)

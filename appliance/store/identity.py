@@ -9,8 +9,9 @@ replaced by a new one: the box would be another one, and its hub has to be told 
 import hashlib
 import sqlite3
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from appliance.base.errors import ApplianceError
 from appliance.store.sealing import Sealer
@@ -38,6 +39,15 @@ class Identity:
 def fingerprint_of(public_key: bytes) -> str:
     """SHA-256, hex: as the hub shows it, and as a code that is for one box alone names it."""
     return hashlib.sha256(public_key).hexdigest()
+
+
+def verified(public_key: bytes, signature: bytes, text: bytes) -> bool:
+    """Whether the box of ``public_key`` signed ``text``."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def ensure(conn: sqlite3.Connection, sealer: Sealer, now_ns: int) -> Identity:

@@ -89,6 +89,33 @@ def lanes(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
+def camera_identities(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS camera_identities (camera_id TEXT PRIMARY KEY, host TEXT NOT NULL,"
+        " learnt_ns INTEGER NOT NULL, serial TEXT, mac TEXT, endpoint TEXT, onvif_url TEXT) WITHOUT ROWID"
+    )
+
+
+def channels(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS channels (id TEXT PRIMARY KEY, enabled INTEGER NOT NULL,"
+        " body TEXT NOT NULL, secret BLOB) WITHOUT ROWID"
+    )
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS notifications (key TEXT PRIMARY KEY, alert_id TEXT NOT NULL,"
+        " channel_id TEXT NOT NULL, rank INTEGER NOT NULL, state TEXT NOT NULL CHECK"
+        " (state IN ('waiting','sent','quiet','refused','late')), created_ns INTEGER NOT NULL,"
+        " done_ns INTEGER, attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '') WITHOUT ROWID"
+    )
+    for statement in (
+        "UNIQUE INDEX IF NOT EXISTS notifications_alert ON notifications(alert_id, channel_id)",
+        "INDEX IF NOT EXISTS notifications_next ON notifications(channel_id, rank DESC, created_ns)"
+        " WHERE state = 'waiting'",
+        "INDEX IF NOT EXISTS notifications_age ON notifications(created_ns)",
+    ):
+        conn.execute(f"CREATE {statement}")
+
+
 _ALARM = (
     "CASE WHEN kind IN ('event', 'alert') AND is_tombstone = 0 AND json_valid(body) THEN"
     " CASE json_extract(body, '$.severity') WHEN 'critical' THEN 0 WHEN 'warning' THEN 1"
@@ -148,5 +175,7 @@ _LANES: Final[tuple[str, ...]] = (
     " PRIMARY KEY (target_id, slot)) WITHOUT ROWID",
 )
 
-APPLIANCE: Final[tuple[Migration, ...]] = (blind_spans, hub_link, lanes)
+APPLIANCE: Final[tuple[Migration, ...]] = (
+    blind_spans, hub_link, lanes, camera_identities, channels,
+)  # fmt: skip
 TRACKS: Final[tuple[Migration, ...]] = (tracker_memory, model_health)

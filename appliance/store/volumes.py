@@ -31,3 +31,8 @@ def insert(conn: sqlite3.Connection, row: VolumeRow) -> None:
 def move(conn: sqlite3.Connection, volume_id: str, path: str) -> None:
     """The same disk, mounted elsewhere."""
     conn.execute("UPDATE volumes SET path=? WHERE id=?", (path, volume_id))
+
+
+def forget(conn: sqlite3.Connection, volume_id: str) -> None:
+    """It stays with the old hardware."""
+    conn.execute("DELETE FROM volumes WHERE id=?", (volume_id,))

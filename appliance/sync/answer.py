@@ -19,15 +19,15 @@ class Verdict(msgspec.Struct, frozen=True):
     others go again. ``refused``: parked, whatever it holds. ``poisoned``: parked too, but one of its rows
     may be all that is wrong with it. ``later``: all of it goes again, not before ``after_s`` where the
     target said so. ``error``: one sentence and the next step (``faults``). ``answered``: it is there,
-    though it did not take them. ``sent_bytes``: of a batch, what was written for it, for the budget; 0: the
-    target cannot say, and bodies are counted."""
+    though it did not take them. ``sent_bytes``: of a batch, what was written for it, for the budget; None:
+    the target cannot say, and bodies are counted."""
 
     kind: Literal["delivered", "refused", "poisoned", "later"]
     acknowledged: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     error: str = ""
     after_s: float = 0.0
-    sent_bytes: int = 0
+    sent_bytes: int | None = None
     answered: bool = False
 
 

@@ -29,6 +29,10 @@ CUT = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN, errno.
 AGAIN = "nothing to do here: it is tried again by itself"
 
 
+# Nobody was reached: not a byte of what was to be sent has left.
+UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
 class Peer(msgspec.Struct, frozen=True):
     """Whom the sentences are about. The next step where nobody vouches for its certificate
     (``untrusted``) or the certificate is for another name, where it does not let us in, where something

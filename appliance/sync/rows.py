@@ -122,7 +122,7 @@ class Rows:
         if verdict is None:
             await self._put_back(rows, MADE_WAY)
             return
-        if verdict.sent_bytes:
+        if verdict.sent_bytes is not None:
             self._meter.charge(self._meter.cost(verdict.sent_bytes) - self._cost(rows))
         if verdict.kind == "delivered":
             took_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS

@@ -27,9 +27,9 @@ class Programs(msgspec.Struct, frozen=True):
     def has(self, name: str) -> bool:
         return shutil.which(name) is not None
 
-    def ask(self, *words: str, given: str | None = None) -> Done:
+    def ask(self, *words: str, given: str | None = None, within_s: float = ANSWER_S) -> Done:
         """Whatever comes of it. ``given`` goes to stdin. Raises ``unavailable`` where the program is not
-        there, or does not end within 10 s."""
+        there, or does not end within ``within_s``."""
         try:
             done = subprocess.run(
                 [*self.prefix, *words],
@@ -37,7 +37,7 @@ class Programs(msgspec.Struct, frozen=True):
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=ANSWER_S,
+                timeout=within_s,
             )
         except FileNotFoundError as error:
             raise ApplianceError(
@@ -51,9 +51,9 @@ class Programs(msgspec.Struct, frozen=True):
             ) from error
         return Done(done.returncode, done.stdout, done.stderr.strip())
 
-    def must(self, *words: str, given: str | None = None) -> str:
+    def must(self, *words: str, given: str | None = None, within_s: float = ANSWER_S) -> str:
         """stdout. Raises ``unavailable``, or ``denied`` for want of a right, with the program's words."""
-        done = self.ask(*words, given=given)
+        done = self.ask(*words, given=given, within_s=within_s)
         if done.status == 0:
             return done.text
         text = f"{words[0]}: {_first_line(done.error) or f'status {done.status}'}"

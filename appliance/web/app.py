@@ -8,9 +8,21 @@ import msgspec
 from aiohttp import hdrs, web
 
 from appliance.system.figures import Gauges
-from appliance.web import alerts, events, headers, health, models, openapi, rules, scrape, settings, update
+from appliance.web import (
+    alerts,
+    channels,
+    events,
+    headers,
+    health,
+    models,
+    openapi,
+    rules,
+    scrape,
+    settings,
+    update,
+)
 from appliance.web.box import BOX, Box
-from appliance.web.cameras import cameras, files, recordings, zones
+from appliance.web.cameras import cameras, devices, files, recordings, zones
 from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
 from appliance.web.errors import answer_errors
 from appliance.web.live import ws_events, ws_live
@@ -27,11 +39,13 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *settings.ROUTES,
     *cameras.ROUTES,
+    *devices.ROUTES,
     *recordings.ROUTES,
     *events.ROUTES,
     *alerts.ROUTES,
     *zones.ROUTES,
     *rules.ROUTES,
+    *channels.ROUTES,
     *targets.ROUTES,
     *hub_link.ROUTES,
     *identity.ROUTES,

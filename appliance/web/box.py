@@ -17,8 +17,10 @@ from appliance.web.ports import (
     Changed,
     Control,
     Desk,
+    Devices,
     Health,
     Models,
+    Notifying,
     Probe,
     Recorder,
     Senders,
@@ -56,6 +58,8 @@ class Box:
     control: Control | None = None
     senders: Senders | None = None
     updates: Inbox | None = None
+    devices: Devices | None = None
+    notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

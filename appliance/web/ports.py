@@ -6,9 +6,14 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from appliance.alerts.notifying import ChannelState
 from appliance.base.model import Alert, Box, CameraStatus, Check, Credentials, Lock, User
 from appliance.media.fragment import Fragment, StreamInit
 from appliance.media.span import Clip, Recordings
+from appliance.onvif.details import Details
+from appliance.onvif.mend import Mended
+from appliance.onvif.ptz import Preset
+from appliance.onvif.relays import Relay
 from appliance.store.model_health import Alarm
 from appliance.sync.control.control import ControlState
 from appliance.vision.health.judge import Verdict
@@ -249,8 +254,51 @@ class Senders(Protocol):
         """Of the enabled targets, by id."""
 
 
+class FoundDevice(msgspec.Struct, frozen=True):
+    """``onvif_url`` None: it only speaks RTSP. ``announced``: it answered to the network's question, else it
+    was found by trying its address. ``camera_id``: of the camera that it is already."""
+
+    address: str
+    onvif_url: str | None
+    name: str
+    maker: str
+    model: str
+    mac: str | None
+    announced: bool
+    camera_id: str | None
+
+
+class Devices(Protocol):
+    """What is behind the cameras. Raises what the device says, or that it says nothing."""
+
+    async def discover(self, network: str | None) -> list[FoundDevice]: ...
+
+    async def stored_credentials(self, camera_id: str, host: str) -> Credentials | None: ...
+
+    async def inspect(self, address: str, credentials: Credentials | None) -> Details: ...
+
+    async def mend(self, camera_id: str, ntp_server: str | None) -> tuple[Mended, ...]: ...
+
+    async def presets(self, camera_id: str) -> tuple[Preset, ...]: ...
+
+    async def go_to(self, camera_id: str, preset: str) -> None: ...
+
+    async def move(self, camera_id: str, pan: float, tilt: float, zoom: float, for_s: float) -> None: ...
+
+    async def stop(self, camera_id: str) -> None: ...
+
+    async def relays(self, camera_id: str) -> tuple[Relay, ...]: ...
+
+    async def set_relay(self, camera_id: str, relay: str, active: bool) -> None: ...
+
+
+class Notifying(Protocol):
+    def state(self, channel_id: str) -> ChannelState:
+        """Of an enabled channel; of another one that nothing is wrong."""
+
+
 Changed = Callable[[str], Awaitable[None]]
-"""Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``."""
+"""Told after a change of ``cameras``, ``zones``, ``rules``, ``settings``, ``targets``, ``channels``."""
 
 StillOfEvent = Callable[[str, bool], Awaitable[bytes | None]]
 """(event id, with the box drawn) -> the stored JPEG, or None where none was kept."""

@@ -119,14 +119,14 @@ def _rules_and_zones(conn: sqlite3.Connection) -> tuple[list[Rule], list[Zone]]:
     return rules.list_rules(conn), zones.list_zones(conn)
 
 
+def to_schedule(body: ScheduleBody) -> Schedule:
+    return Schedule(tuple(ScheduleWindow(w.days, w.start, w.end) for w in body.windows))
+
+
 def _to_rule(body: RuleBody, rule_id: str) -> Rule:
     for number, action in enumerate(body.actions):
         if action.get("kind") not in ("record", "notify", "relay"):
             raise invalid("an action has a kind", "record, notify or relay", field=f"actions.{number}.kind")
-    schedule = None
-    if body.schedule is not None:
-        windows = body.schedule.windows
-        schedule = Schedule(tuple(ScheduleWindow(w.days, w.start, w.end) for w in windows))
     return Rule(
         id=rule_id,
         name=body.name,
@@ -137,7 +137,7 @@ def _to_rule(body: RuleBody, rule_id: str) -> Rule:
         classes=body.classes,
         min_confidence=body.min_confidence,
         params=body.params,
-        schedule=schedule,
+        schedule=None if body.schedule is None else to_schedule(body.schedule),
         severity=body.severity,
         cooldown_s=body.cooldown_s,
         actions=body.actions,

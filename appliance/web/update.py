@@ -87,9 +87,16 @@ def state_of(box: Box) -> State:
         hint=record.hint,
         journal=record.journal,
         asked=inbox.waits(),
-        offered=None if offered is None else _waiting(offered),
+        offered=None if offered is None else waiting(offered),
         sticks=[Stick(each.name, each.folder, each.size_bytes) for each in inbox.sticks()],
     )
+
+
+def waiting(offered: Offered) -> Waiting:
+    return Waiting(
+        offered.name, offered.source, offered.version, offered.size_bytes, rfc3339(offered.at_ns),
+        offered.refused, offered.hint, offered.needs_word,
+    )  # fmt: skip
 
 
 async def show(call: Call) -> web.StreamResponse:

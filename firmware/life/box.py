@@ -46,15 +46,15 @@ class Screen:
             link.close()
         found = json.loads(answer) if answer[:1] in (b"{", b"[") else answer.decode(errors="replace")
         if response.status >= 400:
-            error = found["error"] if isinstance(found, dict) and "error" in found else {}
-            raise ApplianceError(
-                error.get("kind", "unavailable"), error.get("message", ""), error.get("hint", "")
-            )
+            said = found["error"] if isinstance(found, dict) and "error" in found else {}
+            kind = said.get("kind", "unavailable")
+            raise ApplianceError(kind, said.get("message", f"status {response.status}"), said.get("hint", ""))
         return found
 
-    def sign_in(self) -> None:
+    def sign_in(self) -> bool:
         said = self.call("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
         self._token = said["access_token"]
+        return True
 
     def update(self) -> dict[str, Any]:
         found: dict[str, Any] = self.call("GET", "/api/v1/system/update")["update"]

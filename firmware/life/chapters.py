@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,12 @@ class Life:
 
     def ready(self, seconds: float = BOOT_S) -> None:
         """The screen answers, and somebody is signed in."""
-        self.screen.until("the screen", lambda: self.screen.sign_in() or True, seconds)
+        self.screen.until("the screen", self.screen.sign_in, seconds)
 
     def recording(self, since: float, seconds: float = BOOT_S) -> None:
         """Every camera has footage from after ``since`` (seconds of the guest's clock)."""
         for name in CAMERAS:
-            self.screen.until(f"{name} records", lambda name=name: self._has(name.lower(), since), seconds)
+            self.screen.until(f"{name} records", partial(self._has, name.lower(), since), seconds)
 
     def _has(self, camera: str, since: float) -> bool:
         end_s = time.time() + 60  # noqa: DTZ - the guest's clock is this machine's
@@ -88,15 +89,14 @@ class Life:
         return any(span["state"] == "recorded" for span in spans)
 
     def offer(self, bundle: Path) -> dict[str, Any]:
-        said: dict[str, Any] = self.screen.call(
-            "POST", f"/api/v1/system/update?name={bundle.name}", file=bundle, seconds=600
-        )
-        return said["update"]
+        path = f"/api/v1/system/update?name={bundle.name}"
+        made: dict[str, Any] = self.screen.call("POST", path, file=bundle, seconds=600)["update"]
+        return made
 
     def ended(self, *phases: str, seconds: float = 3 * BOOT_S) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
-            update = self.screen.update()
-            return update if update["phase"] in phases else None
+            state = self.screen.update()
+            return state if state["phase"] in phases else None
 
         made: dict[str, Any] = self.screen.until(f"the update is {' or '.join(phases)}", found, seconds)
         return made

@@ -12,16 +12,15 @@ DefaultDependencies=no
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c "echo c > /proc/sysrq-trigger"
-[Install]
-WantedBy=sysinit.target
 """
+WANTED = "[Unit]\nWants=bench-panic.service\n"
 NO_RECORDING = "[Service]\nReadOnlyPaths=-/var/lib/aries/recordings\n"
 UNITS = Path("usr/lib/systemd/system")
 # version -> files that make it what it is
 VERSIONS: dict[str, dict[Path, str]] = {
     "9.1": {},
     "9.2": {UNITS / "appliance.service.d/bench.conf": NO_RECORDING},
-    "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.wants/bench-panic.service": PANIC},
+    "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.d/bench.conf": WANTED},
 }
 GOOD, SILENT, PANICS = VERSIONS
 

@@ -29,6 +29,7 @@ from appliance.store import outbox, outbox_counts, targets
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 from appliance.store.targets import Target
+from appliance.sync import batch_size
 from appliance.sync.sync import Sync
 
 QUICK = "quick" in sys.argv[1:]
@@ -130,7 +131,7 @@ def next_batches(folder: Path) -> None:
     db = Database.open(folder / "queue.db", "appliance", synchronous="FULL")
     now_ns = BoxClock().now_ns()
     db.write_now(lambda conn: fill(conn, QUEUE, now_ns))
-    for limit in (100, 1_000):
+    for limit in (batch_size.FIRST_ROWS, batch_size.MOST_ROWS):
         spent_ms: list[float] = []
 
         def pick(conn: sqlite3.Connection, limit: int = limit, to: list[float] = spent_ms) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.base.errors import invalid
 from appliance.store import cameras
 from appliance.web import params
 from appliance.web.app import ROUTES
@@ -21,6 +22,25 @@ CAMERA = {"name": "Roof", "rtsp_url": "rtsp://10.0.0.9/s"}
 ZONE = {"camera_id": "gate", "name": "Z", "kind": "polygon", "points": [[0, 0], [1, 0], [1, 1]]}
 RULE = {"name": "R", "kind": "zone_enter", "zone_ids": ["zone-gate"]}
 USER = {"username": "eve", "password": "a cat in the sunshine", "role": "viewer"}
+
+
+class NobodyThere:
+    """Devices of a network in which there are none."""
+
+    async def nothing(self, *words: Any) -> tuple[Any, ...]:
+        return ()
+
+    async def inspect(self, *words: Any) -> Any:
+        raise invalid("nobody is there", "switch something on")
+
+    discover = mend = presets = relays = stored_credentials = nothing
+    go_to = move = stop = set_relay = nothing
+
+
+@pytest.fixture
+def site(site: Any) -> Any:
+    site.box.devices = NobodyThere()
+    return site
 
 
 async def refused(

@@ -29,7 +29,7 @@ export function onSend(form, work) {
     submit.preventDefault();
     if (form.dataset.busy) return;
     form.dataset.busy = "1";
-    const button = form.querySelector('[type="submit"]');
+    const button = [...form.elements].find((one) => one.type === "submit"); // it may stand outside
     button.setAttribute("aria-busy", "true");
     problem(form, null);
     try {

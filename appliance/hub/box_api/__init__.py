@@ -15,7 +15,8 @@ from aiohttp import web
 from appliance.hub.box_api import batch, commands, counts, directory, enrol, heartbeat, uploads
 from appliance.hub.box_api.door import Caller, caller
 from appliance.hub.box_api.holding import BUDGET, HELD, Budget
-from appliance.sync.protocol import PREFIX
+from appliance.hub.screens import box_side
+from appliance.sync.protocol import PREFIX, screen
 
 Handler = Callable[[Caller], Awaitable[web.StreamResponse]]
 
@@ -29,6 +30,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/counts", counts.told),
     ("POST", "/missing", counts.missing),
     ("GET", "/commands", commands.pull),
+    ("GET", screen.PATH + "/{session:[A-Za-z0-9_-]{43}}", box_side.come),
+    ("GET", screen.PATH + "/{session:[A-Za-z0-9_-]{43}}/{number:[0-9]{1,15}}", box_side.fetch),
 )
 
 

@@ -12,11 +12,13 @@ from aiohttp import web
 
 from appliance.hub.control import routes as control
 from appliance.hub.people import admin, boxes, clips, events, health, invitations, openapi, routes, signin
+from appliance.hub.screens import routes as screens
 
 ROUTES = (
     *signin.ROUTES,
     *boxes.ROUTES,
     *control.ROUTES,
+    *screens.ROUTES,
     *events.ROUTES,
     *clips.ROUTES,
     *admin.ROUTES,

@@ -12,6 +12,7 @@ from appliance import __version__
 from appliance.hub.control import routes as control
 from appliance.hub.people import admin, boxes, clips, events, health, invitations, signin
 from appliance.hub.people.routes import API, Call, Route
+from appliance.hub.screens import routes as screens
 from appliance.web.openapi import document
 from appliance.web.routes import Query
 from appliance.web.routes import Route as Told
@@ -58,6 +59,11 @@ SAID: dict[Handler, Said] = {
     boxes.names: Said("What its cameras, zones and rules are called, and which streams are recorded"),
     boxes.ordered: Said("Orders to a box, with their answers"),
     control.give: Said("Order something; the box takes it when it asks", control.OrderBody, status=201),
+    screens.lend: Said(
+        "Open a box's own screen, for a while", screens.ScreenBody, status=201, also=(409, 429)
+    ),
+    screens.show: Said("The screen that is open: where, how long, whose certificate"),
+    screens.close: Said("Close it, with all that is connected", answer=None, status=204),
     events.all_events: Said(
         "Events over all sites, newest first",
         query=(

@@ -21,6 +21,7 @@ from appliance.media.ring import recovery
 from appliance.media.ring.index import Index
 from appliance.media.ring.ledger import StreamLedger
 from appliance.media.ring.volumes import Volumes
+from appliance.media.work import Work
 from appliance.store import segments
 from appliance.store.database import Database
 
@@ -213,13 +214,16 @@ class Recorder:
         if not camera.enabled:
             return CameraStatus("disabled", self._disabled_since.get(camera_id, 0))
         thread = self._threads.get((camera_id, "main"))
-        return thread.status if thread else CameraStatus("connecting", self._ports.clock.now_ns())
+        return thread.shown() if thread else CameraStatus("connecting", self._ports.clock.now_ns())
 
     def statuses(self) -> dict[str, CameraStatus]:
         return {camera_id: self.status(camera_id) for camera_id in self._cameras}
 
     def stream_statuses(self) -> dict[Key, CameraStatus]:
-        return {key: thread.status for key, thread in self._threads.items()}
+        return {key: thread.shown() for key, thread in self._threads.items()}
+
+    def works(self) -> list[Work]:
+        return [work for thread in self._threads.values() if (work := thread.work())]
 
     def clock_stepped(self, step_ns: int) -> None:
         """``step_ns`` is what ``BoxClock.poll`` returned."""

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.model import CameraState, CameraStatus, Credentials, GapCause
 from appliance.base.supervision import BackOff
@@ -24,6 +26,7 @@ from appliance.media.record.live import StreamFan
 from appliance.media.record.recording import Recording, RunInfo
 from appliance.media.record.rest import Turn
 from appliance.media.record.runs import RunOrder
+from appliance.media.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ NO_KEY_FRAME_S = 20.0  # a stream without a key frame for so long shows nothing 
 QUICK_RETRY_S = 0.25  # after a run that was healthy: most breaks are short
 HEALTHY_RUN_S = 10.0
 FIGURES_EVERY_NS = SECOND_NS
+NO_ANSWER_S = 10.0  # of the disk: then nobody may read "recording" any more
 REST_AFTER_NS = 5 * SECOND_NS  # a new connection sends its backlog first
 
 
@@ -107,6 +111,8 @@ class StreamThread:
         self._reconnects = -1
         self._damaged = 0
         self._step: tuple[int, int] | None = None  # box clock before and after
+        self._busy_ns = 0  # monotonic: since when it is at one packet, or at the end of a run
+        self._unwritten_ns = 0  # monotonic: of the first video since then that reached no file
         self.status = CameraStatus("connecting", clock.now_ns())
         self._thread = threading.Thread(
             target=self._forever, name=f"{spec.camera_id}/{spec.stream}"[:60], daemon=True
@@ -124,6 +130,21 @@ class StreamThread:
         """False where the thread still hangs in a read; it is a daemon thread and holds nothing."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def shown(self) -> CameraStatus:
+        """``status``, unless this thread cannot replace it: it waits for a disk."""
+        busy_ns = self._busy_ns
+        if not busy_ns or self._clock.monotonic_ns() - busy_ns < NO_ANSWER_S * SECOND_NS:
+            return self.status
+        return replace(self.status, state="live", last_error="the disk does not answer")
+
+    def work(self) -> Work | None:
+        """None where it is to end."""
+        if self._stop.is_set():
+            return None
+        since = [since_ns for since_ns in (self._busy_ns, self._unwritten_ns) if since_ns]
+        name = f"stream {self.spec.camera_id}/{self.spec.stream}"
+        return Work(name, self._thread.is_alive(), self._thread.native_id, min(since, default=0))
 
     def clock_stepped(self, step_ns: int) -> None:
         """Every run ends at a step of the box clock (R4, R8). ``step_ns``: how far it went."""
@@ -143,6 +164,7 @@ class StreamThread:
             except Exception as error:  # the thread must outlive whatever a stranger's stream does
                 log.exception("stream failed", extra={"camera": self.spec.camera_id})
                 self._failed("no_video", f"unexpected {type(error).__name__}")
+            self._busy_ns = self._unwritten_ns = 0
             lived_s = (self._clock.monotonic_ns() - began_ns) / SECOND_NS
             if lived_s > HEALTHY_RUN_S:
                 back_off.reset()
@@ -163,7 +185,7 @@ class StreamThread:
                 if self._step is not None:
                     self._take_step()
                 now_ns = self._clock.now_ns()
-                mono_ns = self._clock.monotonic_ns()
+                mono_ns = self._busy_ns = self._clock.monotonic_ns()
                 if packet.is_video:
                     video_ns = mono_ns
                     if packet.is_key:
@@ -179,7 +201,9 @@ class StreamThread:
                     self._audio(packet, now_ns)
                     if mono_ns - max(video_ns, opened_ns) > READ_TIMEOUT_S * SECOND_NS:
                         raise SourceFault("no_video", "the camera sends sound, but no picture")
+                self._busy_ns = 0  # from here on it waits for the camera
         finally:
+            self._busy_ns = 0
             source.close()
 
     def _rest(self) -> None:
@@ -208,11 +232,22 @@ class StreamThread:
         fragment = run.fragmenter.video(packet.data, pts, run.timeline.wall_ns(pts), packet.is_key)
         self._frames += 1
         self._bytes += len(packet.data)
-        self._recording.put(fragment, run.fragmenter.duration_90k)
+        self._put(fragment, run.fragmenter.duration_90k)
         if self._more_taps() != self._taps[1:]:
             self._welcome(run.init)
         for tap in self._taps:
             tap.put(fragment)
+
+    def _put(self, fragment: Fragment, duration_90k: int) -> None:
+        """Video that should reach a file, and since when it does not. A disk's fault has its own cause in
+        the ledger; a stream of which nothing was ever written here is its camera's fault."""
+        before = self._recording.bytes_written
+        self._recording.put(fragment, duration_90k)
+        written = self._recording.bytes_written > before
+        if written or before == 0 or self._recording.fault is not None or not self.spec.record:
+            self._unwritten_ns = 0
+        elif not self._unwritten_ns:
+            self._unwritten_ns = self._busy_ns
 
     def _welcome(self, init: StreamInit) -> None:
         """Somebody came or went: newcomers get the current GOP before the next fragment."""
@@ -267,6 +302,7 @@ class StreamThread:
 
     def _failed(self, cause: GapCause, text: str) -> None:
         """The connection broke, or could not be made."""
+        self._busy_ns = self._clock.monotonic_ns()
         if self._step is not None:
             self._take_step()
         now_ns = self._clock.now_ns()

@@ -18,6 +18,7 @@ from appliance.base.errors import ApplianceError
 from appliance.base.model import Gap, GapCause, Segment
 from appliance.media.ring.mend import mend
 from appliance.media.ring.segment import DiskFault, SegmentWriter, fault_from
+from appliance.media.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Volume:
         self._inbox: queue.SimpleQueue[tuple[str, SegmentWriter | None]] = queue.SimpleQueue()
         self._open: dict[SegmentWriter, None] = {}
         self._stopping = False
+        self._busy_ns = 0  # monotonic: since when it is at one file; 0: it waits
         self.last_sync_ns = clock.monotonic_ns()
         self.began_ns = clock.now_ns()
         self.awaits_recovery = False  # it was not there when the box started
@@ -129,6 +131,13 @@ class Volume:
         """The stream is done with it: sync, close, and offer its row."""
         self._inbox.put(("close", writer))
 
+    def work(self) -> Work | None:
+        """None where it is to end."""
+        if self._stopping:
+            return None
+        thread = self._thread
+        return Work(f"volume {self.root.name}", thread.is_alive(), thread.native_id, self._busy_ns)
+
     def stop(self) -> None:
         """Close what was handed over, then end. Call after all stream threads have ended."""
         self._inbox.put(("stop", None))
@@ -144,6 +153,7 @@ class Volume:
             try:
                 self._drain(self._tick_s)
                 for writer in list(self._open):
+                    self._busy_ns = self._clock.monotonic_ns()
                     self._sync(writer)
                 self._mend_later()
             except Exception:  # one file that nobody foresaw must not leave all others without syncs
@@ -163,10 +173,12 @@ class Volume:
         until_ns = self._clock.monotonic_ns() + int(wait_s * 1e9)
         while True:
             left_s = max(0.0, (until_ns - self._clock.monotonic_ns()) / 1e9)
+            self._busy_ns = 0
             try:
                 what, writer = self._inbox.get(timeout=left_s) if left_s else self._inbox.get_nowait()
             except queue.Empty:
                 return
+            self._busy_ns = self._clock.monotonic_ns()
             if writer is None:
                 self._stopping = True
                 until_ns = 0
@@ -253,5 +265,8 @@ class Volume:
         if not self._later or now_ns - self._tried_ns < MEND_EVERY_NS:
             return
         self._tried_ns = now_ns
-        while self._later and self._mend(self._later[0]):
+        while self._later:
+            self._busy_ns = self._clock.monotonic_ns()
+            if not self._mend(self._later[0]):
+                return
             self._later.pop(0)

@@ -13,6 +13,7 @@ from appliance.base.model import Segment
 from appliance.media.ring.ledger import GapRows
 from appliance.media.ring.segment import SegmentWriter
 from appliance.media.ring.volume import Identity, Volume, read_identity, write_identity
+from appliance.media.work import Work
 from appliance.store import volumes as rows
 from appliance.store.database import Database
 
@@ -36,6 +37,9 @@ class Volumes:
 
     def by_id(self, volume_id: str) -> Volume | None:
         return next((volume for volume in self.all if volume.id == volume_id), None)
+
+    def works(self) -> list[Work]:
+        return [work for volume in self.all if (work := volume.work())]
 
     def start(self) -> None:
         for volume in self.all:

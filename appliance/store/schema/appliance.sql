@@ -17,6 +17,16 @@ CREATE TABLE cameras (
     archived_ns  INTEGER                -- deleted by a person; footage ages out, events stay
 ) WITHOUT ROWID;
 
+CREATE TABLE camera_identities (        -- which device a camera is, learnt while it worked
+    camera_id  TEXT PRIMARY KEY,
+    host       TEXT NOT NULL,           -- where it was learnt; of no use for another address
+    learnt_ns  INTEGER NOT NULL,
+    serial     TEXT,                    -- as the maker numbers it
+    mac        TEXT,                    -- 00:11:22:aa:bb:cc
+    endpoint   TEXT,                    -- its UUID in WS-Discovery, 32 digits
+    onvif_url  TEXT                     -- of its device service; NULL: it speaks no ONVIF
+) WITHOUT ROWID;
+
 CREATE TABLE zones (
     id         TEXT PRIMARY KEY,
     camera_id  TEXT NOT NULL REFERENCES cameras(id),
@@ -289,3 +299,25 @@ CREATE TABLE settings_trial (           -- settings that undo themselves unless 
     began_ns     INTEGER NOT NULL,
     deadline_ns  INTEGER NOT NULL
 );
+
+CREATE TABLE channels (                 -- whom the box tells of alerts
+    id       TEXT PRIMARY KEY,
+    enabled  INTEGER NOT NULL,
+    body     TEXT NOT NULL,             -- JSON of Channel (no secrets)
+    secret   BLOB                       -- password or token, encrypted; NULL: none
+) WITHOUT ROWID;
+
+CREATE TABLE notifications (            -- one alert owed to one channel
+    key         TEXT PRIMARY KEY,       -- UUIDv7, by which a receiver knows one that comes twice
+    alert_id    TEXT NOT NULL,
+    channel_id  TEXT NOT NULL,
+    rank        INTEGER NOT NULL,       -- of the severity: 0 info, 1 warning, 2 critical
+    state       TEXT NOT NULL CHECK (state IN ('waiting','sent','quiet','refused','late')),
+    created_ns  INTEGER NOT NULL,       -- when the alert was raised
+    done_ns     INTEGER,                -- when it was sent or given up
+    attempts    INTEGER NOT NULL DEFAULT 0, -- in vain
+    error       TEXT NOT NULL DEFAULT ''    -- of the last of them, for people
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX notifications_alert ON notifications(alert_id, channel_id);
+CREATE INDEX notifications_next ON notifications(channel_id, rank DESC, created_ns) WHERE state = 'waiting';
+CREATE INDEX notifications_age ON notifications(created_ns);

@@ -12,10 +12,9 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.redaction import redact
 from appliance.base.supervision import BackOff
-from appliance.store import commands, hub_link, targets
+from appliance.store import commands
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
-from appliance.store.targets import Target
 from appliance.sync.address import tls_of
 from appliance.sync.control.applier import Inside, Outside
 from appliance.sync.control.obeying import Obeying
@@ -23,7 +22,7 @@ from appliance.sync.control.order import NotObeyed, judge, read
 from appliance.sync.control.poll import Peer, Unheard, poll
 from appliance.sync.control.refusals import Refusals
 from appliance.sync.control.trial import Trials
-from appliance.sync.protocol import signing
+from appliance.sync.control.whom import whom
 from appliance.sync.protocol.command import LONGEST_WAIT_S
 
 log = logging.getLogger(__name__)
@@ -103,21 +102,12 @@ class Control:
 
     def _peer(self, conn: sqlite3.Connection) -> tuple[Peer | None, bool]:
         """The hub as it is now, and whether settings are on trial."""
-        link = hub_link.get(conn)
-        target = None if link is None else targets.get(conn, link.target_id)
-        if link is None or target is None or not target.enabled:
-            return None, False
         try:
-            token = self._token(conn, target)
+            peer = whom(conn, self._sealer)
         except ApplianceError as error:
             self.state = ControlState(str(error), self.state.heard_ns)
             return None, False
-        after = commands.newest_seq(conn, signing.key_id(link.command_key), link.enrolled_ns)
-        return Peer(target, token, after), commands.trial(conn) is not None
-
-    def _token(self, conn: sqlite3.Connection, target: Target) -> str:
-        sealed = targets.secret(conn, target.id)
-        return "" if sealed is None else self._sealer.open(sealed, f"target/{target.id}").decode()
+        return peer, peer is not None and commands.trial(conn) is not None
 
     async def _ask(self, session: aiohttp.ClientSession, peer: Peer, wait_s: float) -> bool | None:
         """Whether something new came; None: the hub was not heard, or had nothing but what is no order

@@ -80,7 +80,8 @@ class HttpsTarget:
         try:
             return self._judged(await self._post(encode(self._given.device_id, rows), headers), ids)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Verdict("later", error=str(faults.of(error)))
+            unsent = 0 if isinstance(error, faults.UNSENT) else None
+            return Verdict("later", error=str(faults.of(error)), sent_bytes=unsent)
 
     async def put_file(self, row: OutboxRow, material: Material, pace: Pace) -> Verdict:
         return Verdict("refused", error="a target of kind https takes no files")

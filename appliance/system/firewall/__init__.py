@@ -6,8 +6,7 @@ Invariants: default deny in input and forward; one table of our own, ``inet arie
 others stay; a ruleset comes into force whole or not at all; one that was not confirmed in time is undone by
 itself; what is in force after a start is what was confirmed last. No text of a person gets into a ruleset
 but names of interfaces and numbers, each checked.
-Non-goals: what the box itself sends (it has to call its cameras and its hub), traffic shaping, mDNS and
-answers to WS-Discovery (a camera is added by its address, or found before the rules are in force).
+Non-goals: what the box itself sends (it has to call its cameras and its hub), traffic shaping.
 Read next: ``settings`` (the data), ``render`` (the rules), ``trial`` (confirm or revert),
 ``boot`` (the machine's start).
 """

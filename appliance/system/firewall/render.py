@@ -11,6 +11,13 @@ from appliance.system.firewall.settings import FirewallSettings, check
 TABLE = "inet aries_edge"
 PINGS_PER_S = 20
 _NEIGHBOURS = "{ nd-neighbor-solicit, nd-neighbor-advert }"
+# WS-Discovery asks a group and is answered by each camera: to nft that is no answer. The port that asked
+# is open to answers for as long as one may wait for them.
+_ASKED = "asked"
+_ASKS = f"ip daddr 239.255.255.250 udp dport 3702 add @{_ASKED} {{ udp sport }}"
+_FOUND = f"udp sport 3702 udp dport @{_ASKED}"
+_ASKED_S = 20
+_ASKS_DHCP = "udp sport 68 udp dport 67"
 _GROUPS = "{ mld-listener-query, mld2-listener-report }"
 
 
@@ -23,6 +30,10 @@ def ruleset(found: FirewallSettings) -> str:
         f"delete table {TABLE}",
         f"table {TABLE} {{",
         *_indented([
+            f"set {_ASKED} {{",
+            *_indented(["type inet_service; flags dynamic,timeout; size 1024;", f"timeout {_ASKED_S}s;"]),
+            "}",
+            "",
             "chain input {",
             *_indented(["type filter hook input priority filter; policy drop;", *_input(found)]),
             "}",
@@ -31,6 +42,10 @@ def ruleset(found: FirewallSettings) -> str:
             *_chain("lan", _lan(found)),
             *_chain("tunnel", _tunnel(found)),
             *_chain("elsewhere", _elsewhere(found)),
+            "chain output {",
+            *_indented(["type filter hook output priority filter; policy accept;", _ASKS]),
+            "}",
+            "",
             "chain forward {",
             *_indented([
                 "type filter hook forward priority filter; policy drop;",
@@ -64,6 +79,8 @@ def _input(found: FirewallSettings) -> list[str]:
 def _cameras(found: FirewallSettings) -> list[str]:
     return [
         *([_rule("udp dport 123", "accept", "cameras ask for the time")] if found.ntp else []),
+        *([_rule(_ASKS_DHCP, "accept", "cameras ask for an address")] if found.dhcp else []),
+        _rule(_FOUND, "accept", "cameras that this box looks for"),
         _rule(f"icmpv6 type {_NEIGHBOURS} ip6 hoplimit 255", "accept", "IPv6 needs its neighbours"),
         _rule("", "drop", "cameras reach nothing else"),
     ]
@@ -74,6 +91,8 @@ def _lan(found: FirewallSettings) -> list[str]:
         _rule(f"tcp dport {found.web_port}", "accept", "the screen"),
         *([_rule(f"tcp dport {found.ssh_port}", "accept", "ssh, as it was set")] if found.ssh else []),
         *([_rule("udp dport 123", "accept", "the LAN asks for the time")] if found.ntp_lan else []),
+        *(_mdns() if found.mdns else []),
+        _rule(_FOUND, "accept", "cameras that this box looks for"),
         *_wireguard(found),
         *_ping(),
         *_addresses(),
@@ -98,6 +117,14 @@ def _wireguard(found: FirewallSettings) -> list[str]:
     if not found.wireguard_port:
         return []
     return [_rule(f"udp dport {found.wireguard_port}", "accept", "the hub calls the tunnel first")]
+
+
+def _mdns() -> list[str]:
+    """RFC 6762: to its groups only, so that no other network's questions come in."""
+    return [
+        _rule(f"{group} udp dport 5353", "accept", "the box is found by its name")
+        for group in ("ip daddr 224.0.0.251", "ip6 daddr ff02::fb")
+    ]
 
 
 def _ping() -> list[str]:

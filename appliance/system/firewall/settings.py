@@ -19,7 +19,8 @@ class FirewallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names of interfaces. ``lan``: where people are. ``cameras``: where cameras are; empty where they
     are on the LAN. ``tunnel``: empty for none. An interface in none of them (a modem) may bring answers
     and nothing else. ``wireguard_port``: 0 where nobody calls this box's tunnel first, as usual.
-    ``ntp``: the cameras may ask this box for the time; ``ntp_lan``: the LAN may, too."""
+    ``ntp``: the cameras may ask this box for the time; ``ntp_lan``: the LAN may, too. ``dhcp``: the cameras
+    get their addresses from this box. ``mdns``: the LAN finds this box by its name."""
 
     enabled: bool = False
     lan: tuple[str, ...] = ()
@@ -29,6 +30,8 @@ class FirewallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wireguard_port: int = 0
     ntp: bool = True
     ntp_lan: bool = False
+    dhcp: bool = False
+    mdns: bool = False
     ssh: bool = False
     ssh_port: int = SSH_PORT
 

@@ -1,21 +1,21 @@
 """Camera addresses: checked, and parted from the credentials that people paste into them.
 
-Two forms are known: ``rtsp://user:pass@host/…`` and ``…?user=…&password=…``.
+Two forms are known: ``rtsp://user:pass@host/…`` and ``…?user=…&password=…`` (or so in the path). The latter
+keeps its empty places: that is where the camera wants them.
 """
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import Credentials
+from appliance.base.url_login import part_login
 from appliance.simulator.spec import parse_sim_url
 
 LONGEST = 2000
 SCHEMES = ("rtsp", "rtsps", "http", "https", "sim", "file")
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-_USER_KEYS = frozenset({"user", "usr", "username"})
-_PASSWORD_KEYS = frozenset({"password", "passwd", "pass", "pwd"})
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _EXAMPLE = "write it as rtsp://192.168.1.20:554/stream1"
 
@@ -43,21 +43,23 @@ def read_address(text: str, field: str, *, allow_file: bool) -> Address:
         raise invalid("cameras are not reached this way", f"use one of {', '.join(SCHEMES)}://", field=field)
     if scheme == "file":
         return _file(text, field, allow_file)
-    query, from_query = _split_query(parts.query)
+    parted, inside = part_login(text)
+    inside = inside and _credentials(inside.username, inside.password)
     if scheme == "sim":
-        return _simulated(urlunsplit(parts._replace(query=query)), from_query, field, allow_file)
+        return _simulated(parted, inside, field, allow_file)
+    parts = urlsplit(parted)
     if port == 0:
         raise invalid("the port is out of range", "1 to 65535", field=field)
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
         raise invalid("the address has no valid host", _EXAMPLE, field=field)
     from_userinfo = _userinfo(parts.netloc)
-    if from_userinfo and from_query and from_userinfo != from_query:
+    if from_userinfo and inside and from_userinfo != inside:
         raise invalid("the address holds two different passwords", "leave one of them out", field=field)
     netloc = parts.netloc.rpartition("@")[2]
-    url = urlunsplit((scheme, netloc, parts.path, query, ""))
+    url = parted.replace(f"//{parts.netloc}", f"//{netloc}", 1)
     secure = "tls" if scheme in ("rtsps", "https") else "plain"
     destination = (secure, parts.hostname.lower(), port or DEFAULT_PORTS[scheme])
-    return Address(url, from_userinfo or from_query, destination)
+    return Address(url, from_userinfo or inside, destination)
 
 
 def one_credential(field: str, *found: Credentials | None) -> Credentials | None:
@@ -74,25 +76,6 @@ def _userinfo(netloc: str) -> Credentials | None:
         return None
     user, _, password = userinfo.partition(":")
     return _credentials(unquote(user), unquote(password))
-
-
-def _split_query(query: str) -> tuple[str, Credentials | None]:
-    kept: list[str] = []
-    user, password = None, None
-    for piece in query.split("&"):
-        key, _, value = piece.partition("=")
-        name = unquote(key).lower()
-        if name in _USER_KEYS | _PASSWORD_KEYS:
-            decoded = parse_qsl(f"x={value}", keep_blank_values=True)[0][1]
-            if name in _USER_KEYS:
-                user = decoded
-            else:
-                password = decoded
-        else:
-            kept.append(piece)
-    if user is None and password is None:
-        return query, None
-    return "&".join(kept), _credentials(user or "", password or "")
 
 
 def _credentials(user: str, password: str) -> Credentials:

@@ -45,7 +45,8 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
     (
         "open_screen",
         "Open this screen",
-        "Somebody at the hub uses this screen. This version does not obey it yet.",
+        "Somebody at the hub may open this screen from afar, for an hour at most. They sign in here as"
+        " everybody does; the hub cannot read along.",
     ),
     (
         "rotate_tunnel",

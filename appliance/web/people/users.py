@@ -62,7 +62,7 @@ async def list_users(call: Call) -> web.StreamResponse:
 async def add(call: Call) -> web.StreamResponse:
     must_see_all(call.user)
     body = await call.body(NewUser)
-    username = _clean(body.username)
+    username = clean_name(body.username)
     check_strength(body.password, username, "password")
     now_ns = call.now_ns
     user = User(
@@ -94,7 +94,7 @@ async def change(call: Call) -> web.StreamResponse:
         if (value := getattr(body, name)) is not msgspec.UNSET
     }
     if "username" in given:
-        given["username"] = _clean(given["username"])
+        given["username"] = clean_name(given["username"])
     hashed = None
     if isinstance(body.password, str):
         check_strength(body.password, str(given.get("username", before.username)), "password")
@@ -143,10 +143,11 @@ async def _existing(call: Call) -> User:
     return user
 
 
-def _clean(username: str) -> str:
+def clean_name(username: str, field: str = "username") -> str:
+    """As it is stored. Raises ``invalid`` where nobody could type it again."""
     clean = unicodedata.normalize("NFC", username)
     if clean != clean.strip() or not clean.isprintable():
-        raise invalid("a user name has no blanks around it", "take them away", field="username")
+        raise invalid("a user name has no blanks around it", "take them away", field=field)
     return clean
 
 

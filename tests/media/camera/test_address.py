@@ -30,6 +30,9 @@ def test_only_a_camera_that_asks_for_it_gets_the_password_in_its_address() -> No
     dvr = rtsp_address("rtsp://10.0.0.9/?user=&password=&channel=1", SECRET)
     assert dvr.url == "rtsp://10.0.0.9/?user=ad%20min&password=p%40ss%3Aw%2Frd%3F&channel=1"
     assert rtsp_address("rtsp://10.0.0.9/?password=x", SECRET).url == "rtsp://10.0.0.9/?password=x"
+    in_path = rtsp_address("rtsp://10.0.0.9:554/user=&password=&channel=1&stream=0.sdp?", SECRET)
+    login = "user=ad%20min&password=p%40ss%3Aw%2Frd%3F"
+    assert in_path.url == f"rtsp://10.0.0.9:554/{login}&channel=1&stream=0.sdp?"
 
 
 @pytest.mark.parametrize("url", ["rtsp:///x", "rtsp://host:99999/x", "rtsp://host:a/x", "rtsp://"])

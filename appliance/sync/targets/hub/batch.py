@@ -24,10 +24,11 @@ async def put(link: Link, device_id: str, rows: Sequence[OutboxRow]) -> Verdict:
     fails, what the earlier ones said stands, and the rest goes again."""
     acknowledged: list[str] = []
     rejected: list[tuple[str, str]] = []
-    sent_bytes = 0
+    sent_bytes: int | None = 0
     for some, encoded in _requests(rows):
         verdict = await _put(link, device_id, some, encoded)
-        sent_bytes += verdict.sent_bytes
+        if sent_bytes is not None:
+            sent_bytes = None if verdict.sent_bytes is None else sent_bytes + verdict.sent_bytes
         if verdict.kind != "delivered":
             if not acknowledged and not rejected:
                 return msgspec.structs.replace(verdict, sent_bytes=sent_bytes)
@@ -97,6 +98,6 @@ async def _put(link: Link, device_id: str, rows: list[OutboxRow], encoded: list[
     try:
         reply: Reply = await link.ask("POST", "/batch", body, headers)
     except Silence as silence:
-        return Verdict("later", error=str(silence), answered=silence.answered)
+        return Verdict("later", error=str(silence), answered=silence.answered, sent_bytes=silence.sent_bytes)
     verdict = read_answer(rows, reply.body) if 200 <= reply.status < 300 else link.verdict(reply, ids)
     return msgspec.structs.replace(verdict, sent_bytes=reply.sent_bytes)

@@ -48,11 +48,13 @@ class Reply(NamedTuple):
 
 class Silence(Exception):
     """No answer, or none that can be read. ``fault`` says why, without a credential. ``answered``: somebody
-    is there."""
+    is there. ``sent_bytes`` 0: nothing was sent; None: nobody knows how much."""
 
-    def __init__(self, fault: ApplianceError, *, answered: bool = False) -> None:
+    def __init__(
+        self, fault: ApplianceError, *, answered: bool = False, sent_bytes: int | None = None
+    ) -> None:
         super().__init__(str(fault))
-        self.fault, self.answered = fault, answered
+        self.fault, self.answered, self.sent_bytes = fault, answered, sent_bytes
 
 
 class _Said(msgspec.Struct):
@@ -102,7 +104,8 @@ class Link:
                     self._session(file), method, path, data, {**kind, **(headers or {})}, most_bytes
                 )
         except FAILURES as error:
-            raise Silence(faults.of(error, HUB)) from error
+            unsent = 0 if isinstance(error, faults.UNSENT) else None
+            raise Silence(faults.of(error, HUB), sent_bytes=unsent) from error
         if size < UNSENT_BYTES:
             self.flow.learn_round(loop.time() - began_s)
         return reply

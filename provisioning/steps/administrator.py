@@ -1,0 +1,103 @@
+"""The first step: the folder becomes a box, and the box has somebody who answers for it."""
+
+import msgspec
+
+from appliance.base.errors import ApplianceError
+from provisioning.ground import Ground
+from provisioning.step import Applied, BaseStep, Change, Check, Plan, Say
+
+_FIELDS = {"admin_password_file": "password", "admin_name": "name", "username": "name"}
+
+
+class AdministratorGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``password``: at least 10 characters, and none of the common ones. It is not kept here."""
+
+    name: str = "admin"
+    password: str = ""
+
+
+class AdministratorFound(msgspec.Struct, frozen=True):
+    """``administrators``: those that the box has; none: it is no box yet."""
+
+    is_box: bool
+    administrators: tuple[str, ...] = ()
+
+
+class Administrator(BaseStep[AdministratorGiven]):
+    name = "administrator"
+    title = "Administrator"
+    given = AdministratorGiven
+
+    async def probe(self, ground: Ground) -> AdministratorFound:
+        if not ground.daemon.is_box:
+            return AdministratorFound(False)
+        return AdministratorFound(True, await _administrators(ground))
+
+    async def plan(self, ground: Ground, given: AdministratorGiven) -> Plan:
+        if not 1 <= len(given.name) <= 100 or given.name != given.name.strip():
+            raise ApplianceError(
+                "invalid",
+                "a name has 1 to 100 characters, and no blanks around it",
+                "correct it",
+                field="name",
+            )
+        if not ground.daemon.is_box:
+            _need_password(given)
+            return Plan(
+                (
+                    Change(f"make the box in {ground.data_dir}: its databases, its keys, its certificate"),
+                    Change(f"{given.name} is its administrator, with the password that was given"),
+                )
+            )
+        there = await _administrators(ground)
+        if given.name in there:
+            return Plan(notes=(f"{given.name} is an administrator already; the password stays as it is.",))
+        _need_password(given)
+        return Plan(
+            (Change(f"{given.name} becomes an administrator too, with the password that was given"),),
+            (f"{', '.join(there)} can sign in as before.",),
+        )
+
+    async def apply(self, ground: Ground, given: AdministratorGiven, say: Say) -> Applied:
+        try:
+            if not ground.daemon.is_box:
+                say("Making the box: databases, keys, certificate")
+                await ground.daemon.initialise(given.name, given.password)
+                say("Starting it")
+                await ground.daemon.ask("GET", "/system/status")
+                say(f"It runs. {given.name} is its administrator")
+            elif given.name not in await _administrators(ground):
+                body = {"username": given.name, "password": given.password, "role": "admin"}
+                await ground.daemon.ask("POST", "/users", body)
+                say(f"{given.name} is an administrator too")
+        except ApplianceError as error:
+            field = _FIELDS.get(error.field or "", error.field)
+            raise ApplianceError(error.kind, error.message, error.hint, field=field) from error
+        return Applied()
+
+    async def verify(self, ground: Ground, given: AdministratorGiven | None) -> tuple[Check, ...]:
+        there = await _administrators(ground) if ground.daemon.is_box else ()
+        wanted = given.name if given is not None else ""
+        ok = bool(there) and (not wanted or wanted in there)
+        text = f"{', '.join(there)} can sign in" if there else "nobody can sign in"
+        return (Check("Administrator", ok, text, "" if ok else "carry out this step again"),)
+
+
+def _need_password(given: AdministratorGiven) -> None:
+    # What else a password must be is the daemon's to say; this is said before the plan is shown.
+    if len(given.password) < 10:
+        raise ApplianceError(
+            "invalid",
+            "the password is too short",
+            "use at least 10 characters; a sentence is easier to remember than symbols",
+            field="password",
+        )
+
+
+async def _administrators(ground: Ground) -> tuple[str, ...]:
+    found = (await ground.daemon.ask("GET", "/users"))["users"]
+    return tuple(
+        user["username"]
+        for user in found
+        if user["role"] == "admin" and not user["disabled"] and not user["must_change_password"]
+    )

@@ -1,0 +1,72 @@
+"""The administrator's step."""
+
+import pytest
+
+from appliance.base.errors import ApplianceError
+from provisioning.steps.administrator import Administrator, AdministratorGiven
+
+GIVEN = AdministratorGiven("bob", "a walk in the harbour")
+
+
+def nothing(_: str) -> None: ...
+
+
+@pytest.fixture
+def step():
+    return Administrator()
+
+
+async def test_a_bare_folder_becomes_a_box(step, ground, daemon):
+    daemon.is_box, daemon.users = False, []
+    assert not (await step.probe(ground)).is_box
+    assert len((await step.plan(ground, GIVEN)).changes) == 2
+    await step.apply(ground, GIVEN, nothing)
+    assert daemon.made == [("bob", "a walk in the harbour")]
+    assert (await step.verify(ground, GIVEN))[0].ok and (await step.verify(ground, None))[0].ok
+    assert (await step.plan(ground, GIVEN)).changes == ()
+
+
+async def test_one_who_is_there_keeps_the_password(step, ground, daemon):
+    plan = await step.plan(ground, AdministratorGiven("ann", ""))
+    assert plan.changes == () and "stays" in plan.notes[0]
+    await step.apply(ground, AdministratorGiven("ann", "another password"), nothing)
+    assert all(method == "GET" for method, _ in daemon.asked)
+
+
+async def test_another_one_is_added(step, ground, daemon):
+    assert "bob" in (await step.plan(ground, GIVEN)).changes[0].text
+    await step.apply(ground, GIVEN, nothing)
+    assert [user["username"] for user in daemon.users] == ["ann", "bob"]
+    assert (await step.plan(ground, GIVEN)).changes == ()
+
+
+@pytest.mark.parametrize(
+    "given", [("bob", "short"), ("bob", ""), ("", "a walk in the harbour"), (" bob", "x" * 12)]
+)
+async def test_what_cannot_be_is_said_before_a_plan(step, ground, daemon, given):
+    daemon.is_box = False
+    with pytest.raises(ApplianceError) as caught:
+        await step.plan(ground, AdministratorGiven(*given))
+    assert caught.value.field == ("password" if given[0] == "bob" else "name")
+
+
+@pytest.mark.parametrize("field", ["admin_password_file", "password"])
+async def test_the_daemon_s_own_words_come_to_the_field(step, ground, daemon, field):
+    daemon.is_box = False
+    daemon.refusal = ApplianceError("invalid", "too easy to guess", "use a sentence", field=field)
+    with pytest.raises(ApplianceError) as caught:
+        await step.apply(ground, GIVEN, nothing)
+    assert (caught.value.message, caught.value.field) == ("too easy to guess", "password")
+
+
+async def test_who_cannot_sign_in_is_no_administrator(step, ground, daemon):
+    daemon.users[0]["disabled"] = True
+    assert not (await step.verify(ground, None))[0].ok
+
+
+async def test_a_password_is_in_no_plan_and_no_line(step, ground, daemon):
+    daemon.is_box = False
+    lines: list[str] = []
+    plan = await step.plan(ground, GIVEN)
+    await step.apply(ground, GIVEN, lines.append)
+    assert GIVEN.password not in f"{plan} {lines} {await step.verify(ground, GIVEN)}"

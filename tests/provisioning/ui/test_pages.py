@@ -1,0 +1,110 @@
+"""The wizard's own pages on a telephone: from the code to the end, and what goes wrong on the way."""
+
+import signal
+
+import pytest
+
+from appliance.base.clock import BoxClock
+from provisioning.record import Record
+from provisioning.wizard import available
+
+pytestmark = [pytest.mark.long, pytest.mark.browser]
+
+PASSWORD = "a walk in the harbour"
+
+
+async def test_from_the_code_to_the_end(wizard_on, phone, tmp_path):
+    data = tmp_path / "box"
+    for name in set(available()) - {"administrator", "site"}:
+        Record(data, BoxClock()).mark(name, "skipped")
+    wizard = await wizard_on(data)
+    await phone.scan(wizard.url, wizard.code)
+    assert wizard.code not in phone.page.url  # nor in what is shown to the next who holds it
+    await phone.is_at("administrator")
+    await phone.type("[name=password]", PASSWORD)
+    await phone.go()
+    await phone.is_at("site")
+    assert await phone.page.input_value("[name=time_zone]") == "Europe/Berlin"  # the telephone's
+    await phone.type("[name=name]", "Harbour")
+    await phone.go()
+    await phone.page.wait_for_url("**/finish")
+    await phone.tap("#finish")
+    await phone.page.wait_for_selector("#after:not([hidden])")
+    assert wizard.fingerprint in await phone.page.inner_text("#print")
+    assert await wizard.process.wait() == 0
+    assert phone.taps == 7
+
+
+async def test_a_wrong_code_is_told_and_the_pause_is_counted(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.page.goto(f"{wizard.url}/steps/site")
+    for _ in range(5):
+        await phone.page.fill("[name=code]", "2222-2222")
+        await phone.tap("button[type=submit]")
+        await phone.page.wait_for_selector(".problem:not([hidden])")
+        assert "not the code" in await phone.page.inner_text(".problem")
+        await phone.page.evaluate("document.querySelector('.problem').hidden = true")
+    await phone.page.fill("[name=code]", wizard.code)
+    await phone.tap("button[type=submit]")
+    await phone.page.wait_for_selector("button[type=submit]:disabled")
+    assert "Wait" in await phone.page.inner_text("button[type=submit]")
+
+
+async def test_what_is_refused_stands_at_its_field(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.scan(wizard.url, wizard.code)
+    await phone.is_at("administrator")
+    await phone.type("[name=password]", "short")
+    await phone.tap("#continue")
+    await phone.page.wait_for_selector("[name=password][aria-invalid=true]")
+    assert "too short" in await phone.page.inner_text("#step .problem")
+    await phone.type("[name=password]", "passwordpassword")  # only the daemon knows that it is common
+    await phone.tap("#continue")
+    await phone.tap("#sheet-go")
+    await phone.page.wait_for_selector("#sheet .problem:not([hidden])")
+    await phone.tap("#sheet-back")
+    assert "too easy" in await phone.page.inner_text("#step .problem")
+    assert (await wizard_state(wizard, phone))["state"] == "todo"
+
+
+async def test_a_lost_connection_is_said_and_work_goes_on(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.scan(wizard.url, wizard.code)
+    await phone.is_at("administrator")
+    await phone.type("[name=password]", PASSWORD)
+    await phone.tap("#continue")
+    await phone.tap("#sheet-go")
+    await phone.page.context.set_offline(True)
+    await phone.page.wait_for_selector("#connection:not([hidden])")
+    await phone.page.context.set_offline(False)
+    await phone.page.wait_for_url("**/steps/site", timeout=30_000)
+
+
+async def test_the_page_comes_back_to_work_that_it_left(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.scan(wizard.url, wizard.code)
+    await phone.is_at("administrator")
+    await phone.type("[name=password]", PASSWORD)
+    await phone.tap("#continue")
+    await phone.page.evaluate(
+        "document.querySelector('#sheet-go').click(); setTimeout(() => location.reload(), 50)"
+    )
+    await phone.page.wait_for_url("**/steps/site", timeout=30_000)
+
+
+async def test_a_wizard_that_is_gone_is_said(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.scan(wizard.url, wizard.code)
+    await phone.is_at("administrator")
+    await phone.type("[name=password]", PASSWORD)
+    wizard.process.send_signal(signal.SIGKILL)
+    await wizard.process.wait()
+    await phone.tap("#continue")
+    await phone.page.wait_for_selector("#connection:not([hidden])")
+    assert "does not answer" in await phone.page.inner_text("#step .problem")
+    assert await phone.page.input_value("[name=password]") == PASSWORD  # nothing is typed twice
+
+
+async def wizard_state(wizard, phone):
+    answer = await phone.page.request.get(f"{wizard.url}/api/steps")
+    return (await answer.json())["steps"][0]
