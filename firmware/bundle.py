@@ -1,6 +1,7 @@
 """``python -m firmware.bundle``: a signed bundle (RAUC, verity): system and application together.
 
-The key stays where it is: a file or a PKCS#11 address, given when the bundle is made; never in the repository.
+The key stays where it is: a file or a PKCS#11 address, given when the bundle is made; never in the
+repository.
 """
 
 import argparse

@@ -58,7 +58,7 @@ def boot_files(recipe: Recipe, work: Path) -> Path:
 
 
 def program(recipe: Recipe, root: Path, own: Path) -> None:
-    """/opt/aries: a virtual environment by hand, around the image's Python, each wheel checked by its hash."""
+    """/opt/aries: a virtual environment by hand, around the image's Python; each wheel's hash is checked."""
     home = root / PROGRAM
     site = home / f"lib/python{recipe.python}/site-packages"
     site.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Updates as the daemon has them: the inbox, what health says of the last one, and the hub's order to start one."""
+"""Updates as the daemon has them: the inbox, what health says of the last one, the hub's order of one."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -60,8 +60,9 @@ class _Body(msgspec.Struct):
 
 
 class StartUpdate:
-    """``update``: fetch, look at it as at any other, and give the word. Older versions are a person's to allow,
-    at the box. The answer says that it began; how it ends is in the box's health, which the hub is told."""
+    """``update``: fetch, look at it as at any other, and give the word. Older versions are a person's to
+    allow, at the box. The answer says that it began; how it ends is in the box's health, which the hub is
+    told."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox

@@ -1,7 +1,7 @@
-"""A database that a newer version wrote, for an older one: the copy made before, with what was recorded since.
+"""A database that a newer version wrote, for an older one: the copy from before, with what came since.
 
-For each table of the copy: created by the same words in both, the newer content is taken whole; else, where it
-is history (rows that are only added to), its rows come over in the columns that both know; else the copy's
+For each table of the copy: created by the same words in both, the newer content is taken whole; else, where
+it is history (rows that are only added to), its rows come over in the columns that both know; else the copy's
 content stays (settings and the like as they were before the update). What cannot come over lies in the newer
 file, which is kept.
 """

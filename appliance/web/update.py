@@ -1,4 +1,4 @@
-"""/system/update: the box's own software. A bundle is taken in, looked at, and installed on an admin's word."""
+"""/system/update: the box's own software: a bundle is taken in, looked at, installed on an admin's word."""
 
 import sqlite3
 from typing import Any

@@ -1,4 +1,4 @@
-"""``python -m firmware.life [CHAPTER …]``: the image that ``firmware.image`` built, from birth to the worst."""
+"""``python -m firmware.life [CHAPTER …]``: what ``firmware.image`` built, from birth to the worst."""
 
 import argparse
 import sys

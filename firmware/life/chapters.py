@@ -1,4 +1,4 @@
-"""The chapters of a life. Each begins where the one before left the disk, or, run alone, claims a box first."""
+"""The chapters of a life. Each begins where the last one left the disk; run alone, it claims a box first."""
 
 import random
 import time
@@ -83,7 +83,7 @@ class Life:
             self.screen.until(f"{name} records", partial(self._has, name.lower(), since), seconds)
 
     def _has(self, camera: str, since: float) -> bool:
-        end_s = time.time() + 60  # noqa: DTZ - the guest's clock is this machine's
+        end_s = time.time() + 60  # the guest's clock is this machine's
         words = f"start_time={_at(since)}&end_time={_at(end_s)}"
         spans = self.screen.call("GET", f"/api/v1/cameras/{camera}/recordings?{words}")["spans"]
         return any(span["state"] == "recorded" for span in spans)
@@ -127,15 +127,21 @@ def claim(life: Life) -> None:
     guest.shell("until systemctl is-active -q multi-user.target; do sleep 1; done", BOOT_S)
     guest.shell("systemctl stop aries-provision; df -m /data | tail -1")
     judge = "/etc/systemd/system/aries-mark-good.service.d"
-    command = f"appliance update judge --data /var/lib/aries --minutes {STEADY_MINUTES} --deadline {DEADLINE_MINUTES}"
-    guest.shell(
-        f"mkdir -p {judge}; printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/env {command}\\n' > {judge}/bench.conf"
-    )
+    patience = f"--minutes {STEADY_MINUTES} --deadline {DEADLINE_MINUTES}"
+    command = f"/usr/bin/env appliance update judge --data /var/lib/aries {patience}"
+    drop_in = f"[Service]\\nExecStart=\\nExecStart={command}\\n"
+    guest.shell(f"mkdir -p {judge}; printf '{drop_in}' > {judge}/bench.conf")
     guest.shell(f"cd /run && umask 077 && echo '{PASSWORD}' > word && chown aries word", 30)
-    guest.shell("cd / && setpriv --reuid aries --regid aries --clear-groups /opt/aries/bin/appliance init"
-                " --data /var/lib/aries --admin-password-file /run/word", 300)  # fmt: skip
-    guest.shell("rm /run/word; touch /var/lib/aries/provisioned; chown aries: /var/lib/aries/provisioned; systemctl daemon-reload; "
-                "systemctl start --no-block appliance aries-settle aries-mark-good aries-update.path")  # fmt: skip
+    guest.shell(
+        "cd / && setpriv --reuid aries --regid aries --clear-groups /opt/aries/bin/appliance init"
+        " --data /var/lib/aries --admin-password-file /run/word",
+        300,
+    )
+    guest.shell(
+        "rm /run/word; touch /var/lib/aries/provisioned; chown aries: /var/lib/aries/provisioned;"
+        " systemctl daemon-reload;"
+        " systemctl start --no-block appliance aries-settle aries-mark-good aries-update.path"
+    )
     life.ready()
     for name in CAMERAS:
         life.screen.call(
@@ -249,9 +255,8 @@ def cuts(life: Life) -> None:
         life.recording(time.time() - 30)
         made = life.screen.update()
         assert made["version"] in (before, made["to_version"]), made
-        say(
-            f"cut {number + 1} after {wait_s:.0f} s ({phase}): {made['version']} records, {made['phase']} {made['reason']}"
-        )
+        after = f"{made['version']} records, {made['phase']} {made['reason']}"
+        say(f"cut {number + 1} after {wait_s:.0f} s ({phase}): {after}")
     life.guest.monitor("loadvm before")
 
 

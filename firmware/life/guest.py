@@ -1,4 +1,4 @@
-"""The machine: qemu with OVMF, a disk, a screen's port, a shell on the second serial line, and a plug to pull."""
+"""The machine: qemu with OVMF, a disk, a screen's port, a shell on the second serial line, a plug to pull."""
 
 import json
 import re
@@ -95,7 +95,7 @@ class Guest:
         return str(self.qmp("human-monitor-command", **{"command-line": line}))
 
     def shell(self, command: str, seconds: float = 120.0) -> str:
-        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it does not answer or fails."""
+        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it fails, or is silent."""
         mark = f"end-{uuid.uuid4().hex[:12]}"
         peer = self._line()
         peer.sendall(f" {command}\n echo {mark[:6]}''{mark[6:]} $?\n".encode())

@@ -1,7 +1,7 @@
 """The daemon's side: a bundle comes in (screen, stick, hub), is looked at, and waits for a person's word.
 
-Of what comes in one is kept, the newest. It is looked at as far as a process without any right can: signature,
-kind of box, version; the content is checked by whoever writes it.
+Of what comes in one is kept, the newest. It is looked at as far as a process without any right can:
+signature, kind of box, version; the content is checked by whoever writes it.
 """
 
 import asyncio

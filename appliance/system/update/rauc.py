@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 CONFIG = Path("/etc/rauc/system.conf")
 KEYRING = Path("/etc/rauc/keyring.pem")
 ANSWER_S = 60.0
-INSTALL_S = 3_600.0
+MAGIC = b"hsqs"  # a bundle is a squashfs with a signature behind it
 Fault = Literal["wrong_key", "tampered", "no_bundle"]
 _PERCENT = re.compile(r"^ *(\d{1,3})% ")
 _FAULTS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
@@ -82,7 +82,10 @@ class Rauc:
 
     def manifest(self, bundle: Path) -> Manifest | Fault:
         """What ``bundle`` says of itself, its signature looked at; or what is wrong with that. A changed byte
-        of the content is found when it is written only (RAUC, "verity")."""
+        of the content is found when it is written only (RAUC, "verity"). Raises ``OSError``."""
+        with bundle.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return "no_bundle"
         done = self._ask("--keyring", str(self._keyring), "info", "--output-format=json", str(bundle))
         if done.returncode != 0:
             return fault_of(done.stderr)
@@ -114,17 +117,22 @@ class Rauc:
         """Into the slot that does not run; that is not bootable from the first byte on. Raises ``invalid``
         for content that is not what was signed, else ``unavailable``."""
         words = [self._program, *self._options, "install", "--progress", str(bundle)]
-        child = subprocess.Popen(
-            words, env=os.environ | self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace",
-        )  # fmt: skip
-        assert child.stdout is not None
         said: list[str] = []
-        for line in child.stdout:
-            if (found := _PERCENT.match(line)) is not None:
-                on_percent(int(found[1]))
-            said.append(line)
-        if child.wait() == 0:
+        with subprocess.Popen(
+            words,
+            env=os.environ | self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if (found := _PERCENT.match(line)) is not None:
+                    on_percent(int(found[1]))
+                said.append(line)
+        if child.returncode == 0:
             return
         text = "".join(said)
         log.warning("rauc install: %s", text[-2000:])

@@ -19,11 +19,11 @@ MOVING: tuple[Phase, ...] = ("writing", "switching", "trial", "going_back")
 
 
 class Record(msgspec.Struct, frozen=True):
-    """``phase``: none (never updated) · writing (into the other slot) · switching (it is to boot next) · trial
-    (it booted, and has to prove itself) · going_back (decided, not done yet) · and how the last one ended:
-    good · back (to the old slot) · refused (nothing was written) · failed (cut off or an error; still the old
-    slot). ``reason``: why, for people. ``cameras``: ids that recorded when it began. ``journal``: name of the
-    failed slot's journal in the folder, empty: none. ``percent``: of writing."""
+    """``phase``: none (never updated) · writing (into the other slot) · switching (it is to boot next) ·
+    trial (it booted, and has to prove itself) · going_back (decided, not done yet) · and how the last one
+    ended: good · back (to the old slot) · refused (nothing was written) · failed (cut off or an error; the
+    old slot runs). ``reason``: why, for people. ``cameras``: ids that recorded when it began. ``journal``:
+    name of the failed slot's journal in the folder, empty: none. ``percent``: of writing."""
 
     phase: Phase = "none"
     from_slot: Slot = "A"

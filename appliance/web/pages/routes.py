@@ -7,6 +7,7 @@ which speak to ``/api/v1`` and the two WebSockets. Refusals are pages too: what,
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError
@@ -202,7 +203,9 @@ async def health(asked: Asked) -> str:
 
 async def software(asked: Asked) -> str:
     """Raises ``unavailable`` where the box runs without it."""
-    return asked.page("settings_update.html", "settings", "Update", update=update.state_of(asked.box))
+    return asked.page(
+        "settings_update.html", "settings", "Update", update=msgspec.to_builtins(update.state_of(asked.box))
+    )
 
 
 PAGES: tuple[tuple[str, Page], ...] = (
