@@ -7,6 +7,7 @@ which speak to ``/api/v1`` and the two WebSockets. Refusals are pages too: what,
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError
@@ -14,6 +15,7 @@ from appliance.base.model import ROLES, SEVERITIES
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.vision.packs import licences
+from appliance.web import update
 from appliance.web.asked import Asked, Page, theme_of
 from appliance.web.box import Box
 from appliance.web.pages import data, words
@@ -182,6 +184,15 @@ async def users(asked: Asked) -> str:
     return asked.page("settings_users.html", "settings", "People", users=found, roles=ROLES)
 
 
+async def notifications(asked: Asked) -> str:
+    asked.need("admin")
+    night = (await data.settings_view(asked.box))["night"]
+    example = "https://alarm.example.com/in"
+    return asked.page(
+        "settings_notifications.html", "settings", "Notifications", night=night, hook_example=example
+    )
+
+
 async def site(asked: Asked) -> str:
     settings = await data.settings_view(asked.box)
     deletes_from = await data.deletes_from(asked.box)
@@ -199,6 +210,13 @@ async def health(asked: Asked) -> str:
     return asked.page("settings_health.html", "settings", "Health", device_id=asked.box.device_id)
 
 
+async def software(asked: Asked) -> str:
+    """Raises ``unavailable`` where the box runs without it."""
+    return asked.page(
+        "settings_update.html", "settings", "Update", update=msgspec.to_builtins(update.state_of(asked.box))
+    )
+
+
 PAGES: tuple[tuple[str, Page], ...] = (
     ("/", wall),
     ("/cameras/{id}", camera),
@@ -210,8 +228,10 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/cameras/{id}", camera_edit),
     ("/settings/cameras/{id}/zones", camera_zones),
     ("/settings/users", users),
+    ("/settings/notifications", notifications),
     ("/settings/site", site),
     ("/settings/health", health),
+    ("/settings/update", software),
     ("/models", models),
     *CONNECTIONS,
 )

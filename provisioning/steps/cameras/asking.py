@@ -14,6 +14,7 @@ from appliance.onvif.device import Device
 from appliance.onvif.makers import Candidate, candidates
 from appliance.onvif.mend import Mended
 from appliance.onvif.streams import Codec
+from appliance.onvif.where import host_of
 from provisioning.ground import Ground
 from provisioning.steps.cameras import seen
 from provisioning.steps.cameras.given import Credential, networks, tries
@@ -148,7 +149,7 @@ async def address(ground: Ground, body: dict[str, Any]) -> Inspected:
     own = tries(asked.credentials) or (None,)
     which, first = await _accepted(ground, asked.rtsp_url, own)
     urls = (asked.rtsp_url, asked.sub_url)
-    host = asked.rtsp_url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
+    host = host_of(asked.rtsp_url)
     return Inspected((await _of_addresses(ground, f"Camera {host}", host, urls, own[which], which, first),))
 
 
