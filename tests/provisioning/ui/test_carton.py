@@ -146,7 +146,7 @@ async def test_with_a_telephone(site, wizard_on, phone_with, chromium, tmp_path,
     for name in names:
         await walk.step(name)
         if name == "zones":  # half-way
-            # Fingers draw zones in minutes, this program in none: by then the box has asked each camera who it is.
+            # Fingers draw zones in minutes, this program in none: by then the box knows each camera.
             await asyncio.sleep(30)
             address = (await site.order(camera="cam12", do="move"))["address"]
         if name == "remote":
