@@ -38,6 +38,7 @@ from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
+from appliance.daemon.update import make_inbox, update_findings
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -161,12 +162,15 @@ class Box:
         self.analysis = Analysis(
             self.config, self.clock, self.stores, self.device_id, self.archive, await self._choice()
         )
+        self.updates = make_inbox(self.config, self.clock)
+        self.health.add(lambda: update_findings(self.updates))
         tls = await asyncio.to_thread(shown, self.config, self.clock)
         screens = Screens(
             self.db, self.stores.sealer, self.clock, lambda: self.served.connect(tls), lambda: tls.fingerprint
         )
         self.control = make_control(
-            self.config, self.stores, self.clock, self.archive, screens=screens,
+            self.config, self.stores, self.clock, self.archive, self.updates,
+            screens=screens,
             changed=self.changed, ring=self.analysis.bell.ring, on_owed=self.analysis.sync.wake,
         )  # fmt: skip
         self._stack.push_async_callback(screens.close)
@@ -215,7 +219,7 @@ class Box:
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
             senders=self.analysis.sync, devices=self.behind.devices,
-            notifying=self.analysis.notifying,
+            notifying=self.analysis.notifying, updates=self.updates,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)

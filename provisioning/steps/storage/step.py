@@ -9,7 +9,7 @@ from typing import ClassVar
 from appliance.media.ring.volume import read_identity
 from appliance.system import files
 from appliance.system.disk import usage
-from appliance.system.disks import content, erase, health, mounts
+from appliance.system.disks import erase, health, mounts
 from appliance.system.disks.erase import Machine
 from appliance.system.disks.found import Disk, Health
 from provisioning.ground import Ground
@@ -170,7 +170,7 @@ def _found(disk: Disk, how: Health, volumes: Sequence[str], root: Path, own: str
         disk.size_bytes,
         disk.system,
         how,
-        tuple(words for words in state.words(disk) if not words.startswith(f"{content.ENCRYPTED} ")),
+        state.words(disk),
         refused[0] if refused else "",
         "" if refused or ours else erase.phrase(disk, own),
         ours or (refused is None and state.usable(disk) is not None),

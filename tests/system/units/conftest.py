@@ -93,6 +93,13 @@ class Guest:
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, there)
 
+    def switch_on(self, *units: str) -> None:
+        """As the multi-user target has them, from the next boot on."""
+        folder = self.root / "etc/systemd/system"
+        for unit in units:
+            (folder / "multi-user.target.wants").mkdir(exist_ok=True)
+            (folder / "multi-user.target.wants" / unit).symlink_to(f"/etc/systemd/system/{unit}")
+
     def bind(self, source: Path, there: str, *, writable: bool = False) -> None:
         self._binds.append(f"--bind{'' if writable else '-ro'}={source}:{there}")
 
