@@ -57,8 +57,13 @@ async def look(found: erase.Machine) -> Disks:
 
 def can_encrypt(ground: Ground) -> bool:
     """Before anything is emptied: LUKS needs its program and the kernel's device mapper."""
-    kernel = Path("/sys/class/misc/device-mapper"), Path("/dev/mapper/control")
-    return ground.programs.has("cryptsetup") and any(path.exists() for path in kernel)
+    try:
+        os.close(
+            os.open("/dev/mapper/control", os.O_RDWR | os.O_CLOEXEC)
+        )  # loads its module, where there is one
+    except OSError:
+        return False
+    return ground.programs.has("cryptsetup")
 
 
 def wanted(

@@ -32,7 +32,9 @@ def make(machine: Machine, ground: Ground, one: Wanted, own: str, say: Say) -> W
             erase.ext4(machine, path, uuid, erase.label_of(disk))
         else:
             key = _new_key(ground.data_dir, one.mapper)
+            # The key is 512 random bits: stretching it would cost memory at each start, and help nobody.
             machine.run("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--uuid", uuid,
+                        "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
                         "--label", erase.label_of(disk), "--key-file", str(key), path)  # fmt: skip
             machine.run("cryptsetup", "open", "--key-file", str(key), path, one.mapper)
             erase.ext4(machine, f"/dev/mapper/{one.mapper}", inner, erase.label_of(disk))
