@@ -12,8 +12,8 @@ from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.settings import Settings
 from provisioning.ground import Ground
+from provisioning.record import write_whole
 from provisioning.report.document import Line, Picture, PictureKind, Result, State
-from provisioning.report.kept import write_whole
 from provisioning.step import Say
 from provisioning.steps.acceptance.proofs import Asked
 from provisioning.steps.acceptance.subject import Subject
