@@ -107,16 +107,14 @@ async def inspect(ground: Ground, body: dict[str, Any]) -> Inspected:
 
 async def set_right(ground: Ground, body: dict[str, Any]) -> Inspected:
     asked = _read(body, SetRight)
-    own = Credentials(asked.credential.username, asked.credential.password)
+    (own,) = tries((asked.credential,))
     done, after = await seen.set_right(asked.seen, own, ground.clock, asked.ntp_server)
     return Inspected(after, done)
 
 
 async def snapshot(ground: Ground, body: dict[str, Any]) -> Picture:
     asked = _read(body, Snapshot)
-    own = None
-    if asked.credential is not None:
-        own = Credentials(asked.credential.username, asked.credential.password)
+    own = None if asked.credential is None else tries((asked.credential,))[0]
     async with seen.session() as http:
         device = Device(asked.url, own, http, clock=ground.clock)
         sources = by_source(await streams.profiles(device))
