@@ -45,14 +45,18 @@ def wheels(tree: Path) -> list[Part]:
         fields: dict[str, str] = {}
         for name, value in re.findall(r"^([\w-]+): (.*)$", head, re.MULTILINE):
             fields.setdefault(name, value)
-        classified = ", ".join(re.findall(r"^Classifier: License :: (?:OSI Approved :: )?(.*)$", head, re.MULTILINE))
+        classified = ", ".join(
+            re.findall(r"^Classifier: License :: (?:OSI Approved :: )?(.*)$", head, re.MULTILINE)
+        )
         licence = fields.get("License-Expression") or classified or fields.get("License", "")
         found.append(("pypi", fields["Name"], fields["Version"], licence[:100] or "see the package"))
     return sorted(found)
 
 
 def licences(parts: list[Part]) -> str:
-    lines = [f"{kind:5s} {name:40s} {version:32s} {licence}".rstrip() for kind, name, version, licence in parts]
+    lines = [
+        f"{kind:5s} {name:40s} {version:32s} {licence}".rstrip() for kind, name, version, licence in parts
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,8 @@ def must(
     given: str | None = None,
     about: str = "",
 ) -> str:
-    """stdout. ``given`` goes to stdin. Raises ``unavailable`` with the program's last lines. ``about``: said to whoever waits."""
+    """stdout. ``given`` goes to stdin. ``about``: said to whoever waits. Raises ``unavailable`` with the
+    program's last lines."""
     began_s = time.perf_counter()
     try:
         done = subprocess.run(

@@ -23,6 +23,7 @@ from firmware.recipe import HERE, MIB, ROOT, Recipe
 FIRST_MIB = 1
 STATE_MIB = 1
 ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"  # UEFI 2.10, 5.3.3
+DATA = "a81e5da7-6aad-4c7e-9d0e-2f6d1f5b8c11"  # a kind of our own: what systemd-repart lets grow
 LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 DISK_ID = "a81e5000-0000-4000-8000-000000000000"  # of the image; partitions are found by their names
 
@@ -35,7 +36,7 @@ def build(made: Recipe, out: Path, version: str, keyring: Path, *, keep_tree: bo
     own = root.wheel(out / "wheel", made.epoch)
     root.debian(made, tree)
     root.program(made, tree, own)
-    root.units(made, tree)
+    root.units(tree)
     root.own_files(made, tree, version, keyring)
     bill.write(made, tree, version, out)
     root.finish(made, tree)
@@ -52,7 +53,7 @@ def disk(made: Recipe, out: Path, loader: Path) -> None:
     target = out / "disk.img"
     target.unlink(missing_ok=True)
     parts = (("boot", size.boot_mib, ESP), ("state", STATE_MIB, LINUX), ("a", size.slot_mib, LINUX),
-             ("b", size.slot_mib, LINUX), ("data", size.data_mib, LINUX))  # fmt: skip
+             ("b", size.slot_mib, LINUX), ("data", size.data_mib, DATA))  # fmt: skip
     starts = [FIRST_MIB, *(FIRST_MIB + mib for mib in itertools.accumulate(mib for _, mib, _ in parts))]
     with target.open("wb") as file:
         file.truncate((starts[-1] + 1) * MIB)
@@ -125,7 +126,9 @@ def main() -> int:
     parser.add_argument("--recipe", type=Path, default=HERE / "image.toml")
     parser.add_argument("--out", type=Path, default=ROOT / "build/firmware")
     parser.add_argument("--version", default=__version__)
-    parser.add_argument("--keyring", type=Path, required=True, help="the certificate bundles are checked with, PEM")
+    parser.add_argument(
+        "--keyring", type=Path, required=True, help="the certificate bundles are checked with, PEM"
+    )
     args = parser.parse_args()
     try:
         made = build(recipe.read(args.recipe), args.out, args.version, args.keyring)

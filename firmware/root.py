@@ -14,7 +14,6 @@ from firmware.build import must, say
 from firmware.recipe import HERE, ROOT, Recipe
 
 PROGRAM = Path("opt/aries")
-UNITS = (".service", ".socket", ".target", ".timer", ".path", ".slice", ".mount")
 LEFT_OUT = ("man", "locale", "info", "lintian", "bash-completion", "zsh")
 LEFTOVERS = (
     "var/cache/ldconfig", "var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "var/log", "boot/grub",
@@ -36,7 +35,10 @@ def wheel(folder: Path, epoch: int) -> Path:
 def debian(recipe: Recipe, root: Path) -> None:
     """The packages and the files under ``firmware/root``, configured, with an initrd."""
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
-    options += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright"]
+    options += [
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    ]
     must(
         "mmdebstrap", "--variant=minbase", f"--architectures={recipe.architecture}", "--mode=auto",
         '--aptopt=APT::Install-Recommends "false"', *options,
@@ -56,7 +58,7 @@ def boot_files(recipe: Recipe, work: Path) -> Path:
 
 
 def program(recipe: Recipe, root: Path, own: Path) -> None:
-    """/opt/aries: a virtual environment by hand, around the image's Python, each wheel checked by its hash."""
+    """/opt/aries: a virtual environment by hand, around the image's Python; each wheel's hash is checked."""
     home = root / PROGRAM
     site = home / f"lib/python{recipe.python}/site-packages"
     site.mkdir(parents=True)
@@ -86,26 +88,18 @@ def program(recipe: Recipe, root: Path, own: Path) -> None:
         script.chmod(0o755)
 
 
-def units(recipe: Recipe, root: Path) -> None:
-    """From the wheel's own copy, each to where systemd looks for its kind."""
+def units(root: Path) -> None:
+    """From the wheel's own copy, each to where ``systemd/places`` says; what needs a chip that not every box
+    has stays beside the program."""
     source = next((root / PROGRAM).glob("lib/python*/site-packages/appliance/_units"))
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            target = root / _place(path.relative_to(source))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-
-
-def _place(path: Path) -> Path:
-    name = path.name
-    for ending, folder in ((".sysusers.conf", "sysusers.d"), (".tmpfiles.conf", "tmpfiles.d")):
-        if name.endswith(ending):
-            return Path("usr/lib", folder, name.removesuffix(ending) + ".conf")
-    if path.suffix in UNITS or path.parent.suffix == ".d":
-        return Path("usr/lib/systemd/system", path)
-    if path.suffix in (".network", ".netdev", ".link"):
-        return Path("usr/lib/systemd/network", name)
-    return Path("usr/share/aries", path)  # for other machines than this one
+    for line in (source / "places").read_text().splitlines():
+        name, place, *where = [*line.split("#")[0].split(), "", ""][:3]
+        if not name or "hardware" in where:
+            continue
+        target = root / place.lstrip("/")
+        target = target / name if place.endswith("/") else target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target)
 
 
 def own_files(recipe: Recipe, root: Path, version: str, keyring: Path) -> None:
@@ -121,7 +115,10 @@ def own_files(recipe: Recipe, root: Path, version: str, keyring: Path) -> None:
     (root / "usr/lib/systemd/system-preset/00-aries.preset").write_text(
         "".join(f"enable {name}\n" for name in recipe.enable.units) + "disable *\n"
     )
-    (root / "etc/fstab").write_text("# The slot is the root; /data and what lies over /etc and /var: initrd.\n")
+    (root / "etc/fstab").write_text(
+        "# The slot is the root; /data and what lies over /etc and /var: initrd.\n"
+        "tmpfs /tmp tmpfs nosuid,nodev,mode=1777,size=20% 0 0\n"
+    )
     for name in ("data", "boot/efi"):
         (root / name).mkdir(parents=True, exist_ok=True)
 
@@ -129,7 +126,11 @@ def own_files(recipe: Recipe, root: Path, version: str, keyring: Path) -> None:
 def finish(recipe: Recipe, root: Path) -> None:
     """Accounts, units switched on, bytecode, an initrd; then everything that is of this machine or this hour
     goes."""
-    inside = {"SOURCE_DATE_EPOCH": str(recipe.epoch), "LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    inside = {
+        "SOURCE_DATE_EPOCH": str(recipe.epoch),
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    }
     user, number = recipe.user.name, str(recipe.user.id)
     must("chroot", root, "groupadd", "--system", "--gid", number, user, environ=inside)
     must("chroot", root, "useradd", "--system", "--uid", number, "--gid", number, "--no-create-home",
@@ -165,7 +166,9 @@ def _link_kernel(root: Path) -> None:
     """GRUB reads /vmlinuz and /initrd.img: real files, as its squashfs follows no links out of /boot."""
     kernels = sorted((root / "boot").glob("vmlinuz-*"))
     if len(kernels) != 1:
-        raise ApplianceError("internal", f"{len(kernels)} kernels in the image", "name one package in [packages] kernel")
+        raise ApplianceError(
+            "internal", f"{len(kernels)} kernels in the image", "name one package in [packages] kernel"
+        )
     release = kernels[0].name.removeprefix("vmlinuz-")
     for name, source in (("vmlinuz", kernels[0]), ("initrd.img", root / f"boot/initrd.img-{release}")):
         (root / name).unlink(missing_ok=True)

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ups": ("ups", "on mains or on battery; NUT's files"),
     "enrol": ("enrol", "make this box one of a hub's"),
     "stick": ("stick", "make a mounted disk one that this box delivers to by hand"),
+    "update": ("update", "the box's own software: looked at, installed, proved, or gone back from"),
     "backup": ("backup", "copy databases, secrets and configuration to one file"),
     "restore": ("restore", "make an empty data directory from a backup"),
     "support": ("support", "versions, health, logs and settings for who helps, without secrets"),

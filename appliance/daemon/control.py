@@ -14,6 +14,7 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
 from appliance.base.redaction import redact
 from appliance.daemon.stores import Stores
+from appliance.daemon.update import StartUpdate
 from appliance.media.play.archive import Archive
 from appliance.sync.control import document
 from appliance.sync.control.acknowledge_alert import AcknowledgeAlert
@@ -25,6 +26,7 @@ from appliance.sync.control.patch_settings import PatchSettings
 from appliance.sync.control.ping import Ping
 from appliance.sync.control.rotate_tunnel import RotateTunnel
 from appliance.sync.protocol.command import Command
+from appliance.system.update.inbox import Inbox
 
 INSTALL_S = 3_600.0
 LONGEST_WORDS = 300
@@ -35,13 +37,14 @@ def make_control(
     stores: Stores,
     clock: Clock,
     archive: Archive,
+    updates: Inbox,
     *,
     changed: Callable[[str], Awaitable[None]],
     ring: Callable[[int], None],
     on_owed: Callable[[], None],
     screens: Screens,
 ) -> Control:
-    """``update`` is not among the appliers yet: a box refuses it in words."""
+    """Every kind of order has its applier."""
     db = stores.appliance
     appliers: dict[str, Inside | Outside] = {
         "ping": Ping(),
@@ -50,6 +53,7 @@ def make_control(
         "patch_settings": PatchSettings(),
         "rotate_tunnel": RotateTunnel(stores.sealer),
         "install_model": InstallModel(config),
+        "update": StartUpdate(updates),
         "open_screen": screens,
     }
     return Control(db, stores.sealer, clock, appliers, changed=changed, ring=ring, on_owed=on_owed)

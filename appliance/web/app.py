@@ -8,7 +8,19 @@ import msgspec
 from aiohttp import hdrs, web
 
 from appliance.system.figures import Gauges
-from appliance.web import alerts, channels, events, headers, health, models, openapi, rules, scrape, settings
+from appliance.web import (
+    alerts,
+    channels,
+    events,
+    headers,
+    health,
+    models,
+    openapi,
+    rules,
+    scrape,
+    settings,
+    update,
+)
 from appliance.web.box import BOX, Box
 from appliance.web.cameras import cameras, devices, files, recordings, zones
 from appliance.web.connections import deliveries, hub_link, parked, target_actions, targets, tunnel
@@ -47,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     *scrape.ROUTES,
     *ws_events.ROUTES,
     *ws_live.ROUTES,
+    *update.ROUTES,
     *openapi.ROUTES,
 )
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from appliance.base.clock import Clock
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
+from appliance.system.update.inbox import Inbox
 from appliance.web.metrics import Metrics
 from appliance.web.people.passwords import Passwords
 from appliance.web.ports import (
@@ -56,6 +57,7 @@ class Box:
     models: Models | None = None
     control: Control | None = None
     senders: Senders | None = None
+    updates: Inbox | None = None
     devices: Devices | None = None
     notifying: Notifying | None = None
     passwords: Passwords = field(default_factory=Passwords)

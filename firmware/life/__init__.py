@@ -1,4 +1,4 @@
-"""A whole life of a box in qemu (UEFI, software emulation): born, claimed, recording, updated, broken, cut off.
+"""A whole life of a box in qemu (UEFI, software emulation): claimed, recording, updated, broken, cut off.
 
 Each chapter is a function of its own over one guest (``chapters``), so that it can be run alone:
 ``make image-test ARGS=update``. What the guest is asked goes over its screen's HTTP as a person's browser

@@ -1,4 +1,4 @@
-"""The machine: qemu with OVMF, a disk, a screen's port, a shell on the second serial line, and a plug to pull."""
+"""The machine: qemu with OVMF, a disk, a screen's port, a shell on the second serial line, a plug to pull."""
 
 import json
 import re
@@ -95,7 +95,7 @@ class Guest:
         return str(self.qmp("human-monitor-command", **{"command-line": line}))
 
     def shell(self, command: str, seconds: float = 120.0) -> str:
-        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it does not answer or fails."""
+        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it fails, or is silent."""
         mark = f"end-{uuid.uuid4().hex[:12]}"
         peer = self._line()
         peer.sendall(f" {command}\n echo {mark[:6]}''{mark[6:]} $?\n".encode())
@@ -104,7 +104,9 @@ class Guest:
         lines = _ANSI.sub("", text).split("\n")
         kept = "\n".join(line for line in lines if mark[6:] not in line and command[:60] not in line)
         if status != 0:
-            raise ApplianceError("unavailable", f"{command!r} in the guest: {status}\n{kept[-2000:]}", "look there")
+            raise ApplianceError(
+                "unavailable", f"{command!r} in the guest: {status}\n{kept[-2000:]}", "look there"
+            )
         return kept.strip().removesuffix("#").strip()
 
     def wait_shell(self, seconds: float = 240.0) -> None:
@@ -135,7 +137,9 @@ class Guest:
         while not end.search(said):
             left_s = until_s - time.perf_counter()
             if left_s <= 0:
-                raise ApplianceError("unavailable", f"{about!r}: no end in {seconds:.0f} s: {said[-300:]!r}", "")
+                raise ApplianceError(
+                    "unavailable", f"{about!r}: no end in {seconds:.0f} s: {said[-300:]!r}", ""
+                )
             peer.settimeout(left_s)
             try:
                 data = peer.recv(65_536)
@@ -208,4 +212,6 @@ def room_for(folder: Path, need_bytes: int) -> None:
     """Raises ``exhausted``."""
     free = shutil.disk_usage(folder).free
     if free < need_bytes:
-        raise ApplianceError("exhausted", f"{free >> 30} GiB free in {folder}", f"{need_bytes >> 30} are needed")
+        raise ApplianceError(
+            "exhausted", f"{free >> 30} GiB free in {folder}", f"{need_bytes >> 30} are needed"
+        )

@@ -50,6 +50,27 @@ export async function call(method, path, body, { signal } = {}) {
   throw new Refusal(answer.status, parsed.error ?? {}, Number(answer.headers.get("Retry-After")) || 0);
 }
 
+/** Sends a file as it is; `onShare` is told how much of it is through, 0..1. */
+export function send(path, file, onShare) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not say how far an upload is
+    request.open("POST", `/api/v1${path}`);
+    request.setRequestHeader("X-CSRF-Token", csrf());
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", (event) => onShare(event.total ? event.loaded / event.total : 0));
+    request.addEventListener("error", () => reject(new Refusal(0, {
+      message: "The upload broke off.", hint: "Check the network, then send it again: nothing was changed.",
+    })));
+    request.addEventListener("load", () => {
+      let parsed = {};
+      try { parsed = JSON.parse(request.responseText); } catch { /* as in call */ }
+      if (request.status < 300) resolve(parsed);
+      else reject(new Refusal(request.status, parsed.error ?? {}, 0));
+    });
+    request.send(file);
+  });
+}
+
 export const get = (path, how) => call("GET", path, undefined, how);
 export const post = (path, body = {}) => call("POST", path, body);
 export const put = (path, body) => call("PUT", path, body);

@@ -41,7 +41,7 @@ ORDERS: tuple[tuple[str, str, str], ...] = (
         " Whoever is there gets this box's token.",
     ),
     ("install_model", "Install a model", "A model pack with the hash that the order names."),
-    ("update", "Update the box", "Another version of its software. This version does not obey it yet."),
+    ("update", "Update the box", "Another version of its software, signed by its maker; newer ones only."),
     (
         "open_screen",
         "Open this screen",

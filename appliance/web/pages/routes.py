@@ -7,6 +7,7 @@ which speak to ``/api/v1`` and the two WebSockets. Refusals are pages too: what,
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError
@@ -14,6 +15,7 @@ from appliance.base.model import ROLES, SEVERITIES
 from appliance.base.wire import camera_json
 from appliance.store import alerts, events
 from appliance.vision.packs import licences
+from appliance.web import update
 from appliance.web.asked import Asked, Page, theme_of
 from appliance.web.box import Box
 from appliance.web.pages import data, words
@@ -185,7 +187,10 @@ async def users(asked: Asked) -> str:
 async def notifications(asked: Asked) -> str:
     asked.need("admin")
     night = (await data.settings_view(asked.box))["night"]
-    return asked.page("settings_notifications.html", "settings", "Notifications", night=night)
+    example = "https://alarm.example.com/in"
+    return asked.page(
+        "settings_notifications.html", "settings", "Notifications", night=night, hook_example=example
+    )
 
 
 async def site(asked: Asked) -> str:
@@ -205,6 +210,13 @@ async def health(asked: Asked) -> str:
     return asked.page("settings_health.html", "settings", "Health", device_id=asked.box.device_id)
 
 
+async def software(asked: Asked) -> str:
+    """Raises ``unavailable`` where the box runs without it."""
+    return asked.page(
+        "settings_update.html", "settings", "Update", update=msgspec.to_builtins(update.state_of(asked.box))
+    )
+
+
 PAGES: tuple[tuple[str, Page], ...] = (
     ("/", wall),
     ("/cameras/{id}", camera),
@@ -219,6 +231,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/notifications", notifications),
     ("/settings/site", site),
     ("/settings/health", health),
+    ("/settings/update", software),
     ("/models", models),
     *CONNECTIONS,
 )
