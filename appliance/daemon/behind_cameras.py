@@ -48,6 +48,7 @@ class BehindCameras:
         stack.push_async_callback(self.relays.close)
         stack.push_async_callback(self.own_events.close)
         await self.apply()
+        self.relays.begin(await self._db.read(rules.list_rules))
 
     async def apply(self) -> None:
         listed, found = await self._db.read(cameras.list_cameras), await self._db.read(rules.list_rules)

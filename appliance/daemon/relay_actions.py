@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Iterable
 from functools import partial
+from typing import Any
 
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -27,6 +29,14 @@ class RelayActions:
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._is_closed = False
 
+    def begin(self, rules: Iterable[Rule]) -> None:
+        """The box starts: relays that rules close are opened, for it may have died in a pulse."""
+        for rule in rules:
+            for action in relay_actions(rule):
+                if _key(action) not in self._tasks:
+                    now_ns = self._until_ns[_key(action)] = self._clock.monotonic_ns()
+                    self._start(action, self._open(action, now_ns))
+
     def fire(self, rule: Rule) -> None:
         if self._is_closed:
             return
@@ -35,8 +45,7 @@ class RelayActions:
             ends_ns = self._clock.monotonic_ns() + round(action.seconds * SECOND_NS)
             self._until_ns[key] = max(ends_ns, self._until_ns.get(key, 0))
             if key not in self._tasks:
-                task = self._tasks[key] = asyncio.create_task(self._pulse(action))
-                task.add_done_callback(partial(self._forget, key))
+                self._start(action, self._pulse(action))
 
     async def close(self) -> None:
         """No relay is left closed by a stop of the box."""
@@ -46,18 +55,34 @@ class RelayActions:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=_CLOSE_S)
 
+    def _start(self, action: RelayAction, work: Coroutine[Any, Any, None]) -> None:
+        key = _key(action)
+        self._tasks[key] = asyncio.create_task(work)
+        self._tasks[key].add_done_callback(partial(self._forget, key))
+
+    async def _open(self, action: RelayAction, began_ns: int) -> None:
+        await self._switch(action, active=False)
+        if self._until_ns[_key(action)] != began_ns:  # an alert came meanwhile
+            await self._pulse(action)
+
     def _forget(self, key: _Key, _: object) -> None:
         self._tasks.pop(key, None)
         self._until_ns.pop(key, None)
 
     async def _pulse(self, action: RelayAction) -> None:
+        key = _key(action)
         try:
-            while self._left_s(action) > 0:  # again, where an alert came while it was being opened
-                if not await self._switch(action, active=True):
-                    self._until_ns[_key(action)] = 0
-                while (left_s := self._left_s(action)) > 0:
-                    await self._clock.sleep(left_s)
+            while True:
+                if await self._switch(action, active=True):
+                    # counted from when it is closed: a slow camera makes no shorter pulse
+                    least_ns = self._clock.monotonic_ns() + round(action.seconds * SECOND_NS)
+                    self._until_ns[key] = max(least_ns, self._until_ns[key])
+                    while (left_s := self._left_s(action)) > 0:
+                        await self._clock.sleep(left_s)
+                ends_ns = self._until_ns[key]
                 await self._switch(action, active=False)  # even where closing failed: who knows what it did
+                if self._until_ns[key] == ends_ns:  # else an alert came while it was being opened
+                    return
         except asyncio.CancelledError:
             await self._switch(action, active=False)
             raise

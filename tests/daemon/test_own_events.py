@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def own(kind: Any, source: str, **fields: Any) -> Rule:
 
 
 async def test_a_tampered_camera_alerts_and_closes_the_relay_of_another(yard: Yard) -> None:
-    relay = {"kind": "relay", "camera_id": "cam02", "relay": "RelayOutput_2", "seconds": 0.3}
+    relay = {"kind": "relay", "camera_id": "cam02", "relay": "RelayOutput_2", "seconds": 1}
     await yard.rule(own("tamper", "camera", actions=(relay,)), own("motion", "input", severity="info"))
     assert yard.behind.own_events.heard == {"cam01"}
     order = yard.fleet.order
@@ -122,6 +123,19 @@ async def test_listening_ends_with_the_rule_and_what_was_open_is_over(yard: Yard
     assert yard.behind.own_events.heard == set()
     assert yard.fleet.order("cam01", "status")["subscriptions"] == 0
     yard.fleet.order("cam01", "motion", "off")
+
+
+async def test_a_box_that_died_in_a_pulse_opens_the_relay_when_it_starts(yard: Yard) -> None:
+    await yard.behind.devices.set_relay("cam01", "RelayOutput_1", True)
+    action = {"kind": "relay", "camera_id": "cam01", "relay": "RelayOutput_1", "seconds": 1}
+    rule = own("tamper", "camera", actions=(action,))
+    await yard.rule(rule)
+    async with AsyncExitStack() as stack:
+        await yard.behind.start(stack)
+        yard.behind.relays.fire(rule)  # an alert at once: the pulse comes after
+        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [False])
+        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [True])
+        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [False])
 
 
 async def test_a_stop_leaves_no_relay_closed(yard: Yard) -> None:

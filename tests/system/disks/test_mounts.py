@@ -33,8 +33,8 @@ def test_a_mount_unit_is_taken_by_systemd(tmp_path):
 
 
 def test_the_daemon_starts_without_the_disk():
-    text = mounts.drop_in(["/mnt/aries/A", "/mnt/aries/B"]).text
-    assert "ReadWritePaths=-/mnt/aries/A\nReadWritePaths=-/mnt/aries/B\n" in text
+    text = mounts.drop_in(["/var/lib/aries-volumes/A", "/var/lib/aries-volumes/B"]).text
+    assert "ReadWritePaths=-/var/lib/aries-volumes/A\nReadWritePaths=-/var/lib/aries-volumes/B\n" in text
     assert "Requires" not in text and "BindsTo" not in text
     assert mounts.drop_in([]).text is None
 

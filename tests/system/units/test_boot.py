@@ -1,6 +1,7 @@
 """An image's life in a guest: the wizard first, then never again; what updates it; what each is allowed.
 
-The wizard and the commands of an update stand in for themselves: they note who they are and what they may.
+Where it says so the wizard and the commands of an update are stand-ins, which note who they are and what they
+may.
 """
 
 import json
@@ -9,6 +10,16 @@ import pytest
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
+ANSWERS = """
+go_on = true
+[administrator]
+password_file = "/run-pw"
+[site]
+name = "Yard"
+time_zone = "Europe/Berlin"
+[site.clock]
+servers = ["10.0.0.1"]
+"""
 # What it may, tried: each named deed is done or refused.
 WIZARD = """#!/opt/aries/bin/python
 import ctypes, json, os, socket, struct, subprocess, sys, time
@@ -60,16 +71,22 @@ UPDATE = """#!/bin/sh
 
 
 @pytest.fixture
-def image(guest):
-    """A guest with all that an image has, switched on as an image has it."""
+def real(guest):
+    """A guest with all that an image has, switched on as an image has it; only RAUC is not there."""
     guest.install("image")
-    guest.write("/opt/aries/bin/appliance-provision", WIZARD, 0o755)
-    guest.write("/opt/aries/bin/appliance", UPDATE, 0o755)
     guest.write("/etc/aries/appliance.env", "APPLIANCE_LISTEN=127.0.0.1:8080\n")
     guest.write("/run-pw", "a line of five dull words")
-    guest.write("/etc/rauc/system.conf", "[system]\n")
     guest.switch_on("aries.target")
     return guest
+
+
+@pytest.fixture
+def image(real):
+    """The same with RAUC, and stand-ins for the wizard and for the commands of an update."""
+    real.write("/opt/aries/bin/appliance-provision", WIZARD, 0o755)
+    real.write("/opt/aries/bin/appliance", UPDATE, 0o755)
+    real.write("/etc/rauc/system.conf", "[system]\n")
+    return real
 
 
 def active(guest, *units: str) -> dict[str, str]:
@@ -156,3 +173,27 @@ def test_limits_and_places_are_in_force(image):
     assert "SystemMaxUse=200M" in journal
     failed = guest.ask("systemctl", "--failed", "--plain", "--no-legend").stdout
     assert failed == ""
+
+
+def test_the_real_wizard_answers_and_makes_the_box_within_its_rights(real):
+    """Its port; then, with answers, the steps that need no port and no disk of their own."""
+    guest = real
+    answers = "/usr/bin/env appliance-provision --data /var/lib/aries --answers /etc/answers.toml"
+    guest.boot()
+    claim = ("curl", "-sk", "-m", "5", "https://127.0.0.1:8443/")
+    guest.until(lambda: "code" in guest.ask(*claim, check=False).stdout, 30, "the claim page is there")
+    assert "claim code" not in guest.journal("-u", "aries-provision").lower()
+    guest.ask("systemctl", "stop", "aries-provision")
+    guest.write("/etc/answers.toml", ANSWERS)
+    drop_in = f"[Service]\nExecStart=\nExecStart={answers}\nRestart=no\n"
+    guest.write("/etc/systemd/system/aries-provision.service.d/answers.conf", drop_in)
+    guest.ask("systemctl", "daemon-reload")
+    guest.ask("systemctl", "start", "aries-provision")
+    ended = ("inactive", "failed")
+    guest.until(lambda: active(guest, "aries-provision")["aries-provision"] in ended, 60, "it has answered")
+    said = guest.journal("-u", "aries-provision")
+    assert "Europe/Berlin" in said and "still to be done" in said
+    assert "denied" not in said and "not permitted" not in said
+    owners = guest.ask("sh", "-c", "stat -c %U /var/lib/aries/* /var/lib/aries/secrets/*").stdout
+    assert set(owners.split()) == {"aries"}
+    assert "server 10.0.0.1" in (guest.root / "etc/chrony/chrony.conf").read_text()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from appliance.base.errors import ApplianceError
 from provisioning.steps.storage import bootstrap
 
-WHERE = ("/mnt/aries/A", '/mnt/a "b"\\c')
+WHERE = ("/var/lib/aries-volumes/A", '/mnt/a "b"\\c')
 
 
 @pytest.mark.parametrize(
