@@ -1,40 +1,52 @@
 """The chapters of a life. Each begins where the last one left the disk; run alone, it claims a box first."""
 
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from appliance.base.clock import rfc3339
+from appliance.base.clock import SECOND_NS, BoxClock, rfc3339
 from appliance.base.errors import ApplianceError
+from firmware import image
 from firmware.build import say
 from firmware.life.box import PASSWORD, Screen
 from firmware.life.guest import Guest, bench_disk, copy, room_for
-from firmware.life.material import GOOD, PANICS, SILENT, Bundles
-from firmware.recipe import read
+from firmware.life.material import GOOD, PANICS, SILENT, Bundles, keys
+from firmware.recipe import ROOT, read
 
 BOOT_S = 600.0  # software emulation on a busy machine
 STEADY_MINUTES, DEADLINE_MINUTES = 1.0, 5.0  # of the judge: a bench's patience
 CAMERAS = ("Yard", "Gate")
-SIMULATED = "sim://{name}?fps=5&size=320x180&gop=5"
+CAMERA_PORT = 28554
+FIRST_VERSION = "9.0"
+CAMERA = "?fps=5&size=320x180&gop=5"
+HOST = "10.0.2.2"  # this machine, as qemu's user network shows it to the guest
 GIB = 1 << 30
+# A daemon that takes two minutes to start is not stuck here: every instruction is emulated.
+PATIENT = "[Service]\\nWatchdogSec=0\\nTimeoutStartSec=900\\n"
 
 
 class Life:
     """One box, from ``out``/disk.img. ``close`` pulls its plug."""
 
     def __init__(self, out: Path, *, cuts: int) -> None:
+        out.mkdir(parents=True, exist_ok=True)
         room_for(out, 8 * GIB)
         self.cuts = cuts
         self.recipe = read()
-        self.bundles = Bundles(self.recipe, out)
         self.folder = out / "life"
         self.folder.mkdir(exist_ok=True)
         self.disk = self.folder / "disk.qcow2"
         self._image = out / "disk.img"
+        if not self._image.exists():
+            image.build(self.recipe, out, FIRST_VERSION, keys(out / "keys")[1])
+        self.bundles = Bundles(self.recipe, out)
         self._guest: Guest | None = None
+        self._cameras = self._simulated()
         self._screen: Screen | None = None
 
     @property
@@ -54,9 +66,16 @@ class Life:
         assert self._screen is not None
         return self._screen
 
+    def _simulated(self) -> subprocess.Popen[bytes]:
+        """Cameras on this machine, which the guest reaches as it would reach real ones: RTSP over TCP."""
+        cameras = [word for name in CAMERAS for word in ("--camera", f"{name.lower()}{CAMERA}")]
+        listen = ["--listen", f"127.0.0.1:{CAMERA_PORT}", "--with-parent"]
+        words = [sys.executable, "-m", "appliance.simulator", *cameras, *listen]
+        return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
     def factory(self) -> None:
         """A new disk, switched on."""
-        self.close()
+        self.switch_off()
         base = self.folder / "factory.qcow2"
         if not base.exists() or base.stat().st_mtime < self._image.stat().st_mtime:
             bench_disk(self._image, base)
@@ -69,6 +88,12 @@ class Life:
         self._screen = Screen(self._guest.port)
 
     def close(self) -> None:
+        """For good."""
+        self.switch_off()
+        self._cameras.terminate()
+        self._cameras.communicate()
+
+    def switch_off(self) -> None:
         if self._guest is not None:
             self._guest.pull_the_plug()
             self._guest = self._screen = None
@@ -83,7 +108,7 @@ class Life:
             self.screen.until(f"{name} records", partial(self._has, name.lower(), since), seconds)
 
     def _has(self, camera: str, since: float) -> bool:
-        end_s = time.time() + 60  # the guest's clock is this machine's
+        end_s = now_s() + 60
         words = f"start_time={_at(since)}&end_time={_at(end_s)}"
         spans = self.screen.call("GET", f"/api/v1/cameras/{camera}/recordings?{words}")["spans"]
         return any(span["state"] == "recorded" for span in spans)
@@ -100,6 +125,11 @@ class Life:
 
         made: dict[str, Any] = self.screen.until(f"the update is {' or '.join(phases)}", found, seconds)
         return made
+
+
+def now_s() -> float:
+    """This machine's clock, which is the guest's."""
+    return BoxClock().now_ns() / SECOND_NS
 
 
 def _at(seconds: float) -> str:
@@ -131,6 +161,8 @@ def claim(life: Life) -> None:
     command = f"/usr/bin/env appliance update judge --data /var/lib/aries {patience}"
     drop_in = f"[Service]\\nExecStart=\\nExecStart={command}\\n"
     guest.shell(f"mkdir -p {judge}; printf '{drop_in}' > {judge}/bench.conf")
+    daemon = "/etc/systemd/system/appliance.service.d"
+    guest.shell(f"mkdir -p {daemon}; printf '{PATIENT}' > {daemon}/bench.conf")
     guest.shell(f"cd /run && umask 077 && echo '{PASSWORD}' > word && chown aries word", 30)
     guest.shell(
         "cd / && setpriv --reuid aries --regid aries --clear-groups /opt/aries/bin/appliance init"
@@ -143,17 +175,18 @@ def claim(life: Life) -> None:
         " systemctl start --no-block appliance aries-settle aries-mark-good aries-update.path"
     )
     life.ready()
+    # In software emulation no model keeps up, and "the detector keeps up" is to be judged.
+    life.screen.call("POST", "/api/v1/models/motion/activate", {"shadow_s": 0})
     for name in CAMERAS:
-        life.screen.call(
-            "POST", "/api/v1/cameras", {"name": name, "rtsp_url": SIMULATED.format(name=name.lower())}
-        )
+        url = f"rtsp://{HOST}:{CAMERA_PORT}/{name.lower()}"
+        life.screen.call("POST", "/api/v1/cameras", {"name": name, "rtsp_url": url})
     record(life)
 
 
 def record(life: Life) -> None:
     """Both cameras record."""
     life.ready()
-    life.recording(time.time() - 30)
+    life.recording(now_s() - 30)
     say("both cameras record")
 
 
@@ -168,14 +201,14 @@ def update(life: Life) -> None:
     assert made["phase"] == "good", made
     assert made["version"] == GOOD, made
     say(f"{made['from_version']} -> {GOOD}: good after {time.perf_counter() - began_s:.0f} s")
-    life.recording(time.time() - 60)
+    life.recording(now_s() - 60)
 
 
 def silent(life: Life) -> None:
     """A bundle that boots and shows its screen but does not record: the box goes back, and says why."""
     life.ready()
     before = life.screen.update()["version"]
-    began = time.time()
+    began = now_s()
     life.offer(life.bundles.version(SILENT))
     life.screen.call("POST", "/api/v1/system/update/install", {})
     made = life.ended("good", "back", "failed", "refused")
@@ -187,12 +220,12 @@ def silent(life: Life) -> None:
     say(f"back to {before}: {made['reason']}; journal: {page.splitlines()[0]}")
     health = life.screen.call("GET", "/api/v1/system/health")["checks"]
     assert any(check["name"] == "update" and check["status"] == "degraded" for check in health), health
-    life.recording(time.time() - 30)
+    life.recording(now_s() - 30)
     say(f"gaps of yard since: {_gaps(life, began)}")
 
 
 def _gaps(life: Life, since: float) -> list[str]:
-    words = f"start_time={_at(since)}&end_time={_at(time.time())}"
+    words = f"start_time={_at(since)}&end_time={_at(now_s())}"
     spans = life.screen.call("GET", f"/api/v1/cameras/yard/recordings?{words}")["spans"]
     return [
         f"{span['cause']} {span['start'][11:19]}-{span['end'][11:19]}"
@@ -252,7 +285,7 @@ def cuts(life: Life) -> None:
             pass
         life.guest.reset()
         life.ready()
-        life.recording(time.time() - 30)
+        life.recording(now_s() - 30)
         made = life.screen.update()
         assert made["version"] in (before, made["to_version"]), made
         after = f"{made['version']} records, {made['phase']} {made['reason']}"
@@ -271,7 +304,7 @@ def full(life: Life) -> None:
     except ApplianceError as error:
         assert error.kind in ("exhausted", "unavailable"), error
         say(f"/data full: {error}")
-    life.recording(time.time() - 30)
+    life.recording(now_s() - 30)
     life.guest.shell("rm /data/ballast.bench")
 
 
@@ -285,7 +318,7 @@ def panic(life: Life) -> None:
     made = life.ended("back", "good", "failed", "refused")
     assert made["phase"] == "back" and made["version"] == before, made
     say(f"back to {before}: {made['reason']}")
-    life.recording(time.time() - 30)
+    life.recording(now_s() - 30)
 
 
 def _quiet(life: Life) -> None:
