@@ -17,18 +17,24 @@ from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError
 from appliance.base.redaction import redact
 from provisioning.console import Console, Shown
+from provisioning.unfinished import finish_reset
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXAMPLE = """examples:
   appliance-provision --data /var/lib/aries                        the wizard, on port 8443
   appliance-provision --data DIR --answers answers.toml --dry-run  what would be done
-  appliance-provision --data DIR --answers answers.toml            do it; a second time changes nothing"""
+  appliance-provision --data DIR --answers answers.toml            do it; a second time changes nothing
+  appliance-provision verify-report report.pdf                     whether a byte of it was changed"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, 1 = failed, 2 = wrong usage or wrong answers."""
     try:
-        args = _parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        if words[:1] == ["verify-report"]:
+            return _verify_report(words[1:])
+        args = _parser().parse_args(words)
+        finish_reset(args.data)
         return _answers(args) if args.answers is not None else _wizard(args)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after wrong usage
         return stop.code if isinstance(stop.code, int) else FAILED
@@ -36,6 +42,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(error)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _verify_report(words: list[str]) -> int:
+    from provisioning.report import verify
+
+    parser = argparse.ArgumentParser(
+        prog="appliance-provision verify-report",
+        description="Tell whether a byte of an acceptance report was changed since the box signed it.",
+        epilog=f"example: {verify.EXAMPLE}",
+        allow_abbrev=False,
+    )
+    verify.add_arguments(parser)
+    print("\n".join(verify.run(parser.parse_args(words))))
+    return OK
 
 
 def fail(error: ApplianceError) -> int:

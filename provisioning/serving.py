@@ -99,14 +99,27 @@ class Serving:
                 "conflict", f"nothing can listen on {listen}: {error.strerror}", "stop what uses that port"
             ) from error
         port = runner.addresses[0][1]
-        watching = asyncio.create_task(self._keep_found(port), name="found")
+        tasks = [
+            asyncio.create_task(self._keep_found(port), name="found"),
+            asyncio.create_task(self._record_again(), name="box"),
+        ]
         try:
             await self._over.wait()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await runner.cleanup()
             self._options.console.clear()
+
+    async def _record_again(self) -> None:
+        """After a power cut nobody need claim the box for its cameras to be recorded again."""
+        if not self._daemon.is_box:
+            return
+        try:
+            await self._daemon.ask("GET", "/system/status")
+        except ApplianceError as error:  # whoever asks next is told; the wizard is there all the same
+            log.warning("the box does not record yet: %s", error)
 
     async def _keep_found(self, port: int) -> None:
         """The screen and the name in the network follow the box's addresses."""

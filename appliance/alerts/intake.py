@@ -19,6 +19,7 @@ from appliance.base.supervision import BackOff
 from appliance.base.wire import event_json
 from appliance.rules.engine import Engine
 from appliance.rules.finding import Finding
+from appliance.rules.own_events import Noticed
 from appliance.store import events, journal, targets
 from appliance.store.database import Database
 
@@ -33,7 +34,8 @@ PASSING = ("unavailable", "exhausted", "internal", "data_loss")  # the disk's tr
 class Intake:
     """``ingest`` is called on the loop with what the vision worker saw and returns at once; ``run``
     commits. ``records(camera_id)`` is called on the database's writer thread: is its video kept?
-    ``on_owed`` is called after a commit that wrote to the outbox.
+    ``on_owed`` is called after a commit that wrote to the outbox; ``on_alarm`` with each rule that alerted
+    about what happens now, not about what was found late.
 
     Findings wait in memory while the database cannot take them, and are never dropped.
     """
@@ -60,6 +62,7 @@ class Intake:
         self._records = records
         self._archive = archive
         self._on_owed = on_owed
+        self.on_alarm: Callable[[Rule], None] = lambda rule: None
         self._pending: list[Finding] = []
         self._arrived = asyncio.Event()
         self._still_tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +83,14 @@ class Intake:
     def blinded(self, camera_ids: Collection[str]) -> None:
         """Nobody looks through these cameras from now on; see ``Engine.blinded``."""
         self._queue(self._engine.blinded(camera_ids))
+
+    def notice(self, noticed: Noticed) -> None:
+        """What a camera noticed itself; committed as what was seen is."""
+        self._queue(self._engine.notice(noticed))
+
+    def unheard(self, camera_id: str) -> None:
+        """Nobody hears what this camera notices from now on."""
+        self._queue(self._engine.unheard(camera_id, self._clock.now_ns()))
 
     def replace(self, rules: Iterable[Rule], zones: Iterable[Zone], time_zone: str | None = None) -> None:
         """New rules, zones or site from now on; see ``Engine.replace``."""
@@ -109,6 +120,8 @@ class Intake:
             lambda conn: record(conn, findings, now_ns, self._device_id, self._records)
         )
         self._tell(recorded)
+        for rule in recorded.alarmed:
+            self.on_alarm(rule)
         return [event for event, _ in recorded.began]
 
     async def accept_late(

@@ -12,7 +12,7 @@ import msgspec
 from appliance.alerts.owing import AROUND_NS, owe, owe_clip, owe_small_clip, owe_still
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.ids import uuid7
-from appliance.base.model import Alert, Event, Lock, Severity
+from appliance.base.model import Alert, Event, Lock, Rule, Severity
 from appliance.base.wire import Json, alert_json, event_json
 from appliance.rules.finding import Finding
 from appliance.store import alerts, channels, events, journal, locks, targets
@@ -24,10 +24,12 @@ AT_ONCE = ("line_cross", "zone_exit")  # over as they happen; the others last un
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """``began`` in the order of their findings; ``newest`` is a journal position, 0: nothing new."""
+    """``began`` in the order of their findings; ``newest`` is a journal position, 0: nothing new.
+    ``alarmed``: the rules that alerted."""
 
     began: tuple[tuple[Event, Finding], ...] = ()
     newest: int = 0
+    alarmed: tuple[Rule, ...] = ()
 
 
 def record(
@@ -44,6 +46,7 @@ def record(
     cooldown is measured by when they happened."""
     owed_to = targets.enabled(conn)
     began: list[tuple[Event, Finding]] = []
+    alarmed: list[Rule] = []
     newest = 0
     for finding in findings:
         if finding.phase == "ended":
@@ -56,6 +59,7 @@ def record(
         newest = publish_event(conn, event, now_ns, owed_to, is_new=True, alarms=alarms)
         if alarms:
             newest = _raise(conn, event, now_ns, owed_to)
+            alarmed.append(finding.rule)
         if event.has_clip:
             _pin(conn, event)
             owe_still(conn, event, now_ns, owed_to)
@@ -63,7 +67,7 @@ def record(
             if event.end_ns is not None:
                 owe_clip(conn, event, now_ns, owed_to)
         began.append((event, finding))
-    return Recorded(tuple(began), newest)
+    return Recorded(tuple(began), newest, tuple(alarmed))
 
 
 def record_of_box(
@@ -147,7 +151,7 @@ def _event(finding: Finding, now_ns: int, device_id: str, *, has_clip: bool, fou
         end_ns=finding.time_ns if finding.type in AT_ONCE else None,
         confidence=finding.confidence,
         class_name=finding.class_name,
-        track_id=finding.track_id,
+        track_id=finding.track_id or None,
         bbox=finding.bbox,
         zone_id=finding.zone_id,
         created_ns=now_ns,
@@ -184,8 +188,9 @@ def _raise(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequenc
 
 def _end(conn: sqlite3.Connection, finding: Finding, now_ns: int, owed_to: Sequence[Target]) -> int:
     """0 where the event is gone, or was never told of."""
+    track_id = finding.track_id or None
     event = events.begun_at(
-        conn, finding.camera_id, finding.began_ns, finding.rule.id, finding.track_id, finding.zone_id
+        conn, finding.camera_id, finding.began_ns, finding.rule.id, track_id, finding.zone_id
     )
     if event is None or event.end_ns is not None:
         return 0

@@ -1,6 +1,7 @@
 """``appliance init``: first boot, headless."""
 
 import argparse
+import os
 import stat
 import sys
 from pathlib import Path
@@ -54,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
 def read_password(path: Path, username: str) -> str:
     """The first line of ``path``. Raises ``invalid`` where it is missing or too weak."""
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
+        # /dev/stdin is open already. Opened again, a pipe that another account made is refused.
+        with os.fdopen(os.dup(0), "rb") if path == Path("/dev/stdin") else path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             line = file.read(LARGEST_FILE_BYTES).split(b"\n")[0].removesuffix(b"\r").decode()
     except OSError as error:
         hint = "give a file whose first line is the password"

@@ -25,9 +25,8 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
-from appliance.daemon.camera_search import CameraSearch
+from appliance.daemon.behind_cameras import BehindCameras
 from appliance.daemon.control import make_control, settings_version
-from appliance.daemon.devices import Devices
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.liveness import Liveness
 from appliance.daemon.materials import RingMaterials
@@ -40,7 +39,6 @@ from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
 from appliance.daemon.tunnel import TunnelPart
 from appliance.daemon.update import make_inbox, update_findings
-from appliance.daemon.whereabouts import Whereabouts
 from appliance.media.camera.probe import ProbeReport, probe
 from appliance.media.play.archive import Archive
 from appliance.media.record.live import LiveHub
@@ -84,7 +82,6 @@ class Box:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._cameras: list[Camera] = []
-        self._search = CameraSearch(self.clock)
         self._farewell: asyncio.Task[None] | None = None
         self.notifier = Notifier(os.environ)
 
@@ -112,6 +109,7 @@ class Box:
         await self._open_volumes()
         await self._start_recorder()
         await self._start_analysis()
+        await self._start_behind_cameras()
         await self._start_web()
         self._start_duties()
         self.health.started = True
@@ -183,6 +181,15 @@ class Box:
         self.recorder.on_change(self._camera_changed)
         await self._apply_analysis()
 
+    async def _start_behind_cameras(self) -> None:
+        self.behind = BehindCameras(
+            self.db, self.clock, self.device_id, self.analysis.intake,
+            statuses=self.recorder.statuses, credentials=self._credentials,
+            moved=lambda: self.changed("cameras"), ring=self.analysis.bell.ring,
+        )  # fmt: skip
+        self.analysis.intake.on_alarm = self.behind.relays.fire
+        await self.behind.start(self._stack)
+
     async def _have_said_farewell(self) -> None:
         if self._farewell is not None:
             await self._farewell
@@ -204,8 +211,6 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
-        self.devices = Devices(self.db, self.clock, self._search, self._credentials)
-        self._stack.push_async_callback(self.devices.close)
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
@@ -213,7 +218,7 @@ class Box:
             self.config.volumes, self.config.allow_file_sources,
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
-            senders=self.analysis.sync, devices=self.devices,
+            senders=self.analysis.sync, devices=self.behind.devices,
             notifying=self.analysis.notifying, updates=self.updates,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
@@ -247,12 +252,7 @@ class Box:
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())
         self._spawn("control", supervise("control", self.control.run, self.clock))
-        whereabouts = Whereabouts(
-            self.db, self.clock, self._search, self.device_id,
-            statuses=self.recorder.statuses, credentials=self._credentials,
-            moved=lambda: self.changed("cameras"), ring=self.analysis.bell.ring,
-        )  # fmt: skip
-        self._spawn("whereabouts", supervise("whereabouts", whereabouts.run_once, self.clock))
+        self._spawn("whereabouts", self.behind.run())
         self._spawn("ballast", self._mind_ballast())
         self._stack.push_async_callback(self._cancel)
 
@@ -285,6 +285,7 @@ class Box:
             await self._apply_analysis()
         if noun in ("zones", "rules", "settings", "cameras"):
             await self.analysis.reload_rules()
+            await self.behind.apply()
         if noun in ("targets", "settings"):  # budgets speak of the site's day
             await self.analysis.reload_targets()
         if noun in ("targets", "hub"):

@@ -73,7 +73,7 @@ class CameraSearch:
     ) -> None:
         self._clock = clock
         self.group = group
-        self._window_s, self._one_window_s = window_s, one_window_s
+        self.window_s, self._one_window_s = window_s, one_window_s
 
     async def announced(self, hosts: Sequence[str]) -> list[Seen]:
         """All that announce themselves in the networks that ``hosts`` are reached through."""
@@ -84,7 +84,7 @@ class CameraSearch:
             except OSError:
                 continue
         try:
-            found = await discover(sorted(local), window_s=self._window_s, group=self.group)
+            found = await discover(sorted(local), window_s=self.window_s, group=self.group)
         except (ApplianceError, OSError) as error:
             log.info("looking for cameras: %s", error)
             return []

@@ -69,7 +69,7 @@ class Devices:
         wanted = _network(network) if network is not None else None
         local = [address for address in tls.names()[1] if ":" not in address]
         announced, opened = await asyncio.gather(
-            discover(local, group=self._search.group),
+            discover(local, window_s=self._search.window_s, group=self._search.group),
             scan(wanted) if wanted is not None else _nothing(),
         )
         listed = await self._db.read(cameras.list_cameras)

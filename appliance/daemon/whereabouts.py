@@ -2,7 +2,8 @@
 
 While a camera works, the box learns which device it is. When one is offline for a minute, the network
 is asked; the same device under another address is followed there: its URLs get the new host, which
-the audit log and an event tell. A device that is another one is never followed.
+the audit log and an event tell. A device that is another one is never followed; where another one
+answers at a camera's address, that is told, and the camera is looked for.
 """
 
 import asyncio
@@ -27,9 +28,11 @@ log = logging.getLogger(__name__)
 PERIOD_S = 10.0
 LOST_NS = 60 * SECOND_NS
 LEARN_AGAIN_NS = 6 * 3600 * SECOND_NS  # a device that says nothing of itself is asked four times a day
+ADOPT_NS = 3600 * SECOND_NS  # another device that stays so long has replaced the camera
 SCAN_EVERY_NS = 600 * SECOND_NS  # a /24 is some thousand connections
 LONGEST_PAUSE_S = 1800.0
 _LOST = ("offline", "auth_failed")  # another device at the old address refuses our password
+_WORKS = ("recording", "live")
 _FIRST_PAUSE_S = 30.0
 
 
@@ -54,6 +57,8 @@ class Whereabouts:
         self._moved, self._ring = moved, ring
         self._learnt_ns: dict[str, int] = {}  # camera -> when it was last asked who it is (monotonic)
         self._due: dict[str, tuple[int, float]] = {}  # camera -> (when it is looked for, the pause after)
+        self._met: dict[str, int] = {}  # camera -> since when it records, as of the last check (UTC)
+        self._strange_ns: dict[str, int] = {}  # camera -> since when another device answers (monotonic)
         self._scanned_ns: dict[str, int] = {}  # /24 -> when (monotonic)
 
     async def run_once(self) -> None:
@@ -74,15 +79,24 @@ class Whereabouts:
                 continue
             identity = known.get(camera.id)
             is_of_here = identity is not None and identity.host == host and identity.is_known
-            if status.state in _LOST:
-                if is_of_here and identity is not None and self._is_due(camera.id, status):
-                    lost.append((camera, identity))
-                continue
-            self._due.pop(camera.id, None)
-            if not is_of_here and status.state in ("recording", "live"):
-                await self._learn(camera, host)
+            if identity is None or not is_of_here:
+                if status.state in _WORKS:
+                    await self._learn(camera, host)
+            elif await self._is_missed(camera, identity, status):
+                lost.append((camera, identity))
         if lost:
             await self._look_for(lost)
+
+    async def _is_missed(self, camera: Camera, identity: CameraIdentity, status: CameraStatus) -> bool:
+        """Whether this camera is to be looked for now: away for a minute, or another device is there."""
+        if status.state in _LOST:
+            self._met.pop(camera.id, None)
+            return self._clock.now_ns() - status.since_ns >= LOST_NS and self._is_due(camera.id)
+        if status.state not in _WORKS:
+            return False
+        if camera.id in self._strange_ns and not self._is_due(camera.id):
+            return False
+        return await self._is_another(camera, identity, status)
 
     # -- learning ------------------------------------------------------------------------------
 
@@ -118,13 +132,62 @@ class Whereabouts:
             onvif_url=url,
         )
 
+    # -- checking ------------------------------------------------------------------------------
+
+    async def _is_another(self, camera: Camera, identity: CameraIdentity, status: CameraStatus) -> bool:
+        """Whether the device that answers is not the one that we know: looked at whenever the camera
+        begins to record, and again while it is so."""
+        if self._met.get(camera.id) == status.since_ns and camera.id not in self._strange_ns:
+            return False
+        self._met[camera.id] = status.since_ns
+        other = await self._ask(camera.id, identity.host)
+        wanted, told = _of(identity), _of(other)
+        # what says nothing of itself today contradicts nothing
+        is_other = not same(wanted, told) and bool(
+            (wanted.serial and told.serial) or (wanted.mac and told.mac)
+        )
+        if not is_other:
+            self._strange_ns.pop(camera.id, None)
+            self._due.pop(camera.id, None)
+            return False
+        now_ns = self._clock.monotonic_ns()
+        if camera.id not in self._strange_ns:
+            self._strange_ns[camera.id] = now_ns
+            await self._tell_of_another(camera, identity)
+        elif now_ns - self._strange_ns[camera.id] >= ADOPT_NS:
+            self._strange_ns.pop(camera.id)
+            await self._adopt(camera, other)
+            return False
+        return True
+
+    async def _tell_of_another(self, camera: Camera, identity: CameraIdentity) -> None:
+        now_ns = self._clock.now_ns()
+        detail = f"another device answers at {identity.host}, where {camera.name} was"
+        hint = "if the camera was replaced, nothing is to be done: in an hour the new one is taken for it"
+        log.warning("%s", detail)
+        self._ring(
+            await self._db.write(
+                lambda conn: record_of_box(
+                    conn, "camera_replaced", {"detail": detail, "hint": hint}, now_ns, self._device_id,
+                    severity="warning", camera_id=camera.id,
+                )
+            )
+        )  # fmt: skip
+
+    async def _adopt(self, camera: Camera, other: CameraIdentity) -> None:
+        now_ns = self._clock.now_ns()
+
+        def work(conn: sqlite3.Connection) -> None:
+            camera_identities.put(conn, other)
+            audit.add(conn, now_ns, None, "changed", f"camera/{camera.id}", {"replaced": other.host})
+
+        await self._db.write(work)
+        log.info("camera %s was replaced: the device at %s is taken for it", camera.id, other.host)
+
     # -- looking -------------------------------------------------------------------------------
 
-    def _is_due(self, camera_id: str, status: CameraStatus) -> bool:
-        """After a minute, then ever more rarely: a camera that is switched off is no reason to ask the
-        network for ever."""
-        if self._clock.now_ns() - status.since_ns < LOST_NS:
-            return False
+    def _is_due(self, camera_id: str) -> bool:
+        """Ever more rarely: a camera that is switched off is no reason to ask the network for ever."""
         now_ns = self._clock.monotonic_ns()
         due_ns, pause_s = self._due.get(camera_id, (now_ns, _FIRST_PAUSE_S))
         if now_ns < due_ns:
@@ -149,7 +212,7 @@ class Whereabouts:
 
     async def _follow(self, camera: Camera, identity: CameraIdentity, seen: Sequence[Seen]) -> bool:
         """Whether it was found elsewhere, and followed."""
-        wanted = Identity(identity.serial, identity.mac, identity.endpoint)
+        wanted = _of(identity)
         candidates = [one for one in seen if one.address != identity.host and same(wanted, one.identity)]
         if not candidates:
             return False
@@ -187,11 +250,17 @@ class Whereabouts:
             return False
         log.info("camera %s has moved from %s to %s", camera.id, before, after)
         self._ring(position)
+        self._strange_ns.pop(camera.id, None)
+        self._due.pop(camera.id, None)
         await self._moved()
         return True
 
 
 _HINT = "give the camera a fixed address, or reserve one for it in the DHCP server"
+
+
+def _of(row: CameraIdentity) -> Identity:
+    return Identity(row.serial, row.mac, row.endpoint)
 
 
 def _at(camera: Camera, before: str, after: str) -> Camera:

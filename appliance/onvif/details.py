@@ -1,5 +1,6 @@
 """Everything of one camera, and what is wrong with it in an installer's words."""
 
+import asyncio
 from collections.abc import Sequence
 
 import aiohttp
@@ -12,12 +13,13 @@ from appliance.onvif.device import CameraClock, Device, Information
 from appliance.onvif.encoder import EncoderOptions, encoder_options
 from appliance.onvif.findings import LONG_GOP_S, Finding, of_clock, of_password, of_streams
 from appliance.onvif.identity import identity
-from appliance.onvif.soap import LOCKED_HINT
+from appliance.onvif.soap import LOCKED_HINT, SILENT_HINT
 from appliance.onvif.streams import Codec, Profile, profiles, snapshot_uri, stream_uri
 
 __all__ = ["Details", "Finding", "StreamDetails", "by_source", "details"]
 
 MOST_CHANNELS = 64
+WHOLE_S = 60.0  # a DVR with all its channels takes half of it; each answer has its own, shorter deadline
 STREAMS_EACH = 3  # main, sub and one more to choose from; the rest are the same picture again
 _NICE_SUB = 640 * 360
 
@@ -60,9 +62,21 @@ async def details(
 ) -> Details:
     """Tries each of the credentials until one opens; stops where the camera locks its user.
 
-    Raises ``ApplianceError`` where no ONVIF device answers at ``url``, or it stops answering on the way; what
-    else goes wrong is a finding.
+    Raises ``ApplianceError`` where no ONVIF device answers at ``url``, or it stops answering on the way, or
+    takes more than a minute for all of it; what else goes wrong is a finding.
     """
+    try:
+        async with asyncio.timeout(WHOLE_S):
+            return await _details(url, tries, session, clock)
+    except TimeoutError:
+        raise ApplianceError(
+            "unavailable", f"the camera took more than {WHOLE_S:.0f} s for what was asked", SILENT_HINT
+        ) from None
+
+
+async def _details(
+    url: str, tries: Sequence[Credentials], session: aiohttp.ClientSession, clock: Clock
+) -> Details:
     stranger = Device(url, None, session, clock=clock)
     told = await _clock(stranger)
     opened = await _open(url, tries, session, clock)

@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -114,11 +115,22 @@ class _Listener(asyncio.DatagramProtocol):
     def __init__(self, heard: dict[tuple[str, str], Announced]) -> None:
         self._heard = heard
 
-    def datagram_received(self, data: bytes, addr: tuple[str, ...]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         if len(self._heard) >= MOST_ANSWERS or len(data) > MOST_BYTES:
             return
-        for camera in read_matches(data, addr[0]):
+        for camera in read_matches(data, _sender(addr)):
             self._heard.setdefault((camera.endpoint, camera.address), camera)
+
+
+def _sender(addr: tuple[Any, ...]) -> str:
+    """A link-local IPv6 address leads nowhere without its zone."""
+    address = str(addr[0])
+    if len(addr) < 4 or not addr[3] or "%" in address:
+        return address
+    try:
+        return f"{address}%{socket.if_indextoname(addr[3])}"
+    except OSError:
+        return address  # the interface has gone since
 
 
 def _socket(

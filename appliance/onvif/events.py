@@ -124,12 +124,21 @@ def read_event(node: Node, now_ns: int, skew_ns: int) -> CameraEvent:
     seen_ns = _instant(message.attributes.get("UtcTime", ""))
     return CameraEvent(
         kind=next((kind for pattern, kind in _KINDS if pattern.search(topic.lower())), "other"),
-        active=next((_state(value) for name, value in items.items() if name in _STATES), None),
+        active=_active(items),
         source=next((source for source in sources if source), ""),
         topic=topic,
         at_ns=now_ns if seen_ns is None else seen_ns - skew_ns,
         is_initial=message.attributes.get("PropertyOperation", "").lower() == "initialized",
     )
+
+
+def _active(items: dict[str, str]) -> bool | None:
+    """By the words that makers share, else by the only item that is yes or no."""
+    named = [_state(value) for name, value in items.items() if name in _STATES]
+    if named:
+        return next((state for state in named if state is not None), None)
+    told = [state for state in map(_state, items.values()) if state is not None]
+    return told[0] if len(told) == 1 else None
 
 
 def _state(value: str) -> bool | None:

@@ -31,18 +31,22 @@ async def mend(
 ) -> tuple[Mended, ...]:
     """Changes nothing that is not among the mendable findings; each change is read back, as some cameras
     take everything and do nothing. ``ntp_server`` None: the clock is set once, and nothing keeps it right.
+    One refusal does not keep the rest from being tried; a camera that goes away is left alone.
     """
     device = Device(details.url, credentials, session, clock=clock)
-    done = []
+    done: list[Mended] = []
+    is_gone = False
     for finding in sorted(details.findings, key=_clock_first):
         if not finding.mendable:
+            continue
+        if is_gone:
+            done.append(Mended(finding.code, "not tried: the camera no longer answers", False))
             continue
         try:
             text = await _mend(device, finding, ntp_server)
         except ApplianceError as error:
-            done.append(
-                Mended(finding.code, f"{error.message}; {error.hint}" if error.hint else error.message, False)
-            )
+            is_gone = error.kind == "unavailable"
+            done.append(Mended(finding.code, f"{error.message}; {error.hint}", False))
         else:
             done.append(Mended(finding.code, text, True))
     return tuple(done)

@@ -11,6 +11,7 @@ from appliance.base.model import Rule, TrackPoint, Zone
 from appliance.rules.crossings import Crossing, LineState
 from appliance.rules.finding import Change, Finding
 from appliance.rules.kinds import BUILT
+from appliance.rules.own_events import Noticed, OwnEvents
 from appliance.rules.schedule import is_active
 from appliance.rules.succession import is_one_path, predecessor, worker
 from appliance.rules.visits import Visit, ZoneState
@@ -60,6 +61,7 @@ class Engine:
         self._rule: dict[str, Rule] = {}
         self._orphaned: list[Finding] = []
         self._site = ZoneInfo(time_zone)
+        self._own = OwnEvents()
         self.replace(rules, zones, time_zone)
         for point in already_there:
             track = _Track(point, unwatched=True)
@@ -105,6 +107,15 @@ class Engine:
             track.unwatched = True
             findings += self._break_off(track)
         return findings
+
+    def notice(self, noticed: Noticed) -> list[Finding]:
+        """What a camera noticed itself."""
+        in_force = [r for r in self._rule.values() if is_active(r.schedule, noticed.time_ns, self._site)]
+        return self._own.notice(in_force, noticed)
+
+    def unheard(self, camera_id: str, now_ns: int) -> list[Finding]:
+        """Nobody hears what this camera notices from now on."""
+        return self._own.unheard(camera_id, now_ns)
 
     def presences(self) -> list[TrackPoint]:
         """Where each object was last seen: in view now, or parked and lost from view."""

@@ -22,6 +22,7 @@ class Finding(msgspec.Struct, frozen=True):
     """A rule came true. ``phase`` ``ended`` closes the earlier finding of the same rule, zone, track
     and ``began_ns`` (its ``time_ns`` is then the end). ``seen_ns`` is the observation that ``bbox``
     is from: ask for the still of that moment. ``confidence`` is the track's best so far, 0..1.
+    Of what a camera noticed itself there is no track (``track_id`` is empty) and no ``bbox``.
     ``previous_centre``: of its box in the observation before that one, 0..1; None: unknown, or its first."""
 
     rule: Rule
@@ -32,7 +33,7 @@ class Finding(msgspec.Struct, frozen=True):
     seen_ns: int
     class_name: str
     confidence: float
-    bbox: Box
+    bbox: Box | None
     zone_id: str | None
     began_ns: int
     direction: str | None = None

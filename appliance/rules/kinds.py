@@ -3,16 +3,17 @@
 from typing import Literal, Protocol, cast, get_args
 
 from appliance.base.model import Rule, RuleKind
-from appliance.rules import line_cross, zone_enter, zone_exit
+from appliance.rules import line_cross, motion, tamper, zone_enter, zone_exit
 from appliance.rules.finding import Change
 
 KINDS: tuple[RuleKind, ...] = get_args(RuleKind)
 
 
 class Kind(Protocol):
-    """What the file of a kind offers. ``PARAMS``: each parameter with the values it may have."""
+    """What the file of a kind offers. ``ZONE_KIND`` None: it is about cameras, not zones. ``PARAMS``: each
+    parameter with the values it may have."""
 
-    ZONE_KIND: Literal["polygon", "line"]
+    ZONE_KIND: Literal["polygon", "line"] | None
     PARAMS: dict[str, tuple[object, ...]]
 
     def matches(self, rule: Rule, change: Change) -> bool:
@@ -23,4 +24,6 @@ BUILT: dict[str, Kind] = {
     "zone_enter": cast(Kind, zone_enter),
     "zone_exit": cast(Kind, zone_exit),
     "line_cross": cast(Kind, line_cross),
+    "motion": cast(Kind, motion),
+    "tamper": cast(Kind, tamper),
 }

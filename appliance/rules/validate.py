@@ -63,7 +63,10 @@ def validate(rule: Rule, zones: Iterable[Zone]) -> None:
             field="kind",
         )
     _check_params(rule, kind)
-    _check_zones(rule, kind, {zone.id: zone for zone in zones})
+    if kind.ZONE_KIND is None:
+        _check_own(rule)
+    else:
+        _check_zones(rule, kind, {zone.id: zone for zone in zones})
     if not 0 <= rule.min_confidence <= 1:
         raise invalid("min_confidence is a part of 1", "write 0.5 for 50 %", field="min_confidence")
     if not 0 <= rule.cooldown_s <= LONGEST_COOLDOWN_S:
@@ -91,6 +94,22 @@ def _nearest(name: str, kind: Kind) -> str:
         return "this kind takes no params"
     close = difflib.get_close_matches(name, kind.PARAMS, n=1, cutoff=0.0)
     return f"did you mean {close[0]}?" if close else f"it takes {', '.join(kind.PARAMS)}"
+
+
+def _check_own(rule: Rule) -> None:
+    """A rule about what cameras notice themselves."""
+    if "source" not in rule.params:
+        raise invalid(
+            f"{rule.kind} needs the param source",
+            "camera: what the camera notices itself; input: its digital input",
+            field="params.source",
+        )
+    if not rule.camera_ids:
+        raise invalid(f"{rule.kind} needs a camera", "name its id in camera_ids", field="camera_ids")
+    for field in ("zone_ids", "classes"):
+        if getattr(rule, field):
+            hint = "leave it empty: the camera tells neither where nor what"
+            raise invalid(f"{rule.kind} takes no {field}", hint, field=field)
 
 
 def _check_zones(rule: Rule, kind: Kind, zones: dict[str, Zone]) -> None:

@@ -6,7 +6,9 @@ that says what became of it for as long as the alert is kept. Its key never chan
 twice knows it.
 """
 
+import logging
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +16,8 @@ import msgspec
 from appliance.base.ids import uuid7
 from appliance.base.model import SEVERITIES, Alert, Schedule, Severity
 from appliance.store.cameras import Keep
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["mail", "webhook"]
 State = Literal["waiting", "sent", "quiet", "refused", "late"]
@@ -55,13 +59,12 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def list_channels(conn: sqlite3.Connection) -> list[Channel]:
-    """In the order they were made (ids are UUIDv7)."""
-    return [_channel(row) for row in conn.execute("SELECT body FROM channels ORDER BY id")]
+    """In the order they were made (ids are UUIDv7); those of a newer version's kinds are passed over."""
+    return _known(conn.execute("SELECT body FROM channels ORDER BY id"))
 
 
 def get(conn: sqlite3.Connection, channel_id: str) -> Channel | None:
-    row = conn.execute("SELECT body FROM channels WHERE id = ?", (channel_id,)).fetchone()
-    return None if row is None else _channel(row)
+    return next(iter(_known(conn.execute("SELECT body FROM channels WHERE id = ?", (channel_id,)))), None)
 
 
 def secret_name(channel_id: str) -> str:
@@ -94,8 +97,7 @@ def delete(conn: sqlite3.Connection, channel_id: str) -> bool:
 def owe(conn: sqlite3.Connection, alert: Alert) -> None:
     """In the alert's own transaction: every enabled channel that wants it is owed it, once."""
     rank = SEVERITIES.index(alert.severity)
-    for row in conn.execute("SELECT body FROM channels WHERE enabled ORDER BY id").fetchall():
-        channel = _channel(row)
+    for channel in _known(conn.execute("SELECT body FROM channels WHERE enabled ORDER BY id").fetchall()):
         if rank >= SEVERITIES.index(channel.least_severity):
             conn.execute(
                 "INSERT OR IGNORE INTO notifications (key, alert_id, channel_id, rank, state, created_ns)"
@@ -176,5 +178,13 @@ def prune(conn: sqlite3.Connection, before_ns: int) -> int:
     return conn.execute("DELETE FROM notifications WHERE created_ns < ?", (before_ns,)).rowcount
 
 
-def _channel(row: sqlite3.Row) -> Channel:
-    return msgspec.json.decode(row["body"], type=Channel)
+def _known(rows: Iterable[sqlite3.Row]) -> list[Channel]:
+    """A row that this version cannot read (the box went back to it after an update) keeps no alert from
+    being raised."""
+    found = []
+    for row in rows:
+        try:
+            found.append(msgspec.json.decode(row["body"], type=Channel))
+        except msgspec.MsgspecError:
+            log.warning("a channel of a newer version is left alone")
+    return found

@@ -51,6 +51,14 @@ def difference(file: MachineFile, root: Path) -> str:
     return "\n".join(lines)
 
 
+def _make_folder(folder: Path) -> None:
+    """Whatever the umask: who reads there (systemd-networkd, chronyd) is not root."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
 def put(file: MachineFile, root: Path) -> None:
     """There (or gone) and on stable storage afterwards; after a power cut the old one or the new one.
     Raises ``unavailable`` (a read-only root, a full disk)."""
@@ -59,7 +67,7 @@ def put(file: MachineFile, root: Path) -> None:
         if file.text is None:
             path.unlink(missing_ok=True)
             return
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         partial = path.with_name(f".{path.name}.new")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, file.mode)
         with os.fdopen(descriptor, "w") as out:

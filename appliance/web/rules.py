@@ -10,11 +10,12 @@ from appliance.base.errors import invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.base.model import Rule, RuleKind, Schedule, ScheduleWindow, Severity, Zone
 from appliance.base.wire import rule_json
+from appliance.rules.relay import read_action
 from appliance.rules.validate import validate
 from appliance.store import audit, cameras, rules, zones
 from appliance.web.errors import denied
 from appliance.web.params import Id, Name, Share
-from appliance.web.people.access import rule_cameras, sees_rule
+from appliance.web.people.access import rule_cameras, sees, sees_rule
 from appliance.web.routes import API, Call, Route, answer, nothing
 from appliance.web.shapes import RuleAnswer, RulesAnswer
 
@@ -151,6 +152,13 @@ def _check(conn: sqlite3.Connection, call: Call, rule: Rule) -> None:
             raise invalid(
                 f"there is no camera {camera_id!r}", "list the cameras to see their ids", field="camera_ids"
             )
+    for number, action in enumerate(rule.actions):
+        if action["kind"] != "relay":
+            continue
+        owner = read_action(action, number).camera_id
+        if owner not in living or not sees(call.user, owner):
+            field, hint = f"actions.{number}.camera_id", "list the cameras to see their ids"
+            raise invalid(f"there is no camera {owner!r}", hint, field=field)
     areas = zones.list_zones(conn)
     validate(rule, areas)
     if not sees_rule(call.user, rule, areas):

@@ -4,7 +4,6 @@ One report may be open (``DIR/reports/open.json``): results come in one after an
 each time it is sealed anew. The customer's signature closes it, and no byte of it changes from then on.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from appliance.base.errors import ApplianceError
+from provisioning.record import hand_over, write_whole
 from provisioning.report.document import Report, Result
 from provisioning.report.seal import SealedReport, read_report
 
@@ -81,6 +81,17 @@ class Reports:
         except ApplianceError as error:
             return Kept(id_, None, error.message)
 
+    def make_root(self) -> Path:
+        """``DIR/reports``, belonging to who owns the box's folder."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hand_over(self.root)
+        return self.root
+
+    def _make(self, folder: Path) -> None:
+        self.make_root()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        hand_over(folder)
+
     # -- the open one ----------------------------------------------------------------------
 
     def draft(self) -> Draft | None:
@@ -103,7 +114,7 @@ class Reports:
         return draft
 
     def save(self, draft: Draft) -> None:
-        self.folder(draft.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make(self.folder(draft.id))
         write_whole(self.root / OPEN, msgspec.json.encode(draft))
 
     def note(self, draft: Draft, *results: Result, **fields: Any) -> Draft:
@@ -121,24 +132,8 @@ class Reports:
             raise ApplianceError(
                 "conflict", "the customer has signed this report already", "take the test again for a new one"
             )
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make(folder)
         write_whole(folder / PDF_NAME, pdf)
         write_whole(folder / JSON_NAME, json)
         if report.signature is not None:
             (self.root / OPEN).unlink(missing_ok=True)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All of it or the old one, on stable storage; readable by its owner only."""
-    partial = path.with_name(f".{path.name}.new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -19,7 +19,7 @@ from provisioning.report.document import (
 )
 from provisioning.report.sheet import COLOURS, GREY, INK, LINE, MARGIN_MM, STATES, Sheet
 
-CAMERAS = "cameras"
+CAMERAS, WALK = "cameras", "walk"
 PICTURE_MM = (84, 47)
 SIGNATURE_MM = (120, 40)
 KINDS = {"day": "by day", "night": "by night", "walk": "at the walk test"}
@@ -118,14 +118,16 @@ def _cell(line: Line, name: str) -> str:
 
 
 def _details(sheet: Sheet, result: Result) -> None:
-    if not result.lines and not result.figures:
+    # What shows on a picture needs no line that says so.
+    lines = [line for line in result.lines if line.state == "failed"] if result.pictures else result.lines
+    if result.name == WALK:
+        lines = list(result.lines)
+    if not lines and not result.figures:
         return
     sheet.write_heading(result.title)
-    if result.lines:
-        rows = [
-            (line.name, _with_figures(line.text, line.figures), STATES[line.state]) for line in result.lines
-        ]
-        sheet.write_table(("", "", ""), rows, (44, 94, 36), [line.state for line in result.lines])
+    if lines:
+        rows = [(line.name, _with_figures(line.text, line.figures), STATES[line.state]) for line in lines]
+        sheet.write_table(("", "", ""), rows, (44, 94, 36), [line.state for line in lines])
     if result.figures:
         sheet.write_text(_with_figures("", result.figures), GREY, 9)
 

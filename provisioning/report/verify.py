@@ -19,20 +19,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, help="or the box's own folder")
 
 
-def run(args: argparse.Namespace) -> int:
-    """0: unchanged, and signed by the key that was named. Raises ``data_loss``, ``denied``."""
+def run(args: argparse.Namespace) -> list[str]:
+    """What to tell of a report that is unchanged, and signed by the key that was named. Raises ``data_loss``
+    where a byte was changed, ``denied`` where another key signed."""
     found = verify(_read(args.file))
     _same_key(found, args.key, args.data)
+    lines = []
     if found.report is not None:
-        _beside(args.file.parent, found)
+        lines += _beside(args.file.parent, found)
         report = found.report
         signed = f"signed by {report.signature.name}" if report.signature else "not signed by a customer"
-        print(f"{report.site.name}, {report.made_at}: {report.state}, {signed}")
-    print(f"unchanged since it was signed; SHA-256 of the report {found.report_sha256}")
-    print(f"key of the box: {found.fingerprint}")
+        lines.append(f"{report.site.name}, {report.made_at}: {report.state}, {signed}")
+    lines.append(f"unchanged since it was signed; SHA-256 of the report {found.report_sha256}")
+    lines.append(f"key of the box: {found.fingerprint}")
     if args.key is None and args.data is None:
-        print("  (compare it with what the box shows, or give --key or --data: anybody can make a key)")
-    return 0
+        lines.append("  (compare it with what the box shows, or give --key or --data: anybody can make one)")
+    return lines
 
 
 def _read(path: Path) -> bytes:
@@ -60,15 +62,17 @@ def _same_key(found: Verified, key: str | None, data_dir: Path | None) -> None:
         )
 
 
-def _beside(folder: Path, found: Verified) -> None:
+def _beside(folder: Path, found: Verified) -> list[str]:
     """The PDF and the pictures that lie beside ``report.json`` are those that it names."""
     assert found.report is not None
     named = {PDF_NAME: found.pdf_sha256} | {p.file: p.sha256 for p in found.report.pictures}
+    lines = []
     for name, digest in named.items():
         path = folder / Path(name).name
         if not path.is_file():
-            print(f"  {name}: not beside {JSON_NAME}, so not looked at")
+            lines.append(f"  {name}: not beside {JSON_NAME}, so not looked at")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ApplianceError(
                 "data_loss", f"{name} was changed after it was signed", "take the copy that lies on the box"
             )
+    return lines

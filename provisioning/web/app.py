@@ -20,6 +20,7 @@ Finish = Callable[[str], Awaitable[dict[str, Any]]]
 FINISH: web.AppKey[Finish] = web.AppKey("finish")
 
 LARGEST_BODY_BYTES = 8 << 20  # a customer's signature is a picture
+LARGEST_CLAIM_BYTES = 1024  # a stranger's
 PATIENCE_S = 30.0
 SEEN = re.compile(r"(cameras|snapshots|live|events)(/[A-Za-z0-9._~-]+)*")  # of the daemon's, to look at
 
@@ -49,6 +50,8 @@ async def front(request: web.Request) -> web.StreamResponse:
 
 
 async def claim(request: web.Request) -> web.StreamResponse:
+    if (request.content_length or LARGEST_CLAIM_BYTES + 1) > LARGEST_CLAIM_BYTES:
+        raise HttpError(413, "invalid", "this is no claim", "send the code, and nothing else")
     body = await read(request, ClaimBody)
     session = request.app[CLAIM].enter(body.code, address_of(request))
     response = answer({"current": request.app[WIZARD].current})

@@ -64,6 +64,8 @@ def test_every_key_has_a_variable(tmp_path):
         "APPLIANCE_MODELS_PATH": "/opt/models",
         "APPLIANCE_ASSETS_PATH": "/opt/a:/opt/b",
         "APPLIANCE_SECRET_PATH": "/run/box.key",
+        "APPLIANCE_STATE_LED": "/sys/class/leds/status",
+        "APPLIANCE_STATE_RELAY": "/sys/class/gpio/gpio17",
     }
     assert {name.removeprefix("APPLIANCE_").lower() for name in environ} == set(config._PARSERS)
     found = config.load(environ)
@@ -80,6 +82,8 @@ def test_every_key_has_a_variable(tmp_path):
         segment_s=2.0,
         assets_path=(Path("/opt/a"), Path("/opt/b")),
         secret_path=Path("/run/box.key"),
+        state_led=Path("/sys/class/leds/status"),
+        state_relay=Path("/sys/class/gpio/gpio17"),
     )
 
 

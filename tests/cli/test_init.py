@@ -3,6 +3,7 @@ import re
 import pytest
 
 from appliance.daemon import first_boot
+from appliance.store import users
 
 
 def test_without_a_file_a_claim_code_is_printed_once(appliance, tmp_path):
@@ -37,6 +38,28 @@ def test_a_password_that_others_can_read_is_warned_of(appliance, tmp_path):
     said = appliance("init", "--data", tmp_path / "box", "--admin-password-file", tmp_path / "password")
     assert said.status == 0
     assert "can be read by others" in said.err
+
+
+def test_the_administrator_may_have_another_name(appliance, tmp_path):
+    (tmp_path / "password").write_text("a walk in the harbour\n")
+    (tmp_path / "password").chmod(0o600)
+    file = ("--admin-password-file", tmp_path / "password")
+    assert appliance("init", "--data", tmp_path / "box", "--admin-name", "ann", *file).status == 0
+    database = first_boot.open_appliance(tmp_path / "box")
+    assert [user.username for user in database.read_now(users.list_users)] == ["ann"]
+    database.close()
+
+
+@pytest.mark.parametrize("name", ["", " ann", "x" * 101, "a walk in the harbour"])
+def test_a_name_that_nobody_can_type_makes_no_box(appliance, tmp_path, name):
+    (tmp_path / "password").write_text("a walk in the harbour\n")
+    file = ("--admin-password-file", tmp_path / "password")
+    assert appliance("init", "--data", tmp_path / "box", "--admin-name", name, *file).status == 2
+    assert not (tmp_path / "box").exists()
+
+
+def test_a_claim_code_is_for_the_name_admin(appliance, tmp_path):
+    assert appliance("init", "--data", tmp_path / "box", "--admin-name", "ann").status == 2
 
 
 def test_a_missing_password_file_is_named(appliance, tmp_path):

@@ -119,6 +119,55 @@ async def test_another_device_is_not_followed(start_fleet: Any, yard: Yard) -> N
     assert yard.camera(camera.name).rtsp_url == camera.main and yard.moved == 0
 
 
+@pytest.mark.long
+async def test_two_that_changed_places_are_told_apart(start_fleet: Any, yard: Yard) -> None:
+    fleet = start_fleet(2)
+    yard.begin(fleet)
+    yard.scan_nothing()
+    for camera in fleet.cameras:
+        yard.add(camera)
+    await yard.part.look()
+    one, two = fleet.cameras
+    fleet.order(one.name, "move")
+    fleet.order(two.name, "move", one.address)
+    fleet.order(one.name, "move", two.address)
+    for camera in fleet.cameras:  # both record again: the wrong picture under each name
+        yard.clock.tick(5)
+        yard.state(camera.name, "recording")
+    await yard.part.look()
+    assert host_of(yard.camera(one.name).rtsp_url) == two.address
+    assert host_of(yard.camera(two.name).rtsp_url) == one.address
+    found, _, _ = yard.read(lambda conn: events.page(conn, events.EventFilter(), 10))
+    assert sorted(event.type for event in found) == ["camera_moved"] * 2 + ["camera_replaced"] * 2
+
+
+@pytest.mark.long
+async def test_a_camera_that_was_replaced_is_told_of_and_taken_after_an_hour(
+    start_fleet: Any, yard: Yard
+) -> None:
+    fleet = start_fleet(2)
+    yard.begin(fleet)
+    yard.scan_nothing()
+    camera, other = fleet.cameras
+    yard.add(camera)
+    await yard.part.look()
+    fleet.order(camera.name, "fault", "silent")
+    fleet.order(camera.name, "move")
+    fleet.order(other.name, "move", camera.address)
+    yard.clock.tick(5)
+    yard.state(camera.name, "recording")
+    for _ in range(2):
+        await yard.part.look()
+    (event,), _, _ = yard.read(lambda conn: events.page(conn, events.EventFilter(), 10))
+    assert (event.type, event.severity) == ("camera_replaced", "warning") and event.metadata["hint"]
+    assert yard.known(camera.name).serial == camera.serial.lower()
+    yard.clock.tick(3600)
+    await yard.part.look()
+    assert yard.known(camera.name).serial == other.serial.lower()
+    assert yard.camera(camera.name).rtsp_url == camera.main
+
+
+@pytest.mark.long
 async def test_what_announces_the_same_and_says_another_serial_is_not_followed(
     start_fleet: Any, yard: Yard
 ) -> None:
@@ -138,6 +187,7 @@ async def test_what_announces_the_same_and_says_another_serial_is_not_followed(
     assert yard.camera(camera.name).rtsp_url == camera.main and yard.moved == 0
 
 
+@pytest.mark.long
 async def test_a_camera_that_hears_no_multicast_is_found_by_scanning(start_fleet: Any, yard: Yard) -> None:
     fleet = start_fleet(1, faults={1: "elsewhere"})
     yard.begin(fleet)
@@ -153,6 +203,7 @@ async def test_a_camera_that_hears_no_multicast_is_found_by_scanning(start_fleet
     assert host_of(yard.camera(camera.name).rtsp_url) == now
 
 
+@pytest.mark.long
 async def test_a_person_who_was_faster_is_not_overruled(start_fleet: Any, yard: Yard) -> None:
     fleet = start_fleet(1)
     yard.begin(fleet)

@@ -151,6 +151,23 @@ async def test_a_stream_without_an_address_is_none(open_camera, session, clock, 
         assert told.streams == () and "no_streams" in {one.code for one in told.findings}
 
 
+async def test_a_camera_that_never_comes_to_an_end_is_left(
+    open_camera, session, clock, secret, monkeypatch
+) -> None:
+    never = asyncio.Event()
+
+    async def wait(_: str) -> str:
+        await never.wait()
+        return ""
+
+    open_camera.says["GetNetworkInterfaces"] = wait
+    monkeypatch.setattr("appliance.onvif.details.WHOLE_S", 0.2)
+    with pytest.raises(ApplianceError) as caught:
+        await details(open_camera.url, [secret], session=session, clock=clock)
+    never.set()
+    assert caught.value.kind == "unavailable" and caught.value.hint
+
+
 async def test_no_camera_is_an_error_with_a_hint(camera, session, clock, secret) -> None:
     camera.says = {}
     for answer in ("nonsense", b"<html>"):

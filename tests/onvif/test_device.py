@@ -91,7 +91,8 @@ async def test_time_servers_of_both_kinds(camera, device) -> None:
 
 async def test_interfaces(camera, device) -> None:
     camera.says["GetNetworkInterfaces"] = (
-        '<tds:NetworkInterfaces token="eth0"><tt:Info><tt:HwAddress>28-57-BE-65-7D-D5</tt:HwAddress></tt:Info>'
+        '<tds:NetworkInterfaces token="eth0"><tt:Info>'
+        "<tt:HwAddress>28-57-BE-65-7D-D5</tt:HwAddress></tt:Info>"
         "<tt:IPv4><tt:Config><tt:FromDHCP><tt:Address>10.0.0.9</tt:Address></tt:FromDHCP>"
         "<tt:DHCP>true</tt:DHCP></tt:Config></tt:IPv4></tds:NetworkInterfaces>"
     )

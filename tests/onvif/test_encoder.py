@@ -113,7 +113,8 @@ async def test_what_an_encoder_can_do(camera, device) -> None:
 async def test_what_an_encoder_of_the_newer_service_can_do(camera, device) -> None:
     camera.says["GetServices"] += MEDIA2
     camera.says["GetVideoEncoderConfigurationOptions"] = (
-        '<tr2:Options GovLengthRange="1 400" FrameRatesSupported="25.0 1 x 12"><tt:Encoding>H265</tt:Encoding>'
+        '<tr2:Options GovLengthRange="1 400" FrameRatesSupported="25.0 1 x 12">'
+        "<tt:Encoding>H265</tt:Encoding>"
         "</tr2:Options><tr2:Options><tt:Encoding>VP9</tt:Encoding></tr2:Options>"
     )
     assert await encoder_options(device, NEWER) == (EncoderOptions("h265", (), (1, 400), (1.0, 25.0)),)

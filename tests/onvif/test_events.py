@@ -35,6 +35,7 @@ def read(text: str, now_ns: int = 7, skew_ns: int = 0) -> CameraEvent:
         ("tns1:RuleEngine/TamperDetector/Tamper", "IsTamper", "tamper"),
         ("tns1:VideoSource/GlobalSceneChange/ImagingService", "State", "tamper"),
         ("tns1:VideoSource/tnsaxis:Tampering", "active", "tamper"),
+        ("tns1:VideoSource/tnsaxis:Tampering", "tampering", "tamper"),
         ("tns1:Device/Trigger/DigitalInput", "LogicalState", "digital_input"),
         ("tns1:Device/tnsaxis:IO/Port", "state", "digital_input"),
         ("tns1:Monitoring/ProcessorUsage", "Value", "other"),

@@ -35,9 +35,13 @@ OWN = [
     "</tt:Second></tt:Time><tt:Date><tt:Year>2026</tt:Year><tt:Month>1</tt:Month><tt:Day>2</tt:Day></tt:Date>"
     "</tt:UTCDateTime></tds:SystemDateAndTime>",
 ]
-_BITS = (b"<", b">", b"&", b'"', b"<![CDATA[", b"]]>", b"<!--", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"\x00", b"\xff\xfe",
-         b"&b;", b"-1", b"1e999", b"99999999999999999999", b"nan", b" " * 5000, b"<a>" * 200, b"rtsp://", b"[::",
-         b"xmlns:tt=''", b"&#0;", b"&#xFFFFFFF;", b"\xe2\x80\x9d", b"{{?}}", b"PT9S", b"../../", b"%00", b"\r\n")  # fmt: skip
+_BITS = (
+    b"<", b">", b"&", b'"', b"<![CDATA[", b"]]>", b"<!--", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"\x00",
+    b"\xff\xfe", b"&b;", b"-1", b"1e999", b"99999999999999999999", b"nan", b" " * 5000, b"<a>" * 200,
+    b"rtsp://", b"[::",
+    b"xmlns:tt=''", b"&#0;", b"&#xFFFFFFF;", b"\xe2\x80\x9d", b"{{?}}", b"PT9S", b"../../",
+    b"%00", b"\r\n",
+)  # fmt: skip
 
 
 def bent(chance: random.Random, data: bytes) -> bytes:
@@ -160,8 +164,18 @@ async def test_ten_thousand_bent_answers_over_http(camera, clock, secret, record
 
 async def test_a_camera_that_breaks_off(session, clock, secret) -> None:
     """The connection ends within the head, within the body, or before either."""
-    pieces = [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<E>", b"\x16\x03\x01\x00", b"\r\n" * 50,
-              b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n", b"HTTP/1.1 99999 X\r\n\r\n"]  # fmt: skip
+    pieces = [
+        b"",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<E>",
+        b"\x16\x03\x01\x00",
+        b"\r\n" * 50,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n",
+        b"HTTP/1.1 99999 X\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nno gzip!!",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 9\r\n\r\nno broli!",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
+    ]
     for piece in pieces:
 
         async def talk(reader, writer, piece=piece) -> None:

@@ -98,6 +98,36 @@ async def test_a_wrong_password_is_named_so_and_never_shown(camera, device, refu
     assert not any(headers.get("Authorization", "").startswith("Basic") for _, _, headers in camera.asked)
 
 
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "Digest",
+        'Digest realm="x"',
+        'Digest realm="x", nonce=""',
+        'Digest realm="x", nonce="1", algorithm=NONE',
+        'Digest realm="x", nonce="1", qop="other"',
+        'Digest realm="\\", nonce="\x80"',
+        'Digest nonce="1", stale=true, realm="x"',
+    ],
+)
+async def test_a_challenge_that_is_none_is_no_hang_and_no_crash(camera, device, challenge: str) -> None:
+    camera.says["GetDeviceInformation"] = lambda _: web.Response(
+        status=401, headers={"WWW-Authenticate": challenge}
+    )
+    with pytest.raises(ApplianceError) as caught:
+        await device.information()
+    assert caught.value.hint
+    assert camera.questions.count("GetDeviceInformation") <= 4  # a camera counts wrong passwords
+
+
+async def test_a_colon_in_a_user_name_cannot_be_digested(camera, session, clock) -> None:
+    camera.says["GetDeviceInformation"] = lambda _: web.Response(
+        status=401, headers={"WWW-Authenticate": 'Digest realm="x", nonce="1"'}
+    )
+    with pytest.raises(ApplianceError, match="colon"):
+        await Device(camera.url, Credentials("a:b", "c"), session, clock=clock).information()
+
+
 async def test_a_locked_user_is_told_to_wait(camera, device, refusal) -> None:
     camera.says["GetDeviceInformation"] = refusal("NotAuthorized", "The user account is locked")
     with pytest.raises(CameraFault, match="locked"):
@@ -158,7 +188,8 @@ def test_what_is_no_answer_has_a_hint(status: int, body: bytes, kind: str) -> No
 
 
 def test_refusals_of_soap_1_1_and_1_2() -> None:
-    old = b"<E:Envelope><E:Body><E:Fault><faultcode>ter:InvalidArgVal</faultcode><faultstring>bad %s</faultstring>"
+    old = b"<E:Envelope><E:Body><E:Fault><faultcode>ter:InvalidArgVal</faultcode>"
+    old += b"<faultstring>bad %s</faultstring>"
     old += b"</E:Fault></E:Body></E:Envelope>"
     with pytest.raises(CameraFault) as caught:
         understood(500, old % b"rtsp://admin:secret9@h/x")

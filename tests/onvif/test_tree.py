@@ -60,6 +60,7 @@ def test_addresses_with_bare_ampersands() -> None:
         b"<html><body><br></body>",
         b"<E><Body><A>cut off",
         b'<!DOCTYPE E [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><E>&b;</E>',
+        b"<!DOCTYPE E><E/>",
         b'<!DOCTYPE E SYSTEM "http://192.0.2.1/x.dtd"><E/>',
         b'<!DOCTYPE E [<!ENTITY a SYSTEM "file:///etc/passwd">]><E>&a;</E>',
         b"<a>" * 1000,

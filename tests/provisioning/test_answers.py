@@ -99,7 +99,7 @@ def test_the_example_is_read(root, read, tmp_path):
     text = text.replace("/run/secrets/aries-admin", str(tmp_path / "admin"))
     found, _ = read(text)
     assert found.given["administrator"].password == "a walk in the harbour"
-    every = re.sub(r"^# (?=[a-z_]+ = |\[)", "", text, flags=re.MULTILINE)
+    every = re.sub(r"^# (?=[a-z0-9_]+ = |\[)", "", text, flags=re.MULTILINE)
     every = re.sub(r"^password_file = .*$", "", every, flags=re.MULTILINE)
     found, _ = read(every)
     assert set(found.given) == set(available())
@@ -108,15 +108,15 @@ def test_the_example_is_read(root, read, tmp_path):
 @pytest.mark.parametrize("name", available())
 def test_every_answer_is_in_the_example_with_its_comment(root, name):
     text = (root / EXAMPLE).read_text()
-    every = re.sub(r"^# (?=[a-z_]+ = |\[)", "", text, flags=re.MULTILINE)
+    every = re.sub(r"^# (?=[a-z0-9_]+ = |\[)", "", text, flags=re.MULTILINE)
     table = tomllib.loads(every)
     assert name in table, f"[{name}] is missing"
     _has_all(inspect.type_info(steps.load(name).given), table[name], name)
     lines = text.splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"(# )?[a-z_]+ = ", line):
+        if re.match(r"(# )?[a-z0-9_]+ = ", line):
             above = lines[number - 1]
-            assert above.startswith("#") or re.match(r"[a-z_]+ = ", above), (
+            assert above.startswith("#") or re.match(r"[a-z0-9_]+ = ", above), (
                 f"line {number + 1} is not explained"
             )
 

@@ -1,9 +1,11 @@
 """The claim code: the only way in, slow for those who guess."""
 
 import logging
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.base.clock import ManualClock
@@ -35,10 +37,8 @@ def test_there_is_no_session_before(claim):
 
 
 @given(st.lists(st.sampled_from([" ", "-", "\t", ""]), min_size=9, max_size=9), st.booleans())
+@settings(max_examples=20)  # each of them is synced to disk
 def test_how_it_is_typed_does_not_matter(between, upper):
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         claim = Claim(Path(folder), ManualClock())
         signs = claim.code.replace("-", "")

@@ -1,12 +1,15 @@
 """The box's own daemon as a child, really: spoken to as its administrator, gone with the wizard."""
 
+import asyncio
+import socket
 import sqlite3
+import sys
 
 import pytest
 
 from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError
-from appliance.system import instance
+from appliance.system import instance, tls
 from provisioning.daemon import BoxDaemon, _said
 
 PASSWORD = "a walk in the harbour"
@@ -63,6 +66,43 @@ async def test_a_life(tmp_path):
         data, "SELECT username, detail FROM audit WHERE action = 'signed_in' AND detail LIKE '%wizard%'"
     )
     assert notes == [("ann", '{"by":"the wizard"}')]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_children_know_this_checkout")
+async def test_the_daemon_of_a_box_at_work_is_spoken_to(tmp_path):
+    """... over its own address, and only if the certificate there is this box's."""
+    data = tmp_path / "box"
+    data.mkdir()
+    maker = BoxDaemon(data, BoxClock())
+    await maker.initialise("ann", PASSWORD)
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        port = plug.getsockname()[1]
+    (data / "appliance.toml").write_text(f'listen = "0.0.0.0:{port}"\n')
+    box = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "appliance", "run", "--data", str(data), "--json"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await asyncio.wait_for(box.stdout.readline(), 30)
+        daemon = BoxDaemon(data, BoxClock(), attach=True)
+        assert [user["username"] for user in (await daemon.ask("GET", "/users"))["users"]] == ["ann"]
+        with pytest.raises(ApplianceError) as caught:
+            await daemon.restart()
+        assert caught.value.kind == "conflict"
+        await daemon.close()
+        assert box.returncode is None
+        for name in ("box.crt", "box-tls.key"):
+            (data / "secrets" / name).unlink()
+        tls.own(data / "secrets", BoxClock())
+        with pytest.raises(ApplianceError) as caught:
+            await daemon.ask("GET", "/users")
+        assert caught.value.kind == "unavailable"
+        await daemon.close()
+    finally:
+        box.terminate()
+        await box.wait()
 
 
 async def test_a_box_that_runs_already_is_said(tmp_path, monkeypatch):

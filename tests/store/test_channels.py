@@ -55,6 +55,19 @@ def test_an_alert_is_owed_once_to_each_that_wants_it_the_gravest_and_untried_fir
     assert db.write_now(lambda c: channels.prune(c, 2)) == 3
 
 
+def test_a_channel_of_a_newer_version_keeps_no_alert_from_being_raised(db):
+    def work(conn) -> int:
+        channels.put(conn, Channel("c", "C", "mail"), None)
+        newer = '{"id":"n","name":"N","kind":"pigeon","options":{}}'
+        conn.execute("INSERT INTO channels (id, enabled, body) VALUES ('n', 1, ?)", (newer,))
+        channels.owe(conn, alert(1))
+        assert channels.get(conn, "n") is None
+        return len(channels.list_channels(conn))
+
+    assert db.write_now(work) == 1
+    assert db.read_now(lambda c: channels.of_alert(c, "a-1")) == [("c", "waiting")]
+
+
 def test_what_is_settled_stays_settled(db):
     def work(conn) -> str:
         channels.put(conn, Channel("c", "C", "mail"), None)

@@ -16,6 +16,7 @@ PAGES = (
     "/settings/cameras/yard",
     "/settings/cameras/yard/zones",
     "/settings/users",
+    "/settings/notifications",
     "/settings/site",
     "/settings/health",
     "/settings/connections",

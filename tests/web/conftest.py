@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
@@ -192,6 +193,16 @@ class PlayedModels:
         return {"gate": 0.41}
 
 
+class PlayedDevices:
+    """A network in which nobody is: every question has an empty answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def nothing(*words: Any) -> tuple[Any, ...]:
+            return ()
+
+        return nothing
+
+
 class PlayedDesk:
     """As the real one: a status change and its journal row in one transaction."""
 
@@ -212,7 +223,7 @@ class PlayedDesk:
                 raise ApplianceError("conflict", f"it is {before.status}", "nothing is to be done")
             now_ns = self._clock.now_ns()
             stamp = {f"{status}_ns": now_ns}
-            after = msgspec_replace(before, status=status, **stamp, **values)
+            after = msgspec.structs.replace(before, status=status, **stamp, **values)
             alerts.update(conn, after)
             journal.append(conn, "alert", after.camera_id, now_ns, alert_json(after))
             return after
@@ -220,12 +231,6 @@ class PlayedDesk:
         changed = await self._db.write(work)
         self._bell.ring()
         return changed
-
-
-def msgspec_replace(before: Alert, **values: Any) -> Alert:
-    import msgspec
-
-    return msgspec.structs.replace(before, **values)
 
 
 class PlayedBell:
@@ -324,6 +329,7 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
         archive=archive,
         vision=vision,
         models=models,
+        devices=PlayedDevices(),
         desk=PlayedDesk(db, clock, bell),
         bell=bell,
         probe=probe,

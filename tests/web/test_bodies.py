@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.base.errors import invalid
 from appliance.store import cameras
 from appliance.web import params
 from appliance.web.app import ROUTES
@@ -21,26 +20,9 @@ TRIANGLE = [[0, 0], [1, 0], [1, 1]]
 CAMERA = {"name": "Roof", "rtsp_url": "rtsp://10.0.0.9/s"}
 ZONE = {"camera_id": "gate", "name": "Z", "kind": "polygon", "points": [[0, 0], [1, 0], [1, 1]]}
 RULE = {"name": "R", "kind": "zone_enter", "zone_ids": ["zone-gate"]}
+RELAY = {"kind": "relay", "camera_id": "gate", "relay": "R1", "seconds": 5}
+TAMPER = {"name": "T", "kind": "tamper", "camera_ids": ["gate"], "params": {"source": "camera"}}
 USER = {"username": "eve", "password": "a cat in the sunshine", "role": "viewer"}
-
-
-class NobodyThere:
-    """Devices of a network in which there are none."""
-
-    async def nothing(self, *words: Any) -> tuple[Any, ...]:
-        return ()
-
-    async def inspect(self, *words: Any) -> Any:
-        raise invalid("nobody is there", "switch something on")
-
-    discover = mend = presets = relays = stored_credentials = nothing
-    go_to = move = stop = set_relay = nothing
-
-
-@pytest.fixture
-def site(site: Any) -> Any:
-    site.box.devices = NobodyThere()
-    return site
 
 
 async def refused(
@@ -93,6 +75,11 @@ async def refused(
         ("/rules", RULE | {"camera_ids": ["nowhere"]}, "camera_ids"),
         ("/rules", RULE | {"actions": [{"kind": "explode"}]}, "actions.0.kind"),
         ("/rules", RULE | {"min_confidence": 1.5}, "min_confidence"),
+        ("/rules", RULE | {"actions": [{"kind": "notify"}, {"kind": "relay"}]}, "actions.1"),
+        ("/rules", RULE | {"actions": [RELAY | {"seconds": 1e9}]}, "actions.0"),
+        ("/rules", RULE | {"actions": [RELAY | {"camera_id": "nowhere"}]}, "actions.0.camera_id"),
+        ("/rules", {"name": "T", "kind": "tamper", "camera_ids": ["gate"]}, "params.source"),
+        ("/rules", TAMPER | {"params": {"source": "camera", "speed": 1}}, "params.speed"),
         ("/users", USER | {"password": "short"}, "password"),
         ("/users", USER | {"role": "god"}, "role"),
         ("/users", USER | {"role": "admin", "camera_ids": ["gate"]}, "camera_ids"),

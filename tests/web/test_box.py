@@ -291,6 +291,14 @@ async def test_rules_round_trip(site: Any) -> None:
     assert (await site.ask("POST", "/rules", json=body | {"schedule": {"windows": [wrong]}})).status == 400
 
 
+async def test_a_camera_s_own_events_and_relays_are_for_rules(site: Any) -> None:
+    relay = {"kind": "relay", "camera_id": "gate", "relay": "R1", "seconds": 5}
+    body = {"name": "T", "kind": "tamper", "camera_ids": ["gate"], "params": {"source": "input"}}
+    made = await site.ask("POST", "/rules", "installer", json=body | {"actions": [relay]})
+    rule = (await made.json())["rule"]
+    assert made.status == 201 and rule["actions"] == [relay] and rule["params"] == {"source": "input"}
+
+
 async def test_a_part_that_is_missing_is_503_with_a_hint(site: Any) -> None:
     site.box.archive = site.box.vision = site.box.desk = site.box.recorder = site.box.probe = None
     span = "start_time=2026-01-20T14:00:00Z&end_time=2026-01-20T14:10:00Z"

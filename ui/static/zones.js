@@ -4,8 +4,8 @@
 import { post, remove } from "./api.js";
 import { onSend } from "./forms.js";
 import { complain } from "./shell.js";
+import { arrow as arrowOn, at as placeOn, shape } from "./shapes.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const CLOSE_PX = 18; // a click this near to the first corner closes the polygon
 const page = document.querySelector("#zones");
 const canvas = document.querySelector("#canvas");
@@ -17,23 +17,7 @@ const zones = JSON.parse(page.dataset.zones);
 let draft = null; // {kind, points} while drawing
 let pointer = null;
 
-function shape(name, points, className) {
-  const element = document.createElementNS(SVG, name);
-  element.setAttribute("points", points.map(([x, y]) => `${x * 1000},${y * 1000}`).join(" "));
-  if (className) element.setAttribute("class", className);
-  return element;
-}
-
-/** An arrow across the middle of a line: from the left hand to the right, looking along it. */
-function arrow([[x1, y1], [x2, y2]]) {
-  const { clientWidth: w, clientHeight: h } = canvas;
-  const [dx, dy] = [(x2 - x1) * w, (y2 - y1) * h];
-  const length = Math.hypot(dx, dy) || 1;
-  const [nx, ny] = [-dy / length, dx / length]; // to the right, with y down
-  const [mx, my] = [((x1 + x2) / 2) * w, ((y1 + y2) / 2) * h];
-  const at = (along, across) => [(mx + nx * across + (dx / length) * along) / w, (my + ny * across + (dy / length) * along) / h];
-  return shape("polyline", [at(0, -22), at(0, 22), at(-8, 12), at(0, 22), at(8, 12)], "arrow");
-}
+const arrow = (points) => arrowOn(canvas, points);
 
 function redraw(chosen = null) {
   const parts = zones.flatMap((zone) => {
@@ -50,11 +34,7 @@ function redraw(chosen = null) {
   drawing.replaceChildren(...parts);
 }
 
-function at({ clientX, clientY }) {
-  const { left, top, width, height } = canvas.getBoundingClientRect();
-  const share = (value) => Math.round(Math.max(0, Math.min(1, value)) * 10_000) / 10_000;
-  return [share((clientX - left) / width), share((clientY - top) / height)];
-}
+const at = (event) => placeOn(canvas, event);
 
 function begin(kind) {
   draft = { kind, points: [], done: false };

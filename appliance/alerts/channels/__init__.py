@@ -24,7 +24,7 @@ class Given(msgspec.Struct, frozen=True):
     channel: Channel
     secret: str | None
     device_id: str
-    timeout_s: float = 15.0
+    timeout_s: float = 30.0  # some mail servers greet strangers late, on purpose
 
     def __repr__(self) -> str:
         return f"Given({self.channel.id})"

@@ -96,6 +96,7 @@ class Standing:
             "position": device.position,
             "moving": device.moving,
             "reboots": device.reboots,
+            "subscriptions": len(device.subscriptions),
             "players": {camera.spec.name: camera.status()["players"] for camera in streams},
         }
 

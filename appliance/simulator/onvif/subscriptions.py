@@ -53,6 +53,10 @@ class Subscriptions:
         self._numbers = itertools.count(1)
         self._known: dict[int, Subscription] = {}
 
+    def __len__(self) -> int:
+        self._forget()
+        return len(self._known)
+
     def add(self, lasts_s: float) -> Subscription | None:
         """None where there are as many as the camera bears."""
         self._forget()

@@ -7,7 +7,8 @@ import re
 from appliance.system.files import MachineFile
 
 UNITS, CRYPTTAB = "/etc/systemd/system", "/etc/crypttab"
-PLACE = "/mnt/aries"
+# In an image /mnt cannot be written; below the data folder a factory reset would meet footage.
+PLACE = "/var/lib/aries-volumes"
 DROP_IN = f"{UNITS}/appliance.service.d/50-volumes.conf"
 _HEAD = "# Made by provisioning (the step `storage`); change it there, not here."
 _SAFE = re.compile(r"[A-Za-z0-9:_.]")
@@ -53,7 +54,6 @@ def mount_unit(where: str, uuid: str, kind: str = "ext4", mapper: str = "") -> M
         f"Where={where}",
         f"Type={kind}",
         "Options=noatime,nodev,nosuid,noexec" + (",errors=remount-ro" if kind == "ext4" else ""),
-        "DirectoryMode=0000",
         "",
         "[Install]",
         "WantedBy=multi-user.target",

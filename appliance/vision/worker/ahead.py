@@ -5,7 +5,9 @@ asked for, and for nothing else: a box without a GPU loads nothing of one.
 """
 
 import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from appliance.base.errors import ApplianceError
 from appliance.vision import detectors
@@ -15,9 +17,11 @@ from appliance.vision.decoding.paths import AUTO, Measured
 from appliance.vision.decoding.probe import survey
 from appliance.vision.detectors.choice import candidates
 from appliance.vision.messages import Hello
-from appliance.vision.worker.landlock import devices, only_write
+from appliance.vision.worker.landlock import devices, enclose, own_files
 from appliance.vision.worker.loading import MOTION
 from appliance.vision.worker.sandbox import confine
+
+ENGINES = "ARIES_ENGINES"  # as ``detectors.tensorrt.detector`` names it, which is too heavy to be asked
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -30,16 +34,29 @@ def get_ready(hello: Hello) -> list[Measured]:
     """
     measured = [] if hello.decoder == SOFTWARE else survey()
     chips = devices()
-    held = bool(chips) and only_write(chips)
+    held = enclose([*own_files(), *_models(hello)], chips)
     for backend in () if hello.choice == MOTION else candidates(hello.backend):
         _prepare(backend)
     if hello.decoder in (AUTO, gstreamer.JETSON) and _works(gstreamer.JETSON, measured):
         _prepare_gstreamer()
-    if not confine(devices=held):
+    if not confine(devices=held and bool(chips)):
         log.warning("no seccomp here: the worker runs with no_new_privs and rlimits only")
-    elif chips and not held:
-        log.warning("no Landlock here: what opens the GPU's device late will not run")
+    elif not held:
+        late = ", and what opens the GPU's device late will not run" if chips else ""
+        log.warning("no Landlock here: the worker may read what the daemon may%s", late)
     return measured
+
+
+def _models(hello: Hello) -> list[Path]:
+    """Where packs and engines are. The box's own folders are made if they are not there yet: one that
+    comes later could not be opened any more."""
+    own = [*hello.models_dirs[:1], *filter(None, [os.environ.get(ENGINES)])]
+    for name in own:
+        try:
+            Path(name).mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            pass  # then nothing will be put there either
+    return [Path(name) for name in (*hello.models_dirs, *own)]
 
 
 def _prepare(backend: str) -> None:

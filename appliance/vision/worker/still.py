@@ -99,10 +99,12 @@ def _even(value: float, most: int) -> int:
 
 
 def main() -> int:
+    from appliance.vision.worker.landlock import enclose, own_files
     from appliance.vision.worker.sandbox import confine, die_with_parent
 
     die_with_parent()
     av.logging.set_level(av.logging.PANIC)
+    enclose(own_files(), ())
     confine()
     try:
         source = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Source)

@@ -1,5 +1,6 @@
 """The devices behind the cameras: found, looked at, set right, turned; their relays."""
 
+import sqlite3
 from typing import Annotated
 
 import msgspec
@@ -12,7 +13,7 @@ from appliance.onvif.mend import Mended
 from appliance.onvif.ptz import LONGEST_MOVE_S, Preset
 from appliance.onvif.relays import Relay
 from appliance.onvif.where import device_url, host_of
-from appliance.store import audit
+from appliance.store import audit, camera_identities, cameras
 from appliance.web.cameras.body import Password, Url, Username
 from appliance.web.cameras.cameras import ONE, existing
 from appliance.web.people.access import must_see_all
@@ -82,8 +83,37 @@ class RelaysAnswer(msgspec.Struct):
     relays: list[Relay]
 
 
+class IdentityEntry(msgspec.Struct):
+    """Which device a camera is, as far as it was learnt at the address that it has now."""
+
+    camera_id: str
+    serial: str | None
+    mac: str | None
+    endpoint: str | None
+
+
+class IdentitiesAnswer(msgspec.Struct):
+    identities: list[IdentityEntry]
+
+
 def _devices(call: Call) -> Devices:
     return there(call.box.devices, "the way to devices")
+
+
+async def identities(call: Call) -> web.StreamResponse:
+    """By which a device that is found is known to be a camera of this box, wherever DHCP has put it."""
+    must_see_all(call.user)
+
+    def look(conn: sqlite3.Connection) -> list[IdentityEntry]:
+        hosts = {camera.id: host_of(camera.rtsp_url) for camera in cameras.list_cameras(conn)}
+        found = camera_identities.all_of(conn).values()
+        return [
+            IdentityEntry(one.camera_id, one.serial, one.mac, one.endpoint)
+            for one in found
+            if hosts.get(one.camera_id) == one.host
+        ]
+
+    return answer({"identities": await call.box.db.read(look)})
 
 
 async def discover(call: Call) -> web.StreamResponse:
@@ -159,6 +189,10 @@ async def set_relay(call: Call) -> web.StreamResponse:
 
 ROUTES = (
     Route(
+        "GET", f"{API}/camera-identities", "installer", identities, "Which device each camera is",
+        IdentitiesAnswer,
+    ),
+    Route(
         "POST", f"{API}/cameras/discover", "installer", discover, "Who is there", DevicesAnswer, DiscoverBody
     ),
     Route(
@@ -169,4 +203,4 @@ ROUTES = (
     Route("POST", f"{ONE}/ptz", "operator", turn, "Turn", body=PtzBody, status=204),
     Route("GET", f"{ONE}/relays", "operator", relays, "Relay outputs", RelaysAnswer),
     Route("POST", f"{ONE}/relays", "operator", set_relay, "Switch a relay", body=RelayBody, status=204),
-)
+)  # fmt: skip

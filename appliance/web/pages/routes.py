@@ -184,6 +184,15 @@ async def users(asked: Asked) -> str:
     return asked.page("settings_users.html", "settings", "People", users=found, roles=ROLES)
 
 
+async def notifications(asked: Asked) -> str:
+    asked.need("admin")
+    night = (await data.settings_view(asked.box))["night"]
+    example = "https://alarm.example.com/in"
+    return asked.page(
+        "settings_notifications.html", "settings", "Notifications", night=night, hook_example=example
+    )
+
+
 async def site(asked: Asked) -> str:
     settings = await data.settings_view(asked.box)
     deletes_from = await data.deletes_from(asked.box)
@@ -219,6 +228,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/cameras/{id}", camera_edit),
     ("/settings/cameras/{id}/zones", camera_zones),
     ("/settings/users", users),
+    ("/settings/notifications", notifications),
     ("/settings/site", site),
     ("/settings/health", health),
     ("/settings/update", software),

@@ -40,6 +40,10 @@ EVENT_TYPES = {
     "zone_enter": "Zone entered",
     "zone_exit": "Zone left",
     "line_cross": "Line crossed",
+    "motion": "Motion, noticed by the camera",
+    "tamper": "Camera tampered with",
+    "camera_moved": "Camera at a new address",
+    "camera_replaced": "Another device in a camera's place",
 }
 
 _VERBS = {

@@ -15,6 +15,7 @@ from provisioning.step import Applied, BaseStep, Change, Check, Plan, Say
 from provisioning.steps.acceptance import questions
 from provisioning.steps.acceptance.given import Given
 from provisioning.steps.acceptance.proofs import ORDER, Asked, load, power_cut, walk
+from provisioning.steps.acceptance.proofs.cameras import NAME as CAMERAS
 from provisioning.steps.acceptance.questions import ReportSummary, summary
 from provisioning.steps.acceptance.subject import Subject, read_subject
 
@@ -127,7 +128,7 @@ class Acceptance(BaseStep[Given]):
             signature = questions.signature(body, rfc3339(ground.clock.now_ns()))
             reports = Reports(ground.data_dir)
             draft = reports.draft()
-            if draft is None:
+            if draft is None or CAMERAS not in draft.results:
                 raise ApplianceError("conflict", "there is no open report to sign", "start the tests first")
             report = await asyncio.to_thread(
                 make, ground.data_dir, ground.clock, draft, about(subject), signature
@@ -159,7 +160,7 @@ class Acceptance(BaseStep[Given]):
         """Into the open report; sealed anew where the cameras were measured already."""
         reports = Reports(ground.data_dir)
         draft = reports.note(reports.draft() or draft, result)
-        if draft.minutes:
+        if CAMERAS in draft.results:
             await write_report(ground, subject, draft)
         return result
 
@@ -176,7 +177,7 @@ def about(subject: Subject) -> About:
 def _whole(ground: Ground, subject: Subject) -> Report | None:
     """The newest report, if it is of these cameras and disks and nobody broke off."""
     newest = Reports(ground.data_dir).newest()
-    if newest is None or newest.report.covers != subject.covers or not newest.report.minutes:
+    if newest is None or newest.report.covers != subject.covers or newest.report.result(CAMERAS) is None:
         return None
     return newest.report
 

@@ -119,8 +119,11 @@ class Cameras(BaseStep[CamerasGiven]):
 
 
 async def existing(ground: Ground) -> list[dict[str, Any]]:
+    """In the API's shape, each with the ``identity`` that the daemon has learnt, or None."""
     found: list[dict[str, Any]] = (await ground.daemon.ask("GET", "/cameras"))["cameras"]
-    return found
+    learnt = (await ground.daemon.ask("GET", "/camera-identities"))["identities"]
+    by_camera = {one["camera_id"]: one for one in learnt}
+    return [camera | {"identity": by_camera.get(camera["id"])} for camera in found]
 
 
 async def _set_right(ground: Ground, given: CamerasGiven, one: Wanted, say: Say) -> Wanted:

@@ -14,6 +14,7 @@ from appliance.onvif.device import Device
 from appliance.onvif.makers import Candidate, candidates
 from appliance.onvif.mend import Mended
 from appliance.onvif.streams import Codec
+from appliance.onvif.where import host_of
 from provisioning.ground import Ground
 from provisioning.steps.cameras import seen
 from provisioning.steps.cameras.given import Credential, networks, tries
@@ -106,16 +107,14 @@ async def inspect(ground: Ground, body: dict[str, Any]) -> Inspected:
 
 async def set_right(ground: Ground, body: dict[str, Any]) -> Inspected:
     asked = _read(body, SetRight)
-    own = Credentials(asked.credential.username, asked.credential.password)
+    (own,) = tries((asked.credential,))
     done, after = await seen.set_right(asked.seen, own, ground.clock, asked.ntp_server)
     return Inspected(after, done)
 
 
 async def snapshot(ground: Ground, body: dict[str, Any]) -> Picture:
     asked = _read(body, Snapshot)
-    own = None
-    if asked.credential is not None:
-        own = Credentials(asked.credential.username, asked.credential.password)
+    own = None if asked.credential is None else tries((asked.credential,))[0]
     async with seen.session() as http:
         device = Device(asked.url, own, http, clock=ground.clock)
         sources = by_source(await streams.profiles(device))
@@ -148,7 +147,7 @@ async def address(ground: Ground, body: dict[str, Any]) -> Inspected:
     own = tries(asked.credentials) or (None,)
     which, first = await _accepted(ground, asked.rtsp_url, own)
     urls = (asked.rtsp_url, asked.sub_url)
-    host = asked.rtsp_url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
+    host = host_of(asked.rtsp_url)
     return Inspected((await _of_addresses(ground, f"Camera {host}", host, urls, own[which], which, first),))
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.base.errors import invalid
 from appliance.base.model import Credentials
+from appliance.base.redaction import forbid
 
 MOST_CAMERAS = 256
 MOST_ADDRESSES = 4096
@@ -121,6 +122,8 @@ def networks(texts: tuple[str, ...]) -> tuple[IPv4Network, ...]:
 
 
 def tries(credentials: tuple[Credential, ...]) -> tuple[Credentials, ...]:
+    """From now on no log and no line of progress shows them."""
+    forbid(*(one.password for one in credentials))
     return tuple(Credentials(one.username, one.password) for one in credentials)
 
 

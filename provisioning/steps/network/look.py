@@ -1,6 +1,8 @@
 """Whether it holds: what is checked after the change, before anybody (or a file of answers) confirms it."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Sequence
 
 from appliance.system.network import links
@@ -9,12 +11,8 @@ from appliance.system.network.settings import Port
 from appliance.system.programs import Programs
 from provisioning.step import Check
 
-_ANSWERS = (
-    "REACHABLE",
-    "STALE",
-    "DELAY",
-    "PROBE",
-)  # states of ip-neighbour(8) behind which there was an answer
+ARP_LOOKS, ARP_LOOK_S = 20, 0.2  # the kernel asks three times, a second apart
+_SEND = "import socket, sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', (sys.argv[1], 9))"
 
 
 def checks(ports: Sequence[Port], here: Sequence[Link], programs: Programs) -> list[Check]:
@@ -64,12 +62,22 @@ def _gateway(port: Port, link: Link, programs: Programs) -> list[Check]:
     gateway = next((route.via for route in link.routes if route.to == "default" and route.via), port.gateway)
     if not gateway:
         return []
-    if programs.has("ping"):
-        programs.ask("ping", "-c", "2", "-i", "0.3", "-W", "1", "-n", gateway)
-    states = programs.ask("ip", "neigh", "show", gateway, "dev", port.device).text
-    there = any(state in states for state in _ANSWERS)
+    there = _answers(gateway, port.device, programs)
     text = f"{gateway} answers" if there else f"{gateway} does not answer"
     return [Check("router", there, text, "" if there else "check address, gateway and cable of this port")]
+
+
+def _answers(gateway: str, device: str, programs: Programs) -> bool:
+    """To ARP, which every machine answers: it is forgotten, then something is sent to it (to the discard
+    port, RFC 863), for which the kernel has to find it again."""
+    programs.ask("ip", "neigh", "del", gateway, "dev", device)
+    programs.ask(sys.executable, "-S", "-c", _SEND, gateway)
+    for _ in range(ARP_LOOKS):
+        state = programs.ask("ip", "neigh", "show", gateway, "dev", device).text
+        if "lladdr" in state or "FAILED" in state:
+            return "lladdr" in state
+        time.sleep(ARP_LOOK_S)
+    return False
 
 
 async def look(programs: Programs) -> tuple[Link, ...]:

@@ -11,16 +11,16 @@ from provisioning.step import Change
 from provisioning.steps.network.given import NetworkGiven
 
 _WITHOUT = {
-    "direct": "systemd-networkd does not run here: addresses are set at once, and DHCP does nothing",
+    "direct": "the machine's network service does not run: addresses are set at once, and DHCP does nothing",
     "files": "this is another root than the machine's: files are written there, and nothing else is done",
 }
 
 
 def port_in_words(port: Port) -> str:
     if not port.roles:
-        return f"{port.device}: not used"
+        return f"port {port.device}: not used"
     roles = {"uplink": "people and the way out", "cameras": "cameras"}
-    text = f"{port.device}: {' and '.join(roles[role] for role in port.roles)}, "
+    text = f"port {port.device}: {' and '.join(roles[role] for role in port.roles)}, "
     text += "address by DHCP" if port.static is None else f"address {port.static}"
     if port.gateway:
         text += f", gateway {port.gateway}"
@@ -34,7 +34,7 @@ def file_changes(given: NetworkGiven, wanted: Sequence[MachineFile], root: Path)
         name = file.path.rpartition("/")[2]
         device, _, kind = name.removeprefix("20-aries-").rpartition(".")
         if kind == "netdev":
-            text = f"{device}: a VLAN" if file.text else f"{device}: the VLAN is taken away"
+            text = f"a VLAN: {device}" if file.text else f"no VLAN {device} any more"
         elif kind == "network":
             text = port_in_words(ports.get(device, Port(device)))
         else:
@@ -53,7 +53,7 @@ def address_changes(given: NetworkGiven, links: Sequence[Link], said: Sequence[C
         if port.static is None or (link is not None and str(port.static) in link.addresses):
             continue
         if port_in_words(port) not in already:
-            found.append(Change(f"{port.device}: gets {port.static} again, which it has lost"))
+            found.append(Change(f"port {port.device}: gets {port.static} again, which it has lost"))
     return found
 
 
@@ -86,10 +86,10 @@ def notes(given: NetworkGiven, links: Sequence[Link], backend: str, chrony: bool
     for port in given.ports:
         link = here.get(port.device) or here.get(port.name)
         if port.roles and link is not None and not link.carrier:
-            found.append(f"{port.name}: nothing is plugged in")
+            found.append(f"port {port.name}: nothing is plugged in")
         if len(port.roles) == 2:
             found.append(
-                f"{port.device} carries people and cameras: people there reach the cameras past the box"
+                f"port {port.device} carries people and cameras: people there reach the cameras past the box"
             )
     if backend != "networkd":
         found.append(_WITHOUT[backend])

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import ROLES, Role, Severity
+from appliance.base.redaction import forbid
 from provisioning.ground import Ground
 from provisioning.step import Applied, BaseStep, Change, Check, Plan, Say
 
@@ -113,6 +114,7 @@ class People(BaseStep[PeopleGiven]):
     async def apply(self, ground: Ground, given: PeopleGiven, say: Say) -> Applied:
         users, channels, cameras = await _users(ground), await _channels(ground), await _camera_ids(ground)
         self._to_try = set()
+        forbid(*(user.password for user in given.user), *(channel.secret for channel in given.channel))
         for number, user in enumerate(given.user):
             body = _user_body(user, cameras, f"user.{number}")
             before = users.get(user.username.casefold())

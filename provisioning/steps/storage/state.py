@@ -55,13 +55,26 @@ async def look(found: erase.Machine) -> Disks:
     return await asyncio.to_thread(found.look)
 
 
-def wanted(disks: Disks, given: Sequence[DiskGiven], root: Path, own: str) -> list[Wanted]:
+def can_encrypt(ground: Ground) -> bool:
+    """Before anything is emptied: LUKS needs its program and the kernel's device mapper."""
+    try:
+        os.close(
+            os.open("/dev/mapper/control", os.O_RDWR | os.O_CLOEXEC)
+        )  # loads its module, where there is one
+    except OSError:
+        return False
+    return ground.programs.has("cryptsetup")
+
+
+def wanted(
+    disks: Disks, given: Sequence[DiskGiven], root: Path, own: str, *, encrypts: bool = True
+) -> list[Wanted]:
     """Raises ``invalid``, ``not_found`` or ``conflict`` with the field (``disks.0.format``)."""
     found: list[Wanted] = []
     for number, one in enumerate(given):
         field = f"disks.{number}"
         try:
-            here = _wanted(disks, one, root, own)
+            here = _wanted(disks, one, root, own, encrypts)
         except ApplianceError as error:
             raise ApplianceError(
                 error.kind, error.message, error.hint, field=f"{field}.{_field(error)}"
@@ -76,7 +89,7 @@ def _field(error: ApplianceError) -> str:
     return "format" if error.kind == "invalid" else "disk"
 
 
-def _wanted(disks: Disks, given: DiskGiven, root: Path, own: str) -> Wanted:
+def _wanted(disks: Disks, given: DiskGiven, root: Path, own: str, encrypts: bool) -> Wanted:
     disk = erase.named(disks, given.disk)
     where, mapper = mounts.place(disk.key), mapper_of(disk)
     ours = ours_on(disk, root, own)
@@ -85,6 +98,12 @@ def _wanted(disks: Disks, given: DiskGiven, root: Path, own: str) -> Wanted:
         return Wanted(given, disk, where, ours, ours.uuid, mapper if locked else "")
     if given.format:
         erase.allowed(disks, given.disk, given.format, own)
+        if given.encrypt and not encrypts:
+            raise ApplianceError(
+                "unavailable",
+                "this machine cannot encrypt disks",
+                "install cryptsetup and the kernel's dm-crypt",
+            )
         return Wanted(given, disk, where, None, "", mapper if given.encrypt else "")
     part = usable(disk)
     if part is None:
@@ -125,7 +144,7 @@ def key_file(data_dir: Path, mapper: str) -> Path:
 def words(disk: Disk) -> tuple[str, ...]:
     """What is on it, for a person."""
     return tuple(
-        f"{part.kind}{f' “{part.label}”' if part.label else ''}, {size(part.size_bytes)}"
+        f"{part.kind or 'something'}{f' “{part.label}”' if part.label else ''}, {size(part.size_bytes)}"
         + (f", in use at {', '.join(part.mounted)}" if part.mounted else "")
         for part in disk.parts
         if part.kind or part.mounted

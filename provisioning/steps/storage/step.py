@@ -1,7 +1,6 @@
 """probe → plan → apply → verify."""
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +8,7 @@ from typing import ClassVar
 from appliance.media.ring.volume import read_identity
 from appliance.system import files
 from appliance.system.disk import usage
-from appliance.system.disks import content, erase, health, mounts
+from appliance.system.disks import erase, health, mounts
 from appliance.system.disks.erase import Machine
 from appliance.system.disks.found import Disk, Health
 from provisioning.ground import Ground
@@ -41,13 +40,13 @@ class Storage(BaseStep[StorageGiven]):
             found,
             await days.need(ground.daemon),
             _free(ground.data_dir),
-            shutil.which("cryptsetup") is not None and Path("/sys/class/misc/device-mapper").exists(),
+            state.can_encrypt(ground),
             StorageGiven(now, system_disk),
         )
 
     async def plan(self, ground: Ground, given: StorageGiven) -> Plan:
         own = await state.own_id(ground)
-        found = state.wanted(await state.look(self.machine(ground)), given.disks, ground.root, own)
+        found = await self._wanted(ground, given, own)
         changes = [change for one in found for change in _changes(ground, one, own)]
         told = _volumes(ground, given, found)
         if told != bootstrap.volumes(ground.data_dir):
@@ -59,10 +58,14 @@ class Storage(BaseStep[StorageGiven]):
             changes.append(Change("the daemon may write there", detail))
         return Plan(tuple(changes), await _notes(ground, given, found))
 
+    async def _wanted(self, ground: Ground, given: StorageGiven, own: str) -> list[Wanted]:
+        disks = await state.look(self.machine(ground))
+        return state.wanted(disks, given.disks, ground.root, own, encrypts=state.can_encrypt(ground))
+
     async def apply(self, ground: Ground, given: StorageGiven, say: Say) -> Applied:
         own = await state.own_id(ground)
         machine = self.machine(ground)
-        found = state.wanted(await state.look(machine), given.disks, ground.root, own)
+        found = await self._wanted(ground, given, own)
         done: list[Wanted] = []
         for one in found:
             ready = await asyncio.to_thread(work.make, machine, ground, one, own, say) if one.formats else one
@@ -170,7 +173,7 @@ def _found(disk: Disk, how: Health, volumes: Sequence[str], root: Path, own: str
         disk.size_bytes,
         disk.system,
         how,
-        tuple(words for words in state.words(disk) if not words.startswith(f"{content.ENCRYPTED} ")),
+        state.words(disk),
         refused[0] if refused else "",
         "" if refused or ours else erase.phrase(disk, own),
         ours or (refused is None and state.usable(disk) is not None),

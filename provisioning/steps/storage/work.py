@@ -32,7 +32,9 @@ def make(machine: Machine, ground: Ground, one: Wanted, own: str, say: Say) -> W
             erase.ext4(machine, path, uuid, erase.label_of(disk))
         else:
             key = _new_key(ground.data_dir, one.mapper)
+            # The key is 512 random bits: stretching it would cost memory at each start, and help nobody.
             machine.run("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--uuid", uuid,
+                        "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
                         "--label", erase.label_of(disk), "--key-file", str(key), path)  # fmt: skip
             machine.run("cryptsetup", "open", "--key-file", str(key), path, one.mapper)
             erase.ext4(machine, f"/dev/mapper/{one.mapper}", inner, erase.label_of(disk))
@@ -65,6 +67,7 @@ def mount(ground: Ground, one: Wanted, say: Say) -> None:
     if state.is_mounted(ground, one):
         return
     say(f"mounting {one.disk.key} at {one.where}")
+    _make_place(ground.at(one.where))
     if systemd:
         ground.programs.must("systemctl", "start", mounts.unit_name(one.where), within_s=60.0)
     else:
@@ -75,10 +78,19 @@ def mount(ground: Ground, one: Wanted, say: Say) -> None:
         )
 
 
+def _make_place(where: Path) -> None:
+    """All may pass, whatever the umask; into the place itself, while nothing is mounted, nobody may write
+    (R7)."""
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.parent.chmod(0o755)
+    where.mkdir(exist_ok=True)
+    if not os.path.ismount(where):
+        where.chmod(0o000)
+
+
 def _mount_directly(ground: Ground, one: Wanted) -> None:
-    """Where no systemd runs. What lies below a mount can be written by nobody (R7)."""
+    """Where no systemd runs."""
     where = ground.at(one.where)
-    where.mkdir(mode=0o000, parents=True, exist_ok=True)
     what = f"/dev/mapper/{one.mapper}" if one.mapper or one.part is None else f"/dev/{one.part.name}"
     ground.programs.must("mount", "-o", _OPTIONS, what, str(where))
 

@@ -1,6 +1,9 @@
 """The recorder over real threads and a film in a loop: cameras come, change, fail and go."""
 
 import asyncio
+import os
+import threading
+import time
 from pathlib import Path
 
 import av
@@ -13,10 +16,14 @@ from appliance.base.ids import uuid7
 from appliance.base.model import Camera, RecordSettings, Segment
 from appliance.media.check.check import check
 from appliance.media.fragment import StreamInit
+from appliance.media.record import stream
 from appliance.media.record.live import LiveHub
 from appliance.media.record.recorder import Recorder, RecorderPorts
+from appliance.media.record.recording import Recording
+from appliance.media.ring import segment
 from appliance.media.ring.index import Index
 from appliance.media.ring.volumes import open_volumes
+from appliance.media.work import Work
 from appliance.store import gaps, segments, settings
 from appliance.store.database import Database
 
@@ -215,3 +222,63 @@ async def test_a_run_of_another_day_s_wrong_clock_lies_below_the_next_ones(bench
     await asyncio.wait_for(tap.full.wait(), 10)
     assert tap.inits[0].run_id > ahead
     bench.archive.write_now(lambda conn: segments.delete(conn, row.volume_id, row.path))
+
+
+async def at_work(bench, *, stuck: bool) -> Work:
+    """The stream's work, once it has been at one thing for a while (or once it is not)."""
+    async with asyncio.timeout(20):
+        while True:
+            (work,) = bench.recorder.works()
+            age_ns = time.monotonic_ns() - work.since_ns
+            if (work.since_ns != 0 and age_ns > SECOND_NS) if stuck else work.since_ns == 0:
+                return work
+            await asyncio.sleep(0.05)
+
+
+async def test_a_camera_that_is_not_there_leaves_its_thread_waiting_not_at_work(bench):
+    await bench.recorder.apply([gate("rtsp://127.0.0.1:9/none")])
+    await bench.until("offline")
+    for _ in range(10):
+        work = await at_work(bench, stuck=False)
+        assert (work.name, work.alive) == ("stream gate/main", True)
+        await asyncio.sleep(0.05)
+
+
+async def test_a_write_that_does_not_return_is_work_and_recording_is_not_what_it_says(
+    bench, url, monkeypatch
+):
+    await bench.recorder.apply([gate(url)])
+    await bench.until("recording")
+    monkeypatch.setattr(stream, "NO_ANSWER_S", 1.0)
+    go, real = threading.Event(), os.writev
+    monkeypatch.setattr(segment.os, "writev", lambda fd, parts: (go.wait(), real(fd, parts))[1])
+    try:
+        work = await at_work(bench, stuck=True)
+        assert work.alive and work.native_id in {thread.native_id for thread in threading.enumerate()}
+        status = bench.recorder.status("gate")
+        assert (status.state, status.last_error) == ("live", "the disk does not answer")
+    finally:
+        go.set()
+    await at_work(bench, stuck=False)
+    assert bench.recorder.status("gate").state == "recording"
+
+
+async def test_video_that_reaches_no_file_though_no_disk_has_failed_is_work_that_does_not_end(
+    bench, url, monkeypatch
+):
+    await bench.recorder.apply([gate(url)])
+    (volume,) = bench.volumes.all
+    async with asyncio.timeout(20):  # what was never written at all is the camera's fault, not ours
+        while not any(path.stat().st_size for path in volume.root.rglob("*.mp4")):
+            await asyncio.sleep(0.05)
+    with monkeypatch.context() as broken:
+        broken.setattr(Recording, "put", lambda *_: None)
+        await at_work(bench, stuck=True)
+    await at_work(bench, stuck=False)
+
+
+async def test_who_is_told_to_stop_is_nobody_s_worry(bench, url):
+    await bench.recorder.apply([gate(url)])
+    await bench.until("recording")
+    await bench.recorder.apply([])
+    assert bench.recorder.works() == []

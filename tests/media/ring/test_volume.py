@@ -187,3 +187,24 @@ def test_the_same_disk_mounted_elsewhere_is_the_same(box, tmp_path):
     device = subject.read_identity(moved).device_id
     again = open_volumes([moved], box.db, device, box.clock, 1.0, lambda row, path: None)
     assert again.all[0].id == old.id and again.all[0].usable() is None
+
+
+def test_a_sync_that_does_not_return_is_work_and_a_tick_to_come_is_not(box, film, monkeypatch):
+    go, in_it, real = threading.Event(), threading.Event(), os.fdatasync
+    monkeypatch.setattr(subject.os, "fdatasync", lambda fd: (in_it.set(), go.wait(), real(fd))[2])
+    (volume,) = box.volumes.all
+    assert volume.work()[:2] == ("volume recordings", True)
+    box.play(film, frames=30, end=None)
+    try:
+        while not in_it.wait(0.05):  # the tick comes by itself
+            box.clock.tick(1)
+        began_ns = volume.work().since_ns
+        assert began_ns > 0
+        box.clock.tick(60)
+        assert volume.work().since_ns == began_ns
+    finally:
+        go.set()
+    box.recordings["gate", "main"].end("no_video")
+    box.settle()
+    assert box.volumes.works() == []  # it was told to stop
+    assert clean(box)

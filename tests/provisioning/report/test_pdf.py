@@ -19,8 +19,8 @@ def test_what_the_json_says_stands_on_paper(report, key, tmp_path):
     sha256 = seal.digest_of(report)
     text = words(seal.seal_pdf(pdf.render(report, sha256, tmp_path), sha256, key))
     for part in (
-        "Werk Süd", "Passed", "Camera 11", "15.0", "What is left to do", "Connect one.", "Camera 3: its clock is off.",
-        "A. Kundin", "Hand-over", "Ravi", sha256, key.fingerprint,
+        "Werk Süd", "Passed", "Camera 11", "15.0", "What is left to do", "Connect one.",
+        "Camera 3: its clock is off.", "A. Kundin", "Hand-over", "Ravi", sha256, key.fingerprint,
     ):  # fmt: skip
         assert part in text, part
 

@@ -56,14 +56,15 @@ class Phone:
         await self.page.wait_for_selector("#step:not([hidden])", timeout=WAIT_MS)
 
     async def go(self, *, findings: bool = False) -> None:
-        """Continue, look at the plan, do it; ``findings``: checks fail, and the person goes on."""
+        """Continue, look at the plan, do it. ``findings``: checks may fail, and the person goes on."""
         here = self.page.url
         await self.tap("#continue")
         await self.page.wait_for_selector("#sheet[open] #sheet-go:not([hidden])", timeout=WAIT_MS)
         await self.tap("#sheet-go")
         if findings:
-            await self.page.wait_for_selector(".check-row[data-ok='0']", timeout=WAIT_MS)
-            await self.tap("#sheet-go")
+            await self.page.wait_for_selector(".check-row", state="attached", timeout=3 * WAIT_MS)
+            if await self.page.locator(".check-row[data-ok='0']").count():
+                await self.tap("#sheet-go")
         await self.page.wait_for_url(lambda url: url != here, timeout=WAIT_MS)
 
 
@@ -134,6 +135,7 @@ class Site:
         self.ip(self.people, f"link add far type veth peer name far netns {self.cameras}")
         for name, words in (
             (self.box, "address add 192.168.10.1/24 dev up0"),
+            (self.box, "address add 192.168.50.1/24 dev cam0"),
             (self.people, "address add 192.168.10.254/24 dev lan"),
             (self.people, "address add 192.168.51.1/24 dev far"),
             (self.cameras, "address add 192.168.50.254/24 dev wire"),

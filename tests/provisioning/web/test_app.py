@@ -120,6 +120,12 @@ async def test_wrong_codes_are_slowed(stranger):
     assert (await stranger.ask("GET", "/")).status == 200
 
 
+async def test_a_stranger_sends_little(stranger):
+    assert (await stranger.claim("2" * 1100)).status == 413
+    answer = await stranger.client.post("/api/claim", data=b"code=2222-2222")
+    assert answer.status == 415
+
+
 async def test_cookies_are_closed_to_scripts_and_other_sites(stranger):
     answer = await stranger.claim()
     cookie = answer.headers.getall("Set-Cookie")

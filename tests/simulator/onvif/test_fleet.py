@@ -49,6 +49,7 @@ def test_every_maker_streams_what_it_tells(six_cameras, ask):
     assert "401" in video(last.sub, six_cameras.user, "wrong")
 
 
+@pytest.mark.long
 def test_a_camera_moves_and_is_the_same(start_fleet, ask, probe):
     fleet = start_fleet(6)
     camera = fleet.cameras[5]
@@ -88,6 +89,7 @@ def test_what_an_installer_meets_among_twelve(start_fleet, ask, probe):
     assert video(by_fault["h265-only"].sub, fleet.user, fleet.password).startswith("hevc,320,180")
 
 
+@pytest.mark.long
 def test_silent_slow_and_garbage(start_fleet, ask, probe):
     fleet = start_fleet(3, faults={1: "silent", 2: "slow", 3: "garbage"})
     silent, slow, garbage = fleet.cameras

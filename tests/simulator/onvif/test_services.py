@@ -20,7 +20,7 @@ def encoder(name: str, token: str, codec: str, gop: int, *, v2: bool) -> str:
     )
 
 
-@pytest.mark.parametrize("media", ["trt", "tr2"])
+@pytest.mark.parametrize("media", [pytest.param("trt", marks=pytest.mark.long), "tr2"])
 def test_an_encoder_that_is_set_streams_so(start_fleet, ask, media):
     fleet = start_fleet(2, faults={2: "h265-sub"})
     camera, token = fleet.cameras[1], BY_KEY["dahua"].encoders[1]

@@ -22,8 +22,10 @@ ROOT = Path(__file__).resolve().parents[3]
 UNITS = ROOT / "systemd"
 PASSWORD = "a line of five dull words"
 KEPT = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "nsswitch.conf", "pam.d", "ssl")
-SHIM = """#!/bin/sh
-exec /opt/aries/bin/python -B -m {module} "$@"
+SHIM = """#!/opt/aries/bin/python -B
+import sys
+from {module} import main
+sys.exit(main())
 """
 
 
@@ -80,7 +82,12 @@ class Guest:
         self.write(f"{packages}/checkout.pth", "/opt/checkout\n/opt/packages\n")
         (self.root / "opt/aries/bin").mkdir()
         (self.root / "opt/aries/bin/python").symlink_to(f"{home}/{version}")
-        for name, module in (("appliance", "appliance"), ("simulator", "appliance.simulator")):
+        programs = {
+            "appliance": "appliance.cli",
+            "appliance-provision": "provisioning.cli",
+            "simulator": "appliance.simulator.__main__",
+        }
+        for name, module in programs.items():
             self.write(f"/opt/aries/bin/{name}", SHIM.format(module=module), 0o755)
 
     def install(self, *kinds: str) -> None:
@@ -92,6 +99,13 @@ class Guest:
             there = self.root / text.lstrip("/")
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, there)
+
+    def switch_on(self, *units: str) -> None:
+        """As the multi-user target has them, from the next boot on."""
+        folder = self.root / "etc/systemd/system"
+        for unit in units:
+            (folder / "multi-user.target.wants").mkdir(exist_ok=True)
+            (folder / "multi-user.target.wants" / unit).symlink_to(f"/etc/systemd/system/{unit}")
 
     def bind(self, source: Path, there: str, *, writable: bool = False) -> None:
         self._binds.append(f"--bind{'' if writable else '-ro'}={source}:{there}")

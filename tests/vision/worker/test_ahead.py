@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ class Box:
         self.found = [Measured("cuda", "h264", 0.1)]
         self.backends = {}
         self.machine = Machine(frozenset({"tensorrt", "onnxruntime"}), True, "")
-        for name in ("survey", "devices", "only_write", "confine"):
+        for name in ("survey", "devices", "enclose", "confine"):
             monkeypatch.setattr(ahead, name, getattr(self, name))
         monkeypatch.setattr(ahead.detectors, "prepare", self.prepare)
         monkeypatch.setattr(ahead.gstreamer, "prepare", lambda: self.done.append("gstreamer"))
@@ -36,8 +37,9 @@ class Box:
     def devices(self):
         return self.chips
 
-    def only_write(self, paths):
+    def enclose(self, read, write):
         self.done.append("landlock")
+        self.read, self.write = list(read), list(write)
         return self.landlock
 
     def prepare(self, backend):
@@ -74,11 +76,11 @@ def test_without_landlock_the_filter_lets_nothing_pass(box):
 def test_a_box_without_chips_prepares_what_it_uses(box):
     box.machine = Machine(frozenset({"tensorrt", "openvino", "onnxruntime"}), False, "")
     box.ready()
-    assert box.done == ["survey", "onnxruntime", "confined, devices False"]
+    assert box.done == ["survey", "landlock", "onnxruntime", "confined, devices False"]
     box.ready(backend="openvino")
-    assert box.done == ["survey", "openvino", "confined, devices False"]
+    assert box.done == ["survey", "landlock", "openvino", "confined, devices False"]
     box.ready(choice="motion")
-    assert box.done == ["survey", "confined, devices False"]
+    assert box.done == ["survey", "landlock", "confined, devices False"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_box_without_chips_prepares_what_it_uses(box):
 def test_what_cannot_be_prepared_stops_nothing(box, error):
     box.backends["tensorrt"] = error
     box.ready()
-    assert box.done == ["survey", "tensorrt", "onnxruntime", "confined, devices False"]
+    assert box.done == ["survey", "landlock", "tensorrt", "onnxruntime", "confined, devices False"]
 
 
 @pytest.mark.parametrize(
@@ -122,3 +124,13 @@ def test_motion_loads_no_library_of_any_model():
 
     assert loaded("motion", "auto") == "[]"
     assert loaded("deimv2-femto", "onnxruntime") == "['onnxruntime']"
+
+
+def test_it_reads_its_program_and_its_models_and_those_may_come_later(box, tmp_path, monkeypatch):
+    models, engines = tmp_path / "models", tmp_path / "engines"
+    monkeypatch.setenv("ARIES_ENGINES", str(engines))
+    ahead.get_ready(Hello("e", "motion", (str(models), "/nowhere/assets"), 1))
+    assert models.is_dir() and engines.is_dir()  # else they could not be opened when they are made
+    assert {models, engines, Path("/usr"), Path(sys.prefix)} <= set(box.read)
+    assert not {Path("/"), Path("/etc"), Path("/etc/aries"), tmp_path, Path("/var")} & set(box.read)
+    assert box.write == []

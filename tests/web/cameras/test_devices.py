@@ -8,7 +8,8 @@ import pytest
 from appliance.base.model import Camera, Credentials
 from appliance.daemon.camera_search import CameraSearch
 from appliance.daemon.devices import Devices
-from appliance.store import audit, cameras
+from appliance.store import audit, camera_identities, cameras
+from appliance.store.camera_identities import CameraIdentity
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ async def yard(site: Any, six_cameras: Any) -> Any:
     for camera in six_cameras.cameras:
         row = Camera(camera.name, camera.name, camera.main, sub_url=camera.sub)
         await site.db.write(lambda conn, row=row: cameras.insert(conn, row, None))
-    search = CameraSearch(site.clock, six_cameras.group, one_window_s=0.8)
+    search = CameraSearch(site.clock, six_cameras.group, window_s=0.8, one_window_s=0.8)
     stored = SimpleNamespace(credentials=Credentials(six_cameras.user, six_cameras.password))
     devices = Devices(site.db, site.clock, search, lambda _: stored.credentials)
     site.box.devices = devices
@@ -137,3 +138,14 @@ async def test_who_may(site: Any, method: str, path: str, least: str) -> None:
     below = {"installer": "operator", "operator": "viewer"}[least]
     assert (await site.ask(method, path, below, json={})).status == 403
     assert (await site.ask(method, path, least, json={})).status != 403
+
+
+async def test_which_device_a_camera_is_counts_at_the_address_it_was_learnt_at(site: Any) -> None:
+    def learn(conn: Any) -> None:
+        for name, host in (("gate", "10.0.0.1"), ("yard", "10.9.9.9")):
+            camera_identities.put(conn, CameraIdentity(name, host, 1, serial=f"{name}-1234"))
+
+    await site.db.write(learn)
+    found = (await (await site.ask("GET", "/camera-identities")).json())["identities"]
+    assert [(one["camera_id"], one["serial"]) for one in found] == [("gate", "gate-1234")]
+    assert (await site.ask("GET", "/camera-identities", "limited")).status == 403

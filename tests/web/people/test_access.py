@@ -103,6 +103,9 @@ async def test_a_limited_person_cannot_tell_that_other_cameras_exist(site: Any) 
                 },
                 "AckBody": {},
                 "ResolveBody": {"resolution": "test"},
+                "MendBody": {},
+                "PtzBody": {"stop": True},
+                "RelayBody": {"relay": "1", "active": True},
             }
             body = {"json": bodies[route.body.__name__]}
         headers = await site.bearer("limited")

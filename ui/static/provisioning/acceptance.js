@@ -25,7 +25,21 @@ export async function start(step) {
   $("#wipe").addEventListener("click", () => { pad.wipe(); ready(field, pad); });
   $("#sign").addEventListener("click", guarded($("#sign"), () => sign(step, field, pad)));
   watch(step);
-  return () => given(field, { by_hand: true });
+  return async () => ((await over(step)) ? null : given(field, { by_hand: true }));
+}
+
+/** A report that is signed needs no plan: it goes on at once. Where the wizard began anew meanwhile it cannot
+    say so, and asks as for any step. */
+async function over({ found: { report, is_stale: isStale } }) {
+  if (!report?.signed_by || isStale) return false;
+  try {
+    const { current } = await post(`${HERE}/confirm`);
+    location.assign(current ? `/steps/${current}` : "/finish");
+    return true;
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    return false;
+  }
 }
 
 function given(field, more = {}) {
@@ -53,9 +67,9 @@ async function measure(step, field) {
   for (;;) {
     const { running } = await get(HERE);
     if (!running) break; // the wizard began anew
-    lines.replaceChildren(...running.lines.map((text, i) => element("li", !running.done && i === running.lines.length - 1 ? "now" : "", text)));
+    lines.replaceChildren(...current(running.lines).map((text, i, all) => element("li", !running.done && i === all.length - 1 ? "now" : "", text)));
     if (running.done) {
-      $("#will").hidden = true;
+      $("#will").hidden = lines.hidden = !running.error; // from now on the report says it
       if (running.error) throw Object.assign(new Error(running.error.message), { hint: running.error.hint });
       if (running.checks.some((check) => !check.ok)) await post(`${HERE}/confirm`); // the report says it, in full
       break;
@@ -66,6 +80,9 @@ async function measure(step, field) {
   $("#report").scrollIntoView({ behavior: "smooth" });
 }
 
+/** A countdown is one line, not one for each time it was said. */
+const current = (lines) => lines.filter((text, i) => i === lines.length - 1 || !text.startsWith("Measuring the cameras"));
+
 async function refreshed(step) { showReport(await step.refresh()); }
 
 function showReport({ report, is_stale: isStale }) {
@@ -75,7 +92,11 @@ function showReport({ report, is_stale: isStale }) {
   const verdict = $("#verdict");
   verdict.dataset.result = report.state;
   verdict.textContent = report.damage ? `This report cannot be used: ${report.damage}` : STATES[report.state];
-  $("#results").replaceChildren(...report.results.map(resultRow));
+  const left = report.results.filter((one) => one.state === "not_done");
+  $("#results").replaceChildren(...report.results.filter((one) => one.state !== "not_done").map(resultRow));
+  $("#left").hidden = !left.length;
+  $("#left summary").textContent = `Not done: ${left.map((one) => one.title).join(", ")}`;
+  $("#left ul").replaceChildren(...left.map(resultRow));
   const box = $("#differences");
   box.hidden = report.differences === null;
   const told = report.differences?.length ? report.differences : ["Nothing that matters has changed."];

@@ -13,7 +13,7 @@ function facts(stream) {
     ["Codec", CODECS[stream.codec] ?? "–"],
     ["Frames", stream.fps ? `${Math.round(stream.fps * 10) / 10}/s` : "–"],
     ["Rate", stream.bitrate_bps ? rate(stream.bitrate_bps) : "–"],
-    ["Key frame", stream.key_frame_interval_s ? `every ${Math.round(stream.key_frame_interval_s * 10) / 10} s` : "–"],
+    ["Key frame each", stream.key_frame_interval_s ? `${Math.round(stream.key_frame_interval_s * 10) / 10} s` : "–"],
   ];
 }
 

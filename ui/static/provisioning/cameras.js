@@ -156,7 +156,18 @@ function take(row, camera) {
   if (isNew) row.name = distinct(camera.name, row);
   row.chosen = camera.right;
   if (row.known && hostOf(row.known.rtsp_url) !== camera.address) row.known = null;
+  if (!row.known && !camera.channel) follow(row, camera);
   if (camera.has_picture && row.picture === undefined && camera.usable) look(row);
+}
+
+/** One that the box has and that stands at another address now: it is followed, not added again. */
+function follow(row, camera) {
+  const same = ({ identity }) => identity && ["serial", "mac"].some((what) => identity[what] && identity[what] === camera[what]);
+  const [key, other] = [...rows.entries()].find(([, one]) => one !== row && one.known && same(one.known)) ?? [];
+  if (!other) return;
+  row.known = other.known;
+  row.name = other.known.name;
+  rows.delete(key);
 }
 
 function distinct(name, own) {

@@ -33,9 +33,14 @@ onSend(form, async (given) => {
   }
 });
 
-const scanned = decodeURIComponent(location.hash.slice(1));
-if (scanned) {
+/** Also where the page stood open already when the picture was scanned. */
+function use() {
+  const scanned = decodeURIComponent(location.hash.slice(1));
+  if (!scanned) return;
   history.replaceState(null, "", "/");
   form.elements.namedItem("code").value = scanned;
   form.requestSubmit();
 }
+
+addEventListener("hashchange", use);
+use();

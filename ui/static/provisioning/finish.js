@@ -8,6 +8,7 @@ const open = document.querySelector("#open");
 
 button.addEventListener("click", async () => {
   button.disabled = true;
+  button.textContent = "The box closes its recordings …"; // some seconds
   try {
     const { address, fingerprint } = await post("/api/finish");
     document.querySelector("#before").hidden = true;
@@ -18,6 +19,7 @@ button.addEventListener("click", async () => {
     document.querySelector("#print").textContent = `Its certificate's fingerprint (SHA-256): ${fingerprint}`;
   } catch (error) {
     button.disabled = false;
+    button.textContent = "Finish";
     complain(error);
   }
 });

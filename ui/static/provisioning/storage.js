@@ -1,5 +1,7 @@
 // Storage: one card for each disk, and the days of footage that the chosen ones hold.
 
+import { sentence } from "../forms.js";
+
 const DAY_S = 86400;
 const HOURS_PER_YEAR = 8766;
 const RESERVE = { share: 0.05, bytes: 2e9 }; // as retention keeps it
@@ -28,7 +30,7 @@ function card(template, disk, canEncrypt) {
   const of = (name) => node.querySelector(`[data-is="${name}"]`);
   const put = (name, text) => { for (const one of node.querySelectorAll(`[data-${name}]`)) one.textContent = text; };
   const [tag, more] = health(disk.health);
-  put("model", `${disk.model || KINDS[disk.kind]}, ${size(disk.size_bytes)}`);
+  put("model", sentence(`${disk.model || KINDS[disk.kind]}, ${size(disk.size_bytes)}`));
   put("health", tag);
   node.querySelector("[data-health]").classList.toggle("bad", disk.health.passed === false);
   put("facts", [`Serial ${disk.key}`, KINDS[disk.kind], more].filter(Boolean).join(" · "));
@@ -95,7 +97,7 @@ export function start(step) {
     const keys = new Set(chosen().map((one) => one.disk));
     const room = (bytes) => Math.max(0, bytes - Math.max(RESERVE.share * bytes, RESERVE.bytes));
     let bytes = found.disks.filter((disk) => keys.has(disk.key)).reduce((sum, disk) => sum + room(disk.size_bytes), 0);
-    system.disabled = keys.size === 0;
+    system.closest("label").hidden = keys.size === 0; // then there is nothing else
     if (keys.size === 0) system.checked = true;
     if (system.checked) bytes += found.system_bytes;
     root.querySelector("#days").textContent = days(bytes, found.need);

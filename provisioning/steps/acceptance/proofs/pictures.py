@@ -12,8 +12,8 @@ from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.settings import Settings
 from provisioning.ground import Ground
+from provisioning.record import write_whole
 from provisioning.report.document import Line, Picture, PictureKind, Result, State
-from provisioning.report.kept import write_whole
 from provisioning.step import Say
 from provisioning.steps.acceptance.proofs import Asked
 from provisioning.steps.acceptance.subject import Subject
@@ -49,7 +49,7 @@ async def run(ground: Ground, subject: Subject, asked: Asked, say: Say) -> Resul
         _hint(subject.settings, kind) if missing or failed else "",
         rfc3339(now_ns),
         lines=tuple(lines),
-        pictures=tuple(sorted([*taken, *kept], key=lambda p: (p.camera_name, p.kind))),
+        pictures=tuple(p for id_ in subject.cameras for p in _in_order([*taken, *kept], id_)),
     )
 
 
@@ -61,6 +61,10 @@ async def _take(ground: Ground, asked: Asked, camera_id: str, name: str, kind: P
     write_whole(asked.folder / file, jpeg)
     digest = hashlib.sha256(jpeg).hexdigest()
     return Picture(camera_id, name, kind, rfc3339(ground.clock.now_ns()), file, digest)
+
+
+def _in_order(pictures: list[Picture], camera_id: str) -> list[Picture]:
+    return sorted((p for p in pictures if p.camera_id == camera_id), key=lambda p: p.kind)
 
 
 def _line(picture: Picture, kept: list[Picture]) -> Line:

@@ -17,8 +17,9 @@ import msgspec
 from appliance.base.clock import SECOND_NS, boot_id, rfc3339
 from appliance.base.errors import ApplianceError
 from provisioning.ground import Ground
+from provisioning.record import write_whole
 from provisioning.report.document import Figure, Line, Result, State
-from provisioning.report.kept import Reports, write_whole
+from provisioning.report.kept import Reports
 from provisioning.steps.acceptance.subject import StreamSubject, Subject, nanoseconds
 
 NAME, TITLE = "power_cut", "Power cut"
@@ -56,8 +57,7 @@ def state_of(ground: Ground, durability_s: float) -> PowerCut:
 
 def begin(ground: Ground) -> None:
     """From now on the plug may be pulled; ``pulse`` has to run."""
-    folder = Reports(ground.data_dir).root
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = Reports(ground.data_dir).make_root()
     (folder / PULSE_FILE).unlink(missing_ok=True)
     _beat(folder, ground.clock.now_ns())
     write_whole(folder / FILE, msgspec.json.encode(Awaited(ground.clock.now_ns(), boot_id())))

@@ -11,7 +11,7 @@ from provisioning.step import Say
 from provisioning.steps.acceptance.proofs import Asked
 from provisioning.steps.acceptance.subject import Subject
 
-NAME, TITLE = "update_key", "Update key"
+NAME, TITLE = "update_key", "Updates"
 KEYRINGS = ("/etc/rauc/keyring.pem", "/etc/rauc/ca.cert.pem")  # rauc: system.conf [keyring] path
 LARGEST_BYTES = 1 << 20
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -35,7 +35,7 @@ async def run(ground: Ground, subject: Subject, asked: Asked, say: Say) -> Resul
         NAME,
         TITLE,
         "not_done",
-        "This system has no update key: it is not one of our images.",
+        "This system is none of our images, and has no key that updates are checked with.",
         "Updates of this machine come from its own package manager.",
         at,
     )

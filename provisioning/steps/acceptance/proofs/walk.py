@@ -15,8 +15,9 @@ import msgspec
 from appliance.base.clock import rfc3339
 from appliance.base.errors import ApplianceError
 from provisioning.ground import Ground
+from provisioning.record import write_whole
 from provisioning.report.document import Figure, Line, Picture, Result, State
-from provisioning.report.kept import Reports, write_whole
+from provisioning.report.kept import Reports
 from provisioning.steps.acceptance.subject import Subject
 
 NAME, TITLE = "walk", "Walk test"
@@ -67,9 +68,7 @@ async def begin(ground: Ground, subject: Subject) -> Walk:
     body = {"name": RULE, "kind": "zone_enter", "zone_ids": zones, "severity": "info", "cooldown_s": 0}
     rule = (await ground.daemon.ask("POST", "/rules", body))["rule"]
     walk = Walk(rfc3339(ground.clock.now_ns()), rule["id"])
-    folder = Reports(ground.data_dir).root
-    folder.mkdir(mode=0o700, exist_ok=True)
-    write_whole(folder / FILE, msgspec.json.encode(walk))
+    write_whole(Reports(ground.data_dir).make_root() / FILE, msgspec.json.encode(walk))
     return walk
 
 

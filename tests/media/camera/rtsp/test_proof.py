@@ -7,6 +7,7 @@ import time
 import pytest
 
 from appliance.base.model import Credentials
+from appliance.media.camera.connect import connect
 from appliance.media.camera.rtsp import proof as module
 from appliance.media.camera.rtsp.proof import Proof
 
@@ -183,3 +184,19 @@ def test_a_long_challenge_costs_no_time(filler: str) -> None:
     began = time.process_time()
     proof.learn([text, "Digest realm=" + text])
     assert time.process_time() - began < 0.2
+
+
+def test_a_dvr_that_wants_the_login_in_its_path_plays(serve, answered, pictures) -> None:
+    """CP PLUS and others built by Xiongmai: the stored address has the places, empty."""
+    login = "user=ad%20min&password=p%40ss%3Aw%2Frd%3F"
+
+    def script(method, count, text):
+        if f"/{login}&channel=3&stream=0.sdp?" not in text.split()[1]:
+            return answered(404, count)
+        return None
+
+    server = serve(script, stream=pictures(3))
+    url = server.url.replace("/live", "/user=&password=&channel=3&stream=0.sdp?")
+    source = connect(url, Credentials("ad min", "p@ss:w/rd?"))
+    assert next(iter(source.packets())).is_video
+    source.close()

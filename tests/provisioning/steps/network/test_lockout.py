@@ -17,7 +17,7 @@ from provisioning.steps.network.given import NetworkGiven
 from provisioning.steps.network.step import Network
 
 SAID: list[str] = []
-SHORT_S = 1.2
+SHORT_S = 1.0
 
 
 def wrong(site) -> NetworkGiven:

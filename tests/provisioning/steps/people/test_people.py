@@ -1,5 +1,6 @@
 """People and channels on a real daemon; webhooks go to a receiver of the test's own."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -126,3 +127,29 @@ async def test_what_the_daemon_refuses_is_named_by_the_answer(box_ground, given,
     with pytest.raises(ApplianceError) as caught:
         await People().apply(box_ground, given, lambda text: None)
     assert caught.value.field == field and caught.value.hint
+
+
+@pytest.mark.long
+async def test_an_alert_of_the_whole_line_reaches_the_channel_with_its_key(
+    box_ground, twice, receiver
+) -> None:
+    await twice(People(), PeopleGiven(channel=(hook(receiver),)))
+    ask, tested = box_ground.daemon.ask, len(receiver.posts)
+    body = {"name": "Walk", "rtsp_url": "sim://walk?fps=10&size=640x360&gop=10"}
+    camera = (await ask("POST", "/cameras", body))["camera"]["id"]
+    corners = [[0.05, 0.05], [0.95, 0.05], [0.95, 0.95], [0.05, 0.95]]
+    zone = {"camera_id": camera, "name": "All", "kind": "polygon", "points": corners}
+    zone_id = (await ask("POST", "/zones", zone))["zone"]["id"]
+    rule = {"name": "Anybody", "kind": "zone_enter", "zone_ids": [zone_id], "severity": "critical"}
+    await ask("POST", "/rules", rule)
+    async with asyncio.timeout(90):
+        while len(receiver.posts) == tested:
+            await asyncio.sleep(0.2)
+    headers, said = receiver.posts[tested]
+    assert headers["Idempotency-Key"] == said["id"] and said["severity"] == "critical"
+    assert said["camera"] == "Walk" and said["event"]["zone_id"] == zone_id and not said["is_test"]
+    alerts = (await ask("GET", "/alerts"))["alerts"]
+    assert said["alert"]["id"] in {alert["id"] for alert in alerts}
+    async with asyncio.timeout(10):
+        while not (await ask("GET", "/channels"))["channels"][0]["state"]["sent_at"]:
+            await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Real disks of 64 MB: loop devices, and a machine in which they are disks like others."""
+"""Real disks of 36 MB: loop devices, and a machine in which they are disks like others."""
 
 import os
 import re
@@ -76,7 +76,7 @@ def loops(tmp_path: Path) -> Iterator[tuple[str, ...]]:
         for number in (1, 2):
             image = tmp_path / f"disk{number}.img"
             with image.open("wb") as file:
-                file.truncate(64 << 20)
+                file.truncate(36 << 20)
             done = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True)
             if done.returncode:
                 pytest.skip("loop devices are refused here")
