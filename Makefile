@@ -5,6 +5,9 @@
 #                                          runs two files at a time: they wait more than they compute
 #   make bench ARGS="recording"            JSON lines of figures
 #   make lint                              ruff, mypy --strict, import-linter
+#   make image ARGS="--keyring update.pem" the disk image and the root of a boot slot (as root; not for make test)
+#   make bundle ARGS="--key … --certificate …"   a signed bundle of that root
+#   make image-test ARGS="update"          a life of it in qemu, or one chapter; without an image it makes one
 PYTHON ?= python3
 ARGS ?=
 PY := .venv/bin/python
@@ -14,7 +17,7 @@ BOOT = if [ -x $(PY) ]; then $(PY) -I -S bootstrap.py $(1); \
 	elif command -v $(PYTHON) >/dev/null 2>&1; then $(PYTHON) bootstrap.py $(1); \
 	else echo 'There is no python3. One command mends it: sudo apt-get install -y python3 python3-venv' >&2; exit 1; fi
 
-.PHONY: demo run test bench lint
+.PHONY: demo run test bench lint image bundle image-test
 .SILENT:
 
 demo:
@@ -36,3 +39,12 @@ lint:
 	$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --diff . ; exit 1; }
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+
+image:
+	$(call BOOT,dev) && exec $(PY) -m firmware.image $(ARGS)
+
+bundle:
+	$(call BOOT,dev) && exec $(PY) -m firmware.bundle $(ARGS)
+
+image-test:
+	$(call BOOT,dev) && exec $(PY) -m firmware.life $(ARGS)

@@ -75,6 +75,7 @@ def bill(recipe: Recipe, version: str, parts: list[Part]) -> str:
         made.components.add(
             Component(name=name, version=number, type=ComponentType.LIBRARY, purl=url, bom_ref=str(url))
         )
+    made.register_dependency(box, made.components)
     text = json.loads(JsonV1Dot5(made).output_as_string())
     text.pop("serialNumber", None)
     text["metadata"].pop("timestamp", None)

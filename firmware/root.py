@@ -118,6 +118,7 @@ def own_files(recipe: Recipe, root: Path, version: str, keyring: Path) -> None:
     (root / "etc/fstab").write_text(
         "# The slot is the root; /data and what lies over /etc and /var: initrd.\n"
         "tmpfs /tmp tmpfs nosuid,nodev,mode=1777,size=20% 0 0\n"
+        "tmpfs /media tmpfs nosuid,nodev,noexec,mode=0755,size=1m 0 0\n"
     )
     for name in ("data", "boot/efi"):
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,7 @@ TIED = {
     "zeroconf": {"provisioning"},
     "fpdf": {"provisioning"},
     "cyclonedx": {"firmware"},
+    "packageurl": {"firmware"},  # cyclonedx's own way to name a package
     "segno": {
         "web",
         "hub",

@@ -22,10 +22,11 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 
 class Guest:
-    """``with Guest(disk, folder) as guest``: runs until left. ``disk``: qcow2, changed by what happens."""
+    """``with Guest(disk, folder) as guest``: runs until left. ``disk``: qcow2, changed by what happens;
+    ``stick``: plugged into USB."""
 
-    def __init__(self, disk: Path, folder: Path, *, port: int = 0) -> None:
-        self._disk, self.folder = disk, folder
+    def __init__(self, disk: Path, folder: Path, *, port: int = 0, stick: Path | None = None) -> None:
+        self._disk, self.folder, self._stick = disk, folder, stick
         self.port = port or _free_port()
         self.console = folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,6 +59,9 @@ class Guest:
             "-serial", f"unix:{self._socket('shell')},server=on,wait=off",
             "-qmp", f"unix:{self._socket('qmp')},server=on,wait=off",
         ]  # fmt: skip
+        if self._stick is not None:
+            words += ["-drive", f"if=none,id=stick,format=raw,readonly=on,file={self._stick}"]
+            words += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,removable=on"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
 
     def pull_the_plug(self) -> None:

@@ -76,6 +76,18 @@ class Bundles:
                 file.write(bytes([byte[0] ^ 0xFF]))
         return target
 
+    def stick(self) -> Path:
+        """A USB stick (FAT) with all of the big ones on it."""
+        target = self._folder / "stick.img"
+        files = [*(self.version(name) for name in VERSIONS), self.tampered()]
+        if not target.exists() or target.stat().st_mtime < max(file.stat().st_mtime for file in files):
+            size = sum(file.stat().st_size for file in files) + (64 << 20)
+            with target.open("wb") as file:
+                file.truncate(size)
+            must("mkfs.vfat", "-F", "32", "-n", "STICK", target)
+            must("mcopy", "-i", target, *files, "::/")
+        return target
+
     def _small(self, version: str, compatible: str, pair: tuple[Path, Path] | None = None) -> Path:
         """Refused for what it says, so that its content does not matter."""
         target = self._folder / f"small-{compatible}-{version}-{pair is not None}.raucb"
