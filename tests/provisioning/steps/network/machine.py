@@ -46,8 +46,8 @@ def begin() -> list[subprocess.Popen]:
 async def act(step: Network, ground: Ground, verb: str, given) -> object:
     if verb == "plan":
         return [change.text for change in (await step.plan(ground, given)).changes]
-    if verb == "apply":
-        Network.confirm_s = 4.0
+    if verb in ("apply", "try"):
+        Network.confirm_s = 60.0 if verb == "apply" else 8.0
         await step.apply(ground, given, lambda text: None)
         return backend(ground)
     if verb == "verify":
