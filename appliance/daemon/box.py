@@ -24,6 +24,7 @@ from appliance.base.redaction import forbid
 from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
+from appliance.daemon import support
 from appliance.daemon.analysis import Analysis
 from appliance.daemon.behind_cameras import BehindCameras
 from appliance.daemon.control import make_control, settings_version
@@ -219,7 +220,7 @@ class Box:
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
             senders=self.analysis.sync, devices=self.behind.devices,
-            notifying=self.analysis.notifying, updates=self.updates,
+            notifying=self.analysis.notifying, updates=self.updates, support=self._support,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -343,6 +344,9 @@ class Box:
     async def _probe(self, url: str, credentials: Credentials | None) -> ProbeReport:
         real = await self._simulators.resolve(url)
         return await asyncio.to_thread(probe, real, credentials, PROBE_S)
+
+    async def _support(self) -> bytes:
+        return await asyncio.to_thread(support.made, self.config, self.stores, self.clock)
 
     async def wait_ready(self) -> None:
         """Until every enabled camera has a fragment on disk, or a state that says why not; and,

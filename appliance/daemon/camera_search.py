@@ -20,7 +20,7 @@ from appliance.base.model import Credentials
 from appliance.onvif.device import Device
 from appliance.onvif.discovery import GROUP, Announced, discover
 from appliance.onvif.identity import Identity, identity, same
-from appliance.onvif.scan import scan
+from appliance.onvif.scan import Open, scan
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,12 @@ def local_address_for(host: str) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
         plug.connect((host, 9))
         return str(plug.getsockname()[0])
+
+
+async def scan_apart(network: IPv4Network) -> list[Open]:
+    """``scan`` in a thread with a loop of its own: begun all at once, its thousands of connections would
+    hold up everything else on ours."""
+    return await asyncio.to_thread(lambda: asyncio.run(scan(network)))
 
 
 class CameraSearch:
@@ -97,7 +103,7 @@ class CameraSearch:
             return []
         network = IPv4Network(f"{host}/24", strict=False)
         turn = asyncio.Semaphore(_AT_ONCE)
-        opened = [one for one in await scan(network) if one.onvif_url is not None]
+        opened = [one for one in await scan_apart(network) if one.onvif_url is not None]
 
         async def ask(address: str) -> Seen | None:
             async with turn:

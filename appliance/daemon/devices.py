@@ -15,7 +15,7 @@ import aiohttp
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.model import Camera, Credentials
-from appliance.daemon.camera_search import CameraSearch, host_of
+from appliance.daemon.camera_search import CameraSearch, host_of, scan_apart
 from appliance.onvif import mend as mending
 from appliance.onvif import ptz, relays
 from appliance.onvif.details import Details, details
@@ -25,7 +25,7 @@ from appliance.onvif.identity import Identity, identity, same
 from appliance.onvif.mend import Mended
 from appliance.onvif.ptz import Preset
 from appliance.onvif.relays import Relay
-from appliance.onvif.scan import Open, scan
+from appliance.onvif.scan import Open
 from appliance.onvif.streams import Profile, profiles
 from appliance.store import camera_identities, cameras
 from appliance.store.camera_identities import CameraIdentity
@@ -70,7 +70,7 @@ class Devices:
         local = [address for address in tls.names()[1] if ":" not in address]
         announced, opened = await asyncio.gather(
             discover(local, window_s=self._search.window_s, group=self._search.group),
-            scan(wanted) if wanted is not None else _nothing(),
+            scan_apart(wanted) if wanted is not None else _nothing(),
         )
         listed = await self._db.read(cameras.list_cameras)
         known = await self._db.read(camera_identities.all_of)

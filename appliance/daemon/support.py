@@ -62,6 +62,13 @@ def write(config: Config, stores: Stores, clock: Clock, programs: Programs, targ
     return len(texts)
 
 
+def made(config: Config, stores: Stores, clock: Clock) -> bytes:
+    """The bundle of a box that runs. Blocks."""
+    out = io.BytesIO()
+    write(config, stores, clock, Programs(), out)
+    return out.getvalue()
+
+
 def learn_secrets(config: Config, stores: Stores) -> None:
     """Tell ``redact`` of everything that this box keeps secret."""
     db = stores.appliance

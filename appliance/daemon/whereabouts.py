@@ -67,7 +67,7 @@ class Whereabouts:
         await self._clock.sleep(PERIOD_S)
 
     async def look(self) -> None:
-        """Learn one device that works, look for those that are lost. Raises ``ApplianceError`` where the
+        """Learn the devices that work, look for those that are lost. Raises ``ApplianceError`` where the
         database does not answer."""
         listed = [camera for camera in await self._db.read(cameras.list_cameras) if camera.enabled]
         known = await self._db.read(camera_identities.all_of)

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from appliance.system.figures import Gauges
 from appliance.web import (
     alerts,
+    care,
     channels,
     events,
     headers,
@@ -56,6 +57,7 @@ ROUTES: tuple[Route, ...] = (
     *models.ROUTES,
     *audit.ROUTES,
     *health.ROUTES,
+    *care.ROUTES,
     *scrape.ROUTES,
     *ws_events.ROUTES,
     *ws_live.ROUTES,

@@ -25,6 +25,7 @@ from appliance.web.ports import (
     Recorder,
     Senders,
     StillOfEvent,
+    Support,
     Vision,
 )
 
@@ -60,6 +61,7 @@ class Box:
     updates: Inbox | None = None
     devices: Devices | None = None
     notifying: Notifying | None = None
+    support: Support | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

@@ -302,3 +302,6 @@ Changed = Callable[[str], Awaitable[None]]
 
 StillOfEvent = Callable[[str, bool], Awaitable[bytes | None]]
 """(event id, with the box drawn) -> the stored JPEG, or None where none was kept."""
+
+Support = Callable[[], Awaitable[bytes]]
+"""A bundle for who helps, as a tar.gz without secrets."""

@@ -61,6 +61,10 @@ class Yard:
     def alerts(self) -> list[Any]:
         return self.db.read_now(lambda conn: alerts.page(conn, alerts.AlertFilter(), 10))[0]
 
+    def switched(self, camera: str) -> list[list[Any]]:
+        """[relay, is active] of all that its relays were told."""
+        return list(self.fleet.order(camera, "status")["switched"])
+
     async def until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while not is_so():
@@ -90,17 +94,11 @@ async def test_a_tampered_camera_alerts_and_closes_the_relay_of_another(yard: Ya
     relay = {"kind": "relay", "camera_id": "cam02", "relay": "RelayOutput_2", "seconds": 1}
     await yard.rule(own("tamper", "camera", actions=(relay,)), own("motion", "input", severity="info"))
     assert yard.behind.own_events.heard == {"cam01"}
-    order = yard.fleet.order
-    states: list[list[bool]] = []
-
-    def is_closed() -> bool:
-        states.append(order("cam02", "status")["relays"])
-        return states[-1] == [False, True]
-
+    order, before = yard.fleet.order, len(yard.switched("cam02"))
     await yard.until(lambda: order("cam01", "status")["subscriptions"] == 1)
     order("cam01", "tamper", "on")
-    await yard.until(is_closed)
-    await yard.until(lambda: not is_closed())
+    await yard.until(lambda: len(yard.switched("cam02")) >= before + 2)
+    assert yard.switched("cam02")[before:] == [[1, True], [1, False]]
     (event,) = yard.events()
     assert (event.type, event.camera_id, event.end_ns, event.track_id) == ("tamper", "cam01", None, None)
     assert [alert.event_id for alert in yard.alerts()] == [event.id]
@@ -130,12 +128,12 @@ async def test_a_box_that_died_in_a_pulse_opens_the_relay_when_it_starts(yard: Y
     action = {"kind": "relay", "camera_id": "cam01", "relay": "RelayOutput_1", "seconds": 1}
     rule = own("tamper", "camera", actions=(action,))
     await yard.rule(rule)
+    before = len(yard.switched("cam01"))
     async with AsyncExitStack() as stack:
         await yard.behind.start(stack)
         yard.behind.relays.fire(rule)  # an alert at once: the pulse comes after
-        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [False])
-        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [True])
-        await yard.until(lambda: yard.fleet.order("cam01", "status")["relays"] == [False])
+        await yard.until(lambda: len(yard.switched("cam01")) >= before + 3)
+    assert yard.switched("cam01")[before:] == [[0, False], [0, True], [0, False]]
 
 
 async def test_a_stop_leaves_no_relay_closed(yard: Yard) -> None:

@@ -31,7 +31,7 @@ class Yard:
 
     def begin(self, fleet: Any) -> None:
         self.credentials = Credentials(fleet.user, fleet.password)
-        self.search = CameraSearch(self.clock, fleet.group, window_s=0.8, one_window_s=0.8)
+        self.search = CameraSearch(self.clock, fleet.group, window_s=1.0, one_window_s=1.0)
         self.part = Whereabouts(
             self.db, self.clock, self.search, "box",
             statuses=lambda: self.states, credentials=lambda _: self.credentials,

@@ -1,6 +1,7 @@
 """One simulated camera: who it is, what can be set, what it notices. Its streams follow what is set."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -86,6 +87,7 @@ class Device:
         self.image = {"Brightness": 50.0, "ColorSaturation": 50.0, "Contrast": 50.0, "Sharpness": 50.0}
         self.ir_cut = "AUTO"
         self.relays = [False] * self.maker.relays
+        self.switched: deque[tuple[int, bool]] = deque(maxlen=50)  # (relay, is active), as it was told
         self.noticed = dict.fromkeys(self.maker.topics, False)
         self.position = [0.0, 0.0, 0.0]
         self.presets: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -192,6 +194,10 @@ class Device:
     async def snapshot(self) -> bytes:
         encoder = self.encoders["main"]
         return await self.shelf.still(encoder.width, encoder.height, self.ir_cut == "OFF")
+
+    def switch(self, relay: int, active: bool) -> None:
+        self.relays[relay] = active
+        self.switched.append((relay, active))
 
     # -- where it looks
 

@@ -93,6 +93,7 @@ class Standing:
             "encoders": {which: msgspec.structs.asdict(one) for which, one in device.encoders.items()},
             "image": device.image | {"IrCutFilter": device.ir_cut},
             "relays": device.relays,
+            "switched": list(device.switched),
             "position": device.position,
             "moving": device.moving,
             "reboots": device.reboots,

@@ -2,7 +2,7 @@
 has confirmed.
 
 It reads what to undo from a file and needs nothing of whoever wrote it: the wizard may have been killed.
-It goes when the file is gone (confirmed, or undone by another) or is another change's.
+It goes when the change was confirmed, or undone by another; a file that is merely gone does not send it away.
 """
 
 import asyncio
@@ -29,11 +29,10 @@ async def stand(run: Path, clock: Clock) -> bool:
     files.put(MachineFile(trial.GUARD, msgspec.json.encode(here).decode()), run)
     while clock.monotonic_ns() < until_ns:
         await clock.sleep(LOOKS_S)
-        found = trial.pending(run)
-        if found is None or found.id != mine.id:
-            trial.finish(run)
+        trial.finish(run)
+        if trial.ended(run, mine.id):
             return False
-    return trial.undo(run)
+    return trial.undo(run, mine)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from appliance.system.programs import Programs
 log = logging.getLogger(__name__)
 
 FILE, CONFIRMED = "network-trial.json", "network-confirmed.json"
-LOCK, GUARD = "network-trial.lock", "network-guard.json"
+LOCK, GUARD, ENDED = "network-trial.lock", "network-guard.json", "network-ended.json"
 SHORTEST_S, LONGEST_S = 1.0, 600.0
 GUARD_COMES_S = 20.0
 LATE_S = 2.0  # of a guard that undoes: after that it is dead
@@ -83,7 +83,7 @@ class Trials:
         self._run.mkdir(mode=0o755, parents=True, exist_ok=True)
         files.put(MachineFile(FILE, msgspec.json.encode(trial).decode(), 0o600), self._run)
         try:
-            leave_guard(self._run, self._root, self._programs)
+            leave_guard(self._run, self._root, self._programs, trial.id)
             await self._guarded(trial)
             for file in steps.put:
                 files.put(file, self._root)
@@ -159,6 +159,7 @@ def _finish(run: Path) -> None:
         files.put(file, Path(trial.root))
     for path in trial.steps.undo_remove:  # what lasts says the same, and is read from there from now on
         (Path(trial.root) / path.lstrip("/")).unlink(missing_ok=True)
+    _end(run, trial)
     (run / CONFIRMED).unlink()
 
 
@@ -176,12 +177,20 @@ def waiting(run: Path) -> Waiting | None:
     return _read(run / GUARD, Waiting)
 
 
-def undo(run: Path) -> bool:
+def ended(run: Path, trial_id: str) -> bool:
+    """It was confirmed or undone, and somebody wrote that down; or another's turn has come. That its file is
+    gone says nothing: systemd takes a service's folder in /run away with the service."""
+    found, last = pending(run), _read(run / ENDED, str)
+    return last == trial_id or (found is not None and found.id != trial_id)
+
+
+def undo(run: Path, known: Trial | None = None) -> bool:
     """All commands, whatever becomes of each: half of the way back is better than none. False where
-    nothing waited. Called by the guard, and where the change itself failed."""
+    nothing waited. Called by the guard, which has ``known`` it from the beginning, and where the change
+    itself failed."""
     with locked(run):
-        trial = pending(run)
-        if trial is None:
+        trial = pending(run) or known
+        if trial is None or (known is not None and ended(run, known.id)):
             return False
         programs = Programs(trial.prefix)
         for path in trial.steps.undo_remove:
@@ -191,12 +200,18 @@ def undo(run: Path) -> bool:
                 programs.must(*command)
             except ApplianceError as error:
                 log.warning("on the way back: %s", error)
-        (run / FILE).unlink()
+        _end(run, trial)
+        (run / FILE).unlink(missing_ok=True)
         return True
+
+
+def _end(run: Path, trial: Trial) -> None:
+    files.put(MachineFile(ENDED, msgspec.json.encode(trial.id).decode(), 0o600), run)
 
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
+    run.mkdir(mode=0o755, parents=True, exist_ok=True)
     descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -205,13 +220,13 @@ def locked(run: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def leave_guard(run: Path, root: Path, programs: Programs) -> None:
+def leave_guard(run: Path, root: Path, programs: Programs, name: str) -> None:
     """A process that outlives this one. Where systemd runs it is a unit of its own: stopping ours would end
     every process that we began ourselves, in whatever session."""
     words = [sys.executable, "-m", "appliance.system.network.guard", str(run)]
     if root == Path("/") and Path("/run/systemd/system").is_dir() and programs.has("systemd-run"):
         path = ("-E", f"PYTHONPATH={os.environ['PYTHONPATH']}") if os.environ.get("PYTHONPATH") else ()
-        unit = f"--unit=aries-network-undo-{os.getpid()}"
+        unit = f"--unit=aries-network-undo-{name}"
         programs.must("systemd-run", "--quiet", "--collect", unit, *path, *words)
         return
     null = subprocess.DEVNULL

@@ -70,6 +70,15 @@ async def test_a_silent_server_is_given_up_in_time_and_leaves_nothing(peer, give
     assert caught.value.kind == "unavailable"
 
 
+async def test_a_receiver_that_points_elsewhere_is_not_followed(receiver, given, notice) -> None:
+    receiver.status = 302
+    channel = registry.make(given(receiver.channel()))
+    with pytest.raises(ApplianceError, match="has moved") as caught:
+        await channel.send(notice, "key-1")
+    await channel.close()
+    assert caught.value.kind == "invalid" and len(receiver.posts) == 1
+
+
 async def test_nobody_listens(peer, given, notice) -> None:
     dead = peer.channel(port=1) if hasattr(peer, "mails") else peer.channel(url="https://127.0.0.1:1/in")
     channel = registry.make(given(dead))

@@ -103,6 +103,20 @@ async def phone(phone_with: Callable[..., Awaitable[Phone]], chromium: str) -> P
     return await phone_with(chromium)
 
 
+CAMERAS = range(11, 23)
+CAMERA_SETTINGS = ("arp_ignore=1", "arp_announce=2", "promote_secondaries=1")
+
+
+def _plugged(number: int) -> tuple[str, ...]:
+    """A port of the switch with one camera's address behind it."""
+    return (
+        f"link add cam{number} type veth peer name port{number}",
+        f"link set port{number} master ports up",
+        f"link set cam{number} up",
+        f"address add 192.168.50.{number}/24 dev cam{number}",
+    )
+
+
 class Site:
     """Three networks: people's (with the router and the telephone), the box, the cameras'.
 
@@ -138,27 +152,31 @@ class Site:
             (self.box, "address add 192.168.50.1/24 dev cam0"),
             (self.people, "address add 192.168.10.254/24 dev lan"),
             (self.people, "address add 192.168.51.1/24 dev far"),
-            (self.cameras, "address add 192.168.50.254/24 dev wire"),
-            *(
-                (self.cameras, f"address add 192.168.50.{n}/24 dev wire")
-                for n in (*range(11, 24), *range(200, 210))
-            ),
+            (self.cameras, "address add 192.168.51.254/24 dev far"),
+            (self.cameras, "link add ports type bridge"),
+            (self.cameras, "link set wire master ports"),
+            *((self.cameras, words) for number in CAMERAS for words in _plugged(number)),
             *((self.cameras, f"address add 192.168.51.{n}/24 dev far") for n in range(11, 24)),
             *((self.box, f"link set {one} up") for one in ("up0", "cam0")),
             *((self.people, f"link set {one} up") for one in ("lan", "far")),
-            *((self.cameras, f"link set {one} up") for one in ("wire", "far")),
+            *((self.cameras, f"link set {one} up") for one in ("wire", "far", "ports")),
             (self.box, "route add default via 192.168.10.254"),
             (self.cameras, "route add default via 192.168.51.1"),
         ):
             self.ip(name, words)
-        forward = [*self.inside(self.people), "sysctl", "-qw", "net.ipv4.ip_forward=1"]
-        subprocess.run(forward, check=True, capture_output=True)
+        for name, settings in (
+            (self.people, ("net.ipv4.ip_forward=1",)),
+            # a camera answers for its own address only, though one machine plays all of them
+            (self.cameras, tuple(f"net.ipv4.conf.all.{one}" for one in CAMERA_SETTINGS)),
+        ):
+            command = [*self.inside(name), "sysctl", "-qw", *settings]
+            subprocess.run(command, check=True, capture_output=True)
 
     async def start_fleet(self, root: Path, *arguments: str) -> None:
         self._fleet_process = await asyncio.create_subprocess_exec(
             *self.inside(self.cameras),
             *(sys.executable, "-m", "appliance.simulator", "fleet", "--with-parent", *arguments),
-            *("--network", "192.168.50.0/24", "--discovery-on", "192.168.50.254"),
+            *("--network", "192.168.50.0/24", "--discovery-on", "192.168.50.11"),
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=asyncio.subprocess.PIPE,
@@ -168,6 +186,18 @@ class Site:
         assert self._fleet_process.stdout
         line = await asyncio.wait_for(self._fleet_process.stdout.readline(), 60)
         self.fleet = json.loads(line)
+        for camera in self.fleet["cameras"]:
+            network, _, host = camera["address"].rpartition(".")
+            if network == "192.168.50":
+                self.ip(self.cameras, f"link set cam{host} address {camera['mac']}")
+
+    async def move(self, camera: str, host: int, to: int) -> str:
+        """As a DHCP server does it: the same plug, another address."""
+        address = f"192.168.50.{to}"
+        self.ip(self.cameras, f"address add {address}/24 dev cam{host}")
+        await self.order(camera=camera, do="move", value=address)
+        self.ip(self.cameras, f"address del 192.168.50.{host}/24 dev cam{host}")
+        return address
 
     async def order(self, **what: Any) -> dict[str, Any]:
         process = self._fleet_process

@@ -143,7 +143,7 @@ def tasks(draw):
     return disks, [draw(calm), draw(MEANWHILE), draw(calm), draw(calm), draw(calm)], key, typed
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(tasks())
 def test_only_what_was_typed_is_emptied(task):
     disks, meanwhile, key, typed = task

@@ -1,5 +1,7 @@
 """A trial by itself: who is killed when, and what is so afterwards. A change is a file, the clock is told."""
 
+import shutil
+
 import msgspec
 import pytest
 
@@ -24,7 +26,7 @@ KEEP = (MachineFile("/etc/one", "1"), MachineFile("/etc/two", "2"))
 def trials(tmp_path, clock, monkeypatch):
     """Its guard is one that says that it is there, and is dead."""
 
-    def leave(run, root, programs):
+    def leave(run, root, programs, name):
         found = trial.pending(run)
         here = Waiting(found.id, clock.monotonic_ns() + round(found.seconds * 1e9))
         files.put(MachineFile(trial.GUARD, msgspec.json.encode(here).decode()), run)
@@ -115,4 +117,20 @@ async def test_the_guard_goes_when_it_is_another_s_turn(trials, tmp_path, clock)
 async def test_how_long_is_checked(trials, tmp_path, seconds):
     with pytest.raises(ApplianceError):
         await trials.begin(STEPS, KEEP, seconds)
+    assert there(tmp_path) == set()
+
+
+async def test_a_folder_that_is_taken_away_with_its_service_does_not_send_the_guard_home(
+    trials, tmp_path, clock
+):
+    """RuntimeDirectory= (systemd.exec(5)): /run/aries goes when the wizard's service stops, or is killed."""
+    await trials.begin(STEPS, KEEP, 60)
+    run = tmp_path / "aries"
+
+    class Sleeping(type(clock)):
+        async def sleep(self, seconds):
+            shutil.rmtree(run, ignore_errors=True)
+            self.tick(seconds)
+
+    assert await guard.stand(run, Sleeping())
     assert there(tmp_path) == set()

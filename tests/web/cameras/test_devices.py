@@ -18,7 +18,7 @@ async def yard(site: Any, six_cameras: Any) -> Any:
     for camera in six_cameras.cameras:
         row = Camera(camera.name, camera.name, camera.main, sub_url=camera.sub)
         await site.db.write(lambda conn, row=row: cameras.insert(conn, row, None))
-    search = CameraSearch(site.clock, six_cameras.group, window_s=0.8, one_window_s=0.8)
+    search = CameraSearch(site.clock, six_cameras.group, window_s=1.0, one_window_s=1.0)
     stored = SimpleNamespace(credentials=Credentials(six_cameras.user, six_cameras.password))
     devices = Devices(site.db, site.clock, search, lambda _: stored.credentials)
     site.box.devices = devices

@@ -29,7 +29,7 @@ def _set(device: Device, asked: Element, prefix: str) -> Node:
         raise Refused("ter:RelayToken", "no such relay")
     if state not in ("active", "inactive"):
         raise Refused("ter:InvalidArgVal", "a relay is active or inactive")
-    device.relays[known.index(token)] = state == "active"
+    device.switch(known.index(token), state == "active")
     return node(f"{prefix}:SetRelayOutputStateResponse")
 
 
