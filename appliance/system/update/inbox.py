@@ -94,7 +94,9 @@ class Inbox:
         """Onto the disk as it comes, never into memory. What was cut off leaves nothing. Raises
         ``exhausted`` where it is too big or there is no room; ``conflict`` where an update is under way."""
         self._must_be_quiet()
-        self._room_for(size_bytes or 0)
+        if (size_bytes or 0) > self._largest_bytes:
+            raise self._too_big()
+        self._room_for(2 * (size_bytes or 0))  # root's part copies it
         partial = self._fresh()
         try:
             with partial.open("xb") as file:
@@ -181,8 +183,6 @@ class Inbox:
         return partial
 
     def _room_for(self, size_bytes: int) -> None:
-        if size_bytes > self._largest_bytes:
-            raise self._too_big()
         self._places.inbox.mkdir(mode=0o700, exist_ok=True)
         free = shutil.disk_usage(self._places.inbox).free
         if free < size_bytes + RESERVE_BYTES:

@@ -23,6 +23,7 @@ from appliance.system.update.release import Release
 log = logging.getLogger(__name__)
 
 DATABASES = ("appliance.db", "tracks.db")
+CHUNK_BYTES = 1 << 20
 BASELINE_NS = 120 * 1_000_000_000  # a camera recorded before: it wrote within so long
 
 
@@ -61,22 +62,31 @@ class Installer:
 
     def _take(self, wish: Wish) -> Path:
         """Out of the daemon's folder into ours, so that nobody else changes it any more; and it is the one
-        that was looked at."""
+        that was looked at. Copied: the two folders are mounts of their own."""
         self._places.own.mkdir(mode=0o755, exist_ok=True)
-        own = self._places.own / "bundle.raucb"
+        own, digest = self._places.own / "bundle.raucb", hashlib.sha256()
         own.unlink(missing_ok=True)
         try:
-            self._places.bundle.rename(own)
-            descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(self._places.bundle, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError as error:
             raise ApplianceError("not_found", "no bundle waits here", "offer it again") from error
-        with os.fdopen(descriptor, "rb") as file:
-            if os.geteuid() == 0:
-                os.fchown(descriptor, 0, 0)
-            os.fchmod(descriptor, 0o600)
-            if hashlib.file_digest(file, "sha256").hexdigest() != wish.sha256:
-                raise ApplianceError("conflict", "another bundle lies there than the one that was looked at",
-                                     "offer it again")  # fmt: skip
+        try:
+            with os.fdopen(descriptor, "rb") as source, own.open("xb") as target:
+                own.chmod(0o600)
+                while chunk := source.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    target.write(chunk)
+        except OSError as error:
+            own.unlink(missing_ok=True)
+            raise ApplianceError(
+                "exhausted", f"it cannot be taken: {error.strerror}", "free space on the system disk"
+            ) from error
+        self._places.bundle.unlink(missing_ok=True)
+        if digest.hexdigest() != wish.sha256:
+            own.unlink(missing_ok=True)
+            raise ApplianceError(
+                "conflict", "another bundle lies there than the one that was looked at", "offer it again"
+            )
         return own
 
     def _accepted(self, wish: Wish, bundle: Path, before: Record, made: Record) -> Record:
