@@ -23,6 +23,10 @@ from appliance.store import alerts, cameras, events, journal, locks, rules, user
 from appliance.store.database import Database
 from appliance.store.model_health import Alarm as ModelAlarm
 from appliance.store.sealing import Sealer
+from appliance.system.update.inbox import Inbox
+from appliance.system.update.rauc import Rauc
+from appliance.system.update.record import Places
+from appliance.system.update.release import Release
 from appliance.vision.health.judge import Verdict
 from appliance.vision.state import Activation, VisionFigures, VisionState
 from appliance.web.app import make_app
@@ -317,25 +321,16 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
         probed.append((url, credentials))
         return {"codec": "h264", "width": 640, "height": 360, "hints": []}
 
+    async def support() -> bytes:
+        return b"a bundle"
+
+    parts = {"updates": Inbox(Places(tmp_path), Rauc(), Release(), clock, watched=()), "support": support}
     box = Box(
-        db=db,
-        clock=clock,
-        sealer=Sealer(bytes(32)),
-        device_id="box-1",
-        version="0.1",
-        data_path=tmp_path,
-        health=health,
-        recorder=PlayedRecorder(live, clock),
-        archive=archive,
-        vision=vision,
-        models=models,
-        devices=PlayedDevices(),
-        desk=PlayedDesk(db, clock, bell),
-        bell=bell,
-        probe=probe,
-        changed=note_change,
-        passwords=passwords,
-    )
+        db=db, clock=clock, sealer=Sealer(bytes(32)), device_id="box-1", version="0.1", data_path=tmp_path,
+        health=health, recorder=PlayedRecorder(live, clock), archive=archive, vision=vision, models=models,
+        devices=PlayedDevices(), desk=PlayedDesk(db, clock, bell), bell=bell, probe=probe,
+        changed=note_change, passwords=passwords, **parts,
+    )  # fmt: skip
     await db.write(lambda conn: _furnish(conn, clock.now_ns(), hasher.hash(PASSWORD)))
     server = TestServer(make_app(box), host="127.0.0.1")
     async with TestClient(server) as client:

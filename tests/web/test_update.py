@@ -83,4 +83,5 @@ async def test_why_the_box_went_back_stands_on_the_page(site, places) -> None:
 
 
 async def test_a_box_without_updates_says_so(site) -> None:
+    site.box.updates = None
     assert (await site.ask("GET", PATH)).status == 503
