@@ -65,6 +65,7 @@ class Intake:
         self.on_alarm: Callable[[Rule], None] = lambda rule: None
         self._pending: list[Finding] = []
         self._arrived = asyncio.Event()
+        self._committing: asyncio.Task[None] | None = None
         self._still_tasks: set[asyncio.Task[None]] = set()
         self._still_slots = asyncio.Semaphore(STILLS_AT_ONCE)
         self._presences_ns = clock.monotonic_ns()
@@ -148,6 +149,8 @@ class Intake:
 
     async def close(self) -> None:
         """Commit what is left, finish the stills, remember who is in view."""
+        if self._committing is not None:
+            await asyncio.wait({self._committing})
         try:
             await self.accept(self._pending)
             self._pending = []
@@ -169,26 +172,25 @@ class Intake:
             self._arrived.set()
 
     async def _commit_pending(self) -> None:
-        batch = list(self._pending)
-        commit = asyncio.create_task(self._commit(batch))
+        self._committing = asyncio.create_task(self._commit(list(self._pending)))
         try:
-            await asyncio.shield(commit)
+            await asyncio.shield(self._committing)
         except asyncio.CancelledError:
             # We are being stopped. What is on its way to the disk arrives there: who does not wait for
             # it would write it a second time in ``close``.
-            await asyncio.wait({commit})
-            if commit.exception() is None:
-                del self._pending[: len(batch)]
+            await asyncio.wait({self._committing})
+            self._committing.exception()  # seen; what it did not commit is pending still
             raise
-        del self._pending[: len(batch)]
 
     async def _commit(self, batch: list[Finding]) -> None:
+        """Taken off the pending ones in the turn in which it is known to be committed."""
         try:
             await self.accept(batch)
         except Exception as error:  # whatever one odd finding does to us, the others must not wait for it
             if isinstance(error, ApplianceError) and error.kind in PASSING:
                 raise
             await self._commit_singly(batch)
+        del self._pending[: len(batch)]
 
     async def _commit_singly(self, batch: list[Finding]) -> None:
         # One finding that cannot be written must not take the others with it.

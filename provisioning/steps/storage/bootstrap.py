@@ -78,6 +78,7 @@ def write(data_dir: Path, text: str) -> None:
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, mode)  # whatever our umask is
         give_to_owner_of(data_dir, descriptor)
         file.write(text)
         file.flush()
