@@ -98,7 +98,10 @@ function undo() {
   redraw();
 }
 
-for (const button of document.querySelectorAll("[data-draw]")) button.addEventListener("click", () => begin(button.dataset.draw));
+for (const button of document.querySelectorAll("[data-draw]")) {
+  button.addEventListener("click", () => begin(button.dataset.draw));
+  button.disabled = false; // a click before now would have done nothing
+}
 document.querySelector("#undo").addEventListener("click", undo);
 document.querySelector("#cancel").addEventListener("click", end);
 onSend(form, async (fields) => {

@@ -254,6 +254,7 @@ async def test_a_clip_that_is_partly_here_plays_and_says_how_much(page, sign_in,
     upload = (await hub.order(do="begin", until=0.6))["id"]  # its own: others look at the one of the story
     await sign_in(page, then="/clips?state=partial")
     await page.locator(f"th.who a[href$='{upload}']").click()
+    await page.locator("#clip").wait_for()
     await until(page, "document.querySelector('#clip').readyState >= 2")
     text = await page.locator("#clip-state").inner_text()
     assert re.search(r"\d+ kB of \d+ kB arrived", text)
