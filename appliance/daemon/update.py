@@ -73,6 +73,7 @@ class StartUpdate:
         if found is None or found.sha256 != body.sha256:
             found = await (self._from_stick() if body.url is None else self._fetch(body.url))
         if found is None or found.sha256 != body.sha256 or found.version != body.version:
+            self._inbox.clear()  # nobody here asked for that one
             return Outcome(
                 "refused", "what was found is not the bundle that was ordered: nothing was changed"
             )
