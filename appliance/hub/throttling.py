@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from aiohttp import web
 
 from appliance.base.clock import SECOND_NS, Clock
-from appliance.web.errors import HttpError
+from appliance.base.http_errors import HttpError
 from appliance.web.people.throttle import Throttle
 
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from appliance.web.errors import HttpError
+from appliance.base.http_errors import HttpError
 
 AT_ONCE = 5  # of the 8 connections that write: a heartbeat and a person find one
 URGENT_MORE = 2

@@ -10,21 +10,11 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, Kind, invalid
+from appliance.base.http_errors import STATUS, HttpError
 
 log = logging.getLogger(__name__)
 
 LONGEST_PATH = 200  # in the log
-
-STATUS: dict[Kind, int] = {
-    "invalid": 400,
-    "denied": 403,
-    "not_found": 404,
-    "conflict": 409,
-    "exhausted": 429,
-    "unavailable": 503,
-    "data_loss": 500,
-    "internal": 500,
-}
 
 _FOREIGN: dict[int, tuple[Kind, str, str]] = {
     401: ("denied", "you are not signed in", "sign in again"),
@@ -40,24 +30,6 @@ _FOREIGN: dict[int, tuple[Kind, str, str]] = {
 ErrorPage = Callable[[web.Request, int, dict[str, Any]], Awaitable[web.StreamResponse]]
 ERROR_PAGE: web.AppKey[ErrorPage] = web.AppKey("error_page")
 """Set by the pages: how a person's browser is told (``body`` is what programs are told)."""
-
-
-class HttpError(ApplianceError):
-    """An error for which HTTP has a word of its own, or headers."""
-
-    def __init__(
-        self,
-        status: int,
-        kind: Kind,
-        message: str,
-        hint: str = "",
-        *,
-        field: str | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(kind, message, hint, field=field)
-        self.status = status
-        self.headers = headers or {}
 
 
 def not_signed_in() -> HttpError:

@@ -10,7 +10,7 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from appliance.base.clock import parse_rfc3339
 from appliance.base.errors import ApplianceError, invalid
-from appliance.web.errors import HttpError
+from appliance.base.http_errors import HttpError
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)

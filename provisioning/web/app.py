@@ -9,8 +9,9 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, invalid, not_found
+from appliance.base.http_errors import HttpError
 from provisioning.claim import Claim
-from provisioning.web.errors import HttpError, answer, answer_errors
+from provisioning.web.errors import answer, answer_errors
 from provisioning.web.guard import CLAIM, address_of, give, is_claimed, let_in
 from provisioning.web.pages import has_page, page, secure, ui_path
 from provisioning.wizard import Wizard

@@ -9,39 +9,11 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, Kind
+from appliance.base.http_errors import STATUS, HttpError
 from appliance.base.redaction import redact
 from provisioning.claim import TooEarly
 
 log = logging.getLogger(__name__)
-
-STATUS: dict[Kind, int] = {
-    "invalid": 400,
-    "denied": 403,
-    "not_found": 404,
-    "conflict": 409,
-    "exhausted": 429,
-    "unavailable": 503,
-    "data_loss": 500,
-    "internal": 500,
-}
-
-
-class HttpError(ApplianceError):
-    """An error for which HTTP has a word of its own, or headers."""
-
-    def __init__(
-        self,
-        status: int,
-        kind: Kind,
-        message: str,
-        hint: str = "",
-        *,
-        field: str | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(kind, message, hint, field=field)
-        self.status = status
-        self.headers = headers or {}
 
 
 def error_json(error: Exception) -> dict[str, Any]:

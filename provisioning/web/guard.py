@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from appliance.base.http_errors import HttpError
 from provisioning.claim import Claim, Session, csrf_of
-from provisioning.web.errors import HttpError
 
 COOKIE, CSRF_COOKIE, CSRF_HEADER = "wizard", "wizard_csrf", "X-CSRF-Token"
 AGE_S = 24 * 3600

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.base.http_errors import HttpError
 from appliance.hub import turns
 from appliance.hub.turns import AT_ONCE, DEFAULT_URGENCY, URGENT_MORE, Turns, urgency
-from appliance.web.errors import HttpError
 
 ODD = ("", "u=9", "u=-1", "xu=0", "u=0" + "x" * 5_000)
 

@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, invalid
+from appliance.base.http_errors import HttpError
 from appliance.hub.box_api.holding import HELD
-from appliance.web.errors import HttpError
 
 T = TypeVar("T")
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from appliance.base.http_errors import HttpError
 from appliance.hub.hub import HUB, Hub
 from appliance.hub.settings import Network
 from appliance.hub.store import boxes
 from appliance.hub.store.boxes import SEEN_EVERY_NS, BoxIdentity
-from appliance.web.errors import HttpError, denied
+from appliance.web.errors import denied
 
 LONGEST_TOKEN = 200
 _NOBODY = hashlib.sha256(b"").digest()

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.base.errors import ApplianceError, invalid
+from appliance.base.http_errors import HttpError
 from appliance.base.redaction import forbid
 from appliance.hub import tunnel, tunnel_keys
 from appliance.hub.box_api import body
@@ -23,7 +24,6 @@ from appliance.hub.store.steps import Steps, lock
 from appliance.hub.throttling import ENROLMENTS
 from appliance.sync.protocol.batch import RowId
 from appliance.sync.protocol.enrolment import Enrolled, Enrolment, TunnelOffer
-from appliance.web.errors import HttpError
 from appliance.web.params import Name
 
 LONGEST_BYTES = 16_000

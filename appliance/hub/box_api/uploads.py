@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError, invalid, not_found
+from appliance.base.http_errors import HttpError
 from appliance.hub.box_api import body
 from appliance.hub.box_api.door import Caller
 from appliance.hub.figures import FIGURES
@@ -18,7 +19,7 @@ from appliance.hub.store.steps import Steps
 from appliance.hub.store.uploads import Chunk, Times, Upload
 from appliance.sync.protocol.batch import RowId
 from appliance.sync.protocol.upload import CHUNK_HASH, LARGEST_CHUNK_BYTES, Manifest, UploadState
-from appliance.web.errors import HttpError, error_body
+from appliance.web.errors import error_body
 from appliance.web.params import time_from
 
 log = logging.getLogger(__name__)

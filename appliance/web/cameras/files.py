@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.clock import rfc3339
+from appliance.base.http_errors import HttpError
 from appliance.media.span import Clip, Span
-from appliance.web.errors import HttpError
 from appliance.web.routes import Call
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")

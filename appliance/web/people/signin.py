@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from appliance.base.errors import ApplianceError
+from appliance.base.http_errors import HttpError
 from appliance.base.model import User
 from appliance.store import audit, sessions, users
-from appliance.web.errors import HttpError, denied
+from appliance.web.errors import denied
 from appliance.web.params import Name
 from appliance.web.people import sessions as sign_ins
 from appliance.web.people.auth import address_of, drop_cookies, set_cookies

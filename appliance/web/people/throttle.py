@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from appliance.base.clock import SECOND_NS, Clock
-from appliance.web.errors import HttpError
+from appliance.base.http_errors import HttpError
 
 FAILURES = 5
 FAILURES_OF_ADDRESS = 100  # one machine trying many names

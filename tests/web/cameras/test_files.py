@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.base.clock import SECOND_NS, rfc3339
+from appliance.base.http_errors import HttpError
 from appliance.media.span import Span
 from appliance.web.cameras.files import LONGEST_HEADER, gaps_header, wanted_range
-from appliance.web.errors import HttpError
 
 CLIP = "/cameras/gate/clip.mp4?start_time=2026-01-20T14:00:00Z&end_time=2026-01-20T14:10:00Z"
 
