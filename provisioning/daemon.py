@@ -17,7 +17,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
@@ -309,5 +309,5 @@ def _said(text: str) -> ApplianceError:
     message, _, kind = lines[-1].removeprefix("error: ").removesuffix(")").rpartition(" (")
     message, _, field = message.removesuffix("]").partition(" [")
     hints = [line.removeprefix("  hint: ") for line in text.splitlines() if line.startswith("  hint: ")]
-    known: Kind = kind if kind in KINDS else "unavailable"  # type: ignore[assignment]  # it is one of KINDS
+    known = cast(Kind, kind) if kind in KINDS else "unavailable"
     return ApplianceError(known, message, hints[-1] if hints else "", field=field or None)

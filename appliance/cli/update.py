@@ -82,7 +82,8 @@ def _check(places: Places, rauc: Rauc, bundle: Path) -> int:
     found = rauc.manifest(bundle)
     image = release.read()
     manifest = found if isinstance(found, Manifest) else None
-    facts = Facts(manifest, image.version, image.compatible, signature="" if manifest else found)  # type: ignore[arg-type]  # not a Manifest: a fault
+    fault = "" if isinstance(found, Manifest) else found
+    facts = Facts(manifest, image.version, image.compatible, signature=fault)
     if (refused := refusal(facts)) is not None:
         raise refused
     assert manifest is not None

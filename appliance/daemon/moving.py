@@ -5,6 +5,7 @@ whose disk was unplugged, and would leave a restored one on new hardware without
 settles it, once, and says what it did.
 """
 
+from functools import partial
 from pathlib import Path
 
 from appliance.base.config import Config
@@ -27,7 +28,7 @@ def settle(config: Config) -> list[str]:
             text, forget = _look(row, config)
             said.append(text)
             if forget:
-                db.write_now(lambda conn, row=row: volumes.forget(conn, row.id))  # type: ignore[misc]  # bound now
+                db.write_now(partial(volumes.forget, volume_id=row.id))
     finally:
         db.close()
     return said

@@ -41,7 +41,7 @@ class Served:
             )
             begun.add_done_callback(_never_mind)  # its handshake needs the other end, which is the caller's
             return await asyncio.open_connection(sock=ours)
-        except BaseException:
+        except BaseException:  # cancelled or refused: neither end may be left open
             ours.close()
             theirs.close()
             raise

@@ -151,7 +151,7 @@ def _socket(
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(bare))
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
         sock.bind((bare, 0))
-    except BaseException:
+    except (OSError, ValueError):  # an address that is gone, or none
         sock.close()
         raise
     return sock, group

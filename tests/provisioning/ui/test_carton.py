@@ -98,7 +98,8 @@ class Walk:
         await phone.tap("#sign")
         await page.wait_for_selector("#signed:not([hidden])", timeout=60_000)
         assert "Maria Harbour" in await page.inner_text("#signed")
-        await phone.go(findings=True)
+        await phone.tap("#continue")  # what is signed needs no plan
+        await page.wait_for_url("**/finish", timeout=60_000)
 
     async def moved(self, address: str) -> None:
         """What the box's daemon found again by itself: the camera records from its new address."""
