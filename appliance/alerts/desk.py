@@ -7,11 +7,12 @@ from typing import Literal
 import msgspec
 
 from appliance.alerts.bell import JournalBell
+from appliance.alerts.owing import owe_sample
 from appliance.alerts.record import publish_alert
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.model import Alert, User
-from appliance.store import alerts, targets
+from appliance.store import alerts, events, targets
 from appliance.store.database import Database
 
 Resolution = Literal["true_alarm", "false_alarm", "test"]
@@ -119,7 +120,12 @@ def _change_in(
     if note and note.strip() and len(after.notes) < MOST_NOTES:
         after = msgspec.structs.replace(after, notes=(*after.notes, note.strip()))
     alerts.update(conn, after)
-    newest = publish_alert(conn, after, now_ns, targets.enabled(conn), is_new=False)
+    owed_to = targets.enabled(conn)
+    newest = publish_alert(conn, after, now_ns, owed_to, is_new=False)
+    if after.resolution in ("true_alarm", "false_alarm") and after.event_id:
+        event = events.get(conn, after.event_id)
+        if event is not None and event.camera_id is not None:
+            owe_sample(conn, event, now_ns, owed_to)
     return Decided(before, after, newest)
 
 

@@ -60,6 +60,12 @@ def owe_clip(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Seque
     _owe_file(conn, event, "clip", file, now_ns, file.end_ns + RECORDED_NS, owed_to)
 
 
+def owe_sample(conn: sqlite3.Connection, event: Event, now_ns: int, owed_to: Sequence[Target]) -> None:
+    """A person said whether this was what the box took it for: a picture worth learning from."""
+    file = owed_file(event.id, event.camera_id, event.start_ns, event.start_ns)
+    _owe_file(conn, event, "sample", file, now_ns, 0, owed_to)
+
+
 def _owe_file(
     conn: sqlite3.Connection,
     event: Event,

@@ -29,11 +29,14 @@ from appliance.daemon.analysis import Analysis
 from appliance.daemon.behind_cameras import BehindCameras
 from appliance.daemon.control import make_control, settings_version
 from appliance.daemon.health import Finding, Health, LoopLag
+from appliance.daemon.ledger_report import LedgerReports
 from appliance.daemon.liveness import Liveness
 from appliance.daemon.materials import RingMaterials
+from appliance.daemon.metrics_report import MetricsReports
 from appliance.daemon.models import Models
 from appliance.daemon.outside import Lamps, Mains
 from appliance.daemon.pulse import Pulse
+from appliance.daemon.reporting import Reporting
 from appliance.daemon.serving import Served, serve, shown
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
@@ -246,6 +249,14 @@ class Box:
             self.analysis.sync.retry_now,
         )  # fmt: skip
         self.health.add(self.tunnel.findings)
+        reporting = Reporting(
+            LedgerReports(self.db, self.stores.archive, self.clock),
+            MetricsReports(
+                self.db, self.clock, self.recorder, self.volumes.all, self.analysis.vision.figures
+            ),
+            self.clock, self.analysis.sync.wake,
+        )  # fmt: skip
+        self._spawn("reporting", supervise("reporting", reporting.run, self.clock))
         self._spawn("led", lamps.run_led())
         self._spawn("relay", lamps.run_relay())
         self._spawn("mains", mains.run())

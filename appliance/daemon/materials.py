@@ -113,7 +113,7 @@ class RingMaterials:
             start_ns, end_ns = parse_rfc3339(body.start_time), parse_rfc3339(body.end_time)
         except (msgspec.MsgspecError, ApplianceError) as error:
             raise _none(f"row {row.id} does not say what it owes") from error
-        if row.kind == "still":
+        if row.kind in ("still", "sample"):
             return await self._still(row, body, start_ns)
         now_ns, settled_ns = self._clock.now_ns(), end_ns + SETTLE_NS
         if row.created_ns > now_ns + AHEAD_NS:
@@ -132,15 +132,16 @@ class RingMaterials:
 
     async def _still(self, row: OutboxRow, body: FileBody, start_ns: int) -> Still:
         """The one that was kept with the event, with the box drawn, as people see it here too. One that
-        could not be kept then is made from the ring now, and kept: the next making gives the same."""
-        jpeg = await self._stills.read(body.event_id, with_box=True)
+        could not be kept then is made from the ring now, and kept: the next making gives the same. A sample
+        has no box drawn: nothing is to be learnt from our own pen."""
+        jpeg = await self._stills.read(body.event_id, with_box=row.kind == "still")
         if jpeg is None:
             if self._clock.now_ns() < row.created_ns + STILL_NS:
                 raise _not_yet("the still is being made")
-            jpeg = await self._make_still(body, start_ns)
+            jpeg = await self._make_still(body, start_ns, with_box=row.kind == "still")
         return Still(jpeg, body.stream)
 
-    async def _make_still(self, body: FileBody, start_ns: int) -> bytes:
+    async def _make_still(self, body: FileBody, start_ns: int, *, with_box: bool) -> bytes:
         event = await self._db.read(lambda conn: events.get(conn, body.event_id))
         if event is None:
             raise _none(f"event {body.event_id} is gone, and its still with it")
@@ -150,7 +151,7 @@ class RingMaterials:
         except ApplianceError as error:
             raise self._gone_or_not_yet(error) from error
         if await self._stills.keep(event, start_ns):
-            jpeg = await self._stills.read(body.event_id, with_box=True)
+            jpeg = await self._stills.read(body.event_id, with_box=with_box)
             if jpeg is not None:
                 return jpeg
         raise _not_yet("the vision worker makes no stills now")

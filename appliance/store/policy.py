@@ -31,6 +31,8 @@ LANE_OF: Final[dict[str, int]] = {
     "ledger": 6, "metrics": 6, "command_result": 1, "sample": 7,
 }  # fmt: skip
 ALARM_LANE: Final[dict[Severity, int]] = {"critical": 0, "warning": 1, "info": 2}
+# Pictures for training go to nobody who did not ask for them.
+OPT_IN: Final[frozenset[str]] = frozenset(("sample",))
 LEAST: Final[dict[str, Severity]] = {"still": "warning", "small_clip": "warning", "clip": "warning"}
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
@@ -82,10 +84,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal_days: Days = 30.0
     journal_bytes: Bytes = 256_000_000
 
+    def of(self, kind: str) -> KindPolicy:
+        """What holds for a kind of which nothing was said, too."""
+        return self.kinds.get(kind) or KindPolicy(on=kind not in OPT_IN)
+
     def lane_of(self, kind: str, severity: Severity = "info", *, alarms: bool = False) -> int | None:
         """Where a row of this kind goes; None: this target does not get it. ``alarms``: it is, or
         raises, an alert."""
-        own = self.kinds.get(kind, KindPolicy())
+        own = self.of(kind)
         least = own.least_severity or LEAST.get(kind, "info")
         if not own.on or SEVERITIES.index(severity) < SEVERITIES.index(least):
             return None

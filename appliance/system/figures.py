@@ -1,5 +1,7 @@
 """Memory and CPU of this process tree and of the box, for /metrics and health."""
 
+from typing import Any
+
 import msgspec
 import psutil
 
@@ -26,6 +28,7 @@ class Gauges:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()
+        self._times = psutil.cpu_times()
 
     def process(self) -> ProcessFigures:
         with self._process.oneshot():
@@ -40,3 +43,13 @@ class Gauges:
     def memory(self) -> MemoryFigures:
         found = psutil.virtual_memory()
         return MemoryFigures(found.total, found.available, found.percent)
+
+    def cpu_percent(self) -> float:
+        """Of all cores, since the last call. Zero where no time has passed."""
+        before, self._times = self._times, psutil.cpu_times()
+        total_s, idle_s = sum(self._times) - sum(before), _idle_s(self._times) - _idle_s(before)
+        return round(100 * (1 - idle_s / total_s), 1) if total_s > 0 else 0.0
+
+
+def _idle_s(times: Any) -> float:
+    return float(times.idle) + float(getattr(times, "iowait", 0.0))

@@ -1,9 +1,11 @@
+import msgspec
 import pytest
 
 from appliance.alerts.desk import Desk
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
 from appliance.store import outbox_counts
+from appliance.store.policy import Policy
 
 BOB = User("u1", "bob", "operator")
 
@@ -83,3 +85,24 @@ async def test_a_note_as_long_as_a_book_is_refused(alert, desk):
     with pytest.raises(ApplianceError) as caught:
         await desk.acknowledge(alert.id, BOB, "x" * 2001)
     assert (caught.value.kind, caught.value.field) == ("invalid", "note")
+
+
+async def test_what_a_person_judged_is_a_sample_for_who_asked_for_samples(yard, alert, desk):
+    def owed(kind="sample"):
+        return yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud", kind)).owed
+
+    yard.add_target(kind="hub", policy=msgspec.convert({"kinds": {"sample": {"on": True}}}, Policy))
+    await desk.acknowledge(alert.id, BOB)
+    assert owed() == 0
+    await desk.resolve(alert.id, BOB, "false_alarm")
+    assert owed() == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "resolution"),
+    [(Policy(), "true_alarm"), (msgspec.convert({"kinds": {"sample": {"on": True}}}, Policy), "test")],
+)
+async def test_nobody_gets_a_sample_unasked_and_a_test_teaches_nothing(yard, alert, desk, policy, resolution):
+    yard.add_target(kind="hub", policy=policy)
+    await desk.resolve(alert.id, BOB, resolution)
+    assert yard.db.read_now(lambda c: outbox_counts.figures(c, "cloud", "sample")).owed == 0

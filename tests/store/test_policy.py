@@ -18,10 +18,15 @@ def policy(**kinds) -> Policy:
      ("alert", "warning", True, 1), ("event", "info", False, 2), ("event_update", "critical", False, 2),
      ("alert_update", "critical", False, 2), ("still", "warning", False, 3), ("still", "info", False, None),
      ("small_clip", "critical", False, 4), ("clip", "warning", False, 5), ("ledger", "info", False, 6),
-     ("metrics", "info", False, 6), ("command_result", "info", False, 1), ("sample", "info", False, 7)],
+     ("metrics", "info", False, 6), ("command_result", "info", False, 1), ("sample", "info", False, None)],
 )  # fmt: skip
 def test_lanes_by_themselves(kind, severity, alarms, lane) -> None:
     assert Policy().lane_of(kind, severity, alarms=alarms) == lane
+
+
+def test_samples_go_only_where_somebody_asked_for_them() -> None:
+    assert policy(sample={}).lane_of("sample") == 7
+    assert policy(sample={"on": False}).lane_of("sample") is None
 
 
 def test_a_person_may_change_lane_severity_and_whether_at_all() -> None:

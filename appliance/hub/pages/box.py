@@ -6,9 +6,12 @@ import msgspec
 
 from appliance.base.clock import SECOND_NS, parse_rfc3339
 from appliance.base.errors import ApplianceError, not_found
+from appliance.hub import reported
 from appliance.hub.pages import words
 from appliance.hub.pages.asked import Asked
 from appliance.hub.pages.seen import box_view, called, deliveries, event_view, named_views, things_of, total
+from appliance.hub.pages.told import figures_view, recorded_view
+from appliance.hub.reported import Recorded
 from appliance.hub.store import clips, commands, directory, events, fleet, fleet_list, received
 from appliance.hub.store.directory import Known, Named
 from appliance.hub.store.events import EventFilter, SeenEvent
@@ -16,6 +19,7 @@ from appliance.hub.store.fleet import FleetBox
 from appliance.hub.store.sites import Site
 from appliance.hub.store.steps import Found, Steps
 from appliance.hub.store.uploads import Upload
+from appliance.sync.protocol.report import MetricsReport
 from appliance.web.params import LATEST_NS
 
 LATEST = 6
@@ -32,6 +36,8 @@ class _Looked(msgspec.Struct, frozen=True):
     sites: list[Site]
     named: list[Named]
     known: Known
+    recorded: Recorded
+    figures: list[MetricsReport]
 
 
 async def box_page(asked: Asked) -> str:
@@ -52,7 +58,9 @@ async def box_page(asked: Asked) -> str:
         things = things_of(latest) | {(box_id, clip.camera_id) for clip in uploads}
         known = yield from directory.known(user_id, things)
         named = yield from directory.of_box(user_id, box_id)
-        return _Looked(row, held, latest, files, uploads, orders, all_sites, named, known)
+        kept = yield from reported.recorded(box_id, asked.now_ns)
+        doing = yield from reported.figures(box_id, asked.now_ns)
+        return _Looked(row, held, latest, files, uploads, orders, all_sites, named, known, kept, doing)
 
     found = await asked.hub.store.read(look)
     if found is None:
@@ -77,6 +85,8 @@ async def box_page(asked: Asked) -> str:
         clips=found.clips,
         commands=[order_view(row, asked.now_ns, found.named) for row in found.commands],
         sites=found.sites,
+        recorded=recorded_view(found.recorded, found.named),
+        machine=figures_view(found.figures),
     )
 
 

@@ -19,7 +19,7 @@ from appliance.web.pages import words as pages_words
 
 Files = dict[tuple[str, str], list[Upload]]
 ID = "[A-Za-z0-9_-]{1,64}"
-CLIP_KINDS = ("small_clip", "clip", "sample")
+CLIP_KINDS = ("small_clip", "clip")
 TYPES = (
     "zone_enter", "zone_exit", "line_cross", "intrusion", "loitering", "crowd", "abandoned_object",
     "removed_object", "wrong_way", "absence", "occupancy", "tamper", "motion", "box_offline", "box_online",

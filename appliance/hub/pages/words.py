@@ -119,6 +119,11 @@ def amount(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def percent(found: float) -> str:
+    """``100 %`` only where nothing is missing: ``99.98 %`` else."""
+    return "100 %" if found >= 100 else f"{min(found, 99.99):.2f} %"
+
+
 def ago(when_ns: int | None, now_ns: int) -> str:
     """``12 s``; an en dash for never."""
     return "–" if when_ns is None else pages_words.how_long((now_ns - when_ns) / SECOND_NS)

@@ -8,6 +8,7 @@ from aiohttp import web
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import invalid, not_found
 from appliance.base.wire import time_or_none
+from appliance.hub import reported
 from appliance.hub.people.routes import API, ID, Call, Route, answer
 from appliance.hub.store import boxes, commands, directory, fleet, received, sites
 from appliance.hub.store.fleet import FleetBox
@@ -142,6 +143,19 @@ async def names(call: Call) -> web.StreamResponse:
     return answer({"names": {f"{what}s": several for what, several in told.items()}})
 
 
+async def recording(call: Call) -> web.StreamResponse:
+    """What the box told of its ledger in the last seven days, summed up."""
+    box = await _found(call)
+    found = await call.hub.store.read(lambda: reported.recorded(box.id, call.now_ns))
+    return answer({"recording": found})
+
+
+async def figures(call: Call) -> web.StreamResponse:
+    """How the box did in the last day, by itself, newest first."""
+    box = await _found(call)
+    return answer({"figures": await call.hub.store.read(lambda: reported.figures(box.id, call.now_ns))})
+
+
 async def ordered(call: Call) -> web.StreamResponse:
     """The newest commands and their answers."""
     box = await _found(call)
@@ -178,5 +192,7 @@ ROUTES = (
     Route("POST", f"{API}/boxes/{ID}/revoke", "admin", revoke),
     Route("GET", f"{API}/boxes/{ID}/deliveries", "viewer", deliveries),
     Route("GET", f"{API}/boxes/{ID}/names", "viewer", names),
+    Route("GET", f"{API}/boxes/{ID}/recording", "viewer", recording),
+    Route("GET", f"{API}/boxes/{ID}/figures", "viewer", figures),
     Route("GET", f"{API}/boxes/{ID}/commands", "operator", ordered),
 )

@@ -57,6 +57,8 @@ SAID: dict[Handler, Said] = {
     boxes.revoke: Said("Its token counts no more"),
     boxes.deliveries: Said("What is held of a box, and what it says that it owes"),
     boxes.names: Said("What its cameras, zones and rules are called, and which streams are recorded"),
+    boxes.recording: Said("What it recorded in the last seven days, and what is missing, and why"),
+    boxes.figures: Said("How the machine did in the last day, newest first"),
     boxes.ordered: Said("Orders to a box, with their answers"),
     control.give: Said("Order something; the box takes it when it asks", control.OrderBody, status=201),
     screens.lend: Said(

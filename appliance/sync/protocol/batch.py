@@ -14,8 +14,8 @@ RowId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """``kind``: event, event_update, alert, alert_update, still, small_clip, clip, ledger, metrics,
     command_result, sample, or tombstone (then ``body`` is ``{"kind": what it was, "reason"}``, D5).
-    ``body``: JSON in the contract's shape. Of still, small_clip and clip it is ``FileBody``: the row is
-    the fact that a file is owed, and goes when the file has arrived."""
+    ``body``: JSON in the contract's shape; of ledger and metrics ``report``'s. Of still, small_clip, clip and
+    sample it is ``FileBody``: the row is the fact that a file is owed, and goes when the file has arrived."""
 
     id: RowId
     kind: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,32}$(?!\n)")]

@@ -74,7 +74,12 @@ SENT: tuple[Sent, ...] = (
     Sent(("clip",), "Clips", "from the main stream: the most bytes by far"),
     Sent(("ledger",), "Ledger of gaps", "when nothing was recorded, and why", by_severity=False),
     Sent(("metrics",), "Figures of the box", by_severity=False),
-    Sent(("sample",), "Samples", "pictures to train models with", by_severity=False),
+    Sent(
+        ("sample",),
+        "Samples",
+        "the picture of an alert that a person judged, to train models with",
+        by_severity=False,
+    ),
 )
 LEAST_WORDS = (("info", "All"), ("warning", "Warning and critical"), ("critical", "Critical only"))
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -89,7 +94,7 @@ def sent_to(takes: Callable[[str], bool], policy: Policy) -> list[dict[str, Any]
             "kinds": sent.kinds,
             "name": sent.name,
             "about": sent.about,
-            "on": policy.kinds.get(sent.kinds[0], KindPolicy()).on,
+            "on": policy.of(sent.kinds[0]).on,
             "least": _least(sent, policy) if sent.by_severity else None,
             "usual": LEAST.get(sent.kinds[0], "info"),
         }

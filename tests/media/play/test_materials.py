@@ -12,7 +12,7 @@ from appliance.alerts.stills import Stills
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.ids import uuid7
-from appliance.base.model import Event
+from appliance.base.model import Box, Event
 from appliance.daemon.materials import RingMaterials
 from appliance.media.play import clip as clip_room
 from appliance.media.play.archive import Archive
@@ -27,6 +27,7 @@ class Ring:
     def __init__(self, box) -> None:
         self.box = box
         self.pictures: list[bytes] = []
+        self.boxed: list[bytes] = []  # where they are other ones
         self.stills = Stills(box.folder / "stills", self.still)
         self.restart()
 
@@ -40,7 +41,7 @@ class Ring:
     async def still(self, camera_id, time_ns, box) -> bytes:
         if not self.pictures:
             raise ApplianceError("unavailable", "no worker")
-        return self.pictures[0]
+        return self.boxed[0] if box is not None and self.boxed else self.pictures[0]
 
     def row(
         self, kind: str, start_ns: int, end_ns: int, stream="main", event_id="e", attempts=0
@@ -319,6 +320,15 @@ async def test_a_still_that_was_not_kept_is_made_once_from_the_ring(ring, box, f
     assert (await ring.made(row))[1] == b"made late"
     ring.pictures = [b"another encoder"]
     assert (await ring.made(row))[1] == b"made late"
+
+
+async def test_a_sample_is_the_picture_without_our_pen(ring, box) -> None:
+    event = msgspec.structs.replace(make_event(box), bbox=Box(0.1, 0.1, 0.2, 0.2))
+    ring.boxed, ring.pictures = [b"with a box"], [b"plain"]
+    assert await ring.stills.keep(event, event.start_ns)
+    for kind, picture in (("sample", b"plain"), ("still", b"with a box")):
+        row = ring.row(kind, event.start_ns, event.start_ns, event_id=event.id)
+        assert (await ring.made(row))[1] == picture
 
 
 async def test_a_still_of_nothing_is_not_found(ring, box) -> None:
