@@ -126,6 +126,14 @@ async def bare(url: str) -> float:
         return ROWS / (time.perf_counter() - began_s)
 
 
+def bare_read(conn: sqlite3.Connection, position: int, limit: int) -> int:
+    """What SQLite takes for it where nothing is picked: what the cache decides of a pick."""
+    cursor = conn.execute(
+        "SELECT id, body FROM outbox WHERE position >= ? ORDER BY position LIMIT ?", (position, limit)
+    )
+    return sum(len(row[1]) for row in cursor)
+
+
 def next_batches(folder: Path) -> None:
     """How long the writer is held to pick the next batch, and what a figure costs beside it."""
     db = Database.open(folder / "queue.db", "appliance", synchronous="FULL")
@@ -140,13 +148,19 @@ def next_batches(folder: Path) -> None:
             to.append(1_000 * (time.perf_counter() - began_s))
             return [row.id for row in rows]
 
-        for _ in range(300):
+        read_ms = []
+        for turn in range(300):
+            began_s = time.perf_counter()
+            db.write_now(lambda conn, n=turn, limit=limit: bare_read(conn, QUEUE // 2 + n * limit, limit))
+            read_ms.append(1_000 * (time.perf_counter() - began_s))
             ids = db.write_now(pick)
             db.write_now(lambda conn, ids=ids: outbox.acknowledge(conn, "cloud", ids, now_ns))
         cut = statistics.quantiles(spent_ms, n=100)
         millions = f"{QUEUE / 1e6:g} million rows, next {limit}"
         say(f"outbox of {millions}, p50", cut[49], "ms", peer="limit", peer_value=LIMIT_MS)
         say(f"outbox of {millions}, p99", cut[98], "ms", peer="limit", peer_value=LIMIT_MS)
+        bare = statistics.quantiles(read_ms, n=100)
+        say(f"{limit} rows of it merely read, p50", bare[49], "ms", p99=round(bare[98], 3))
     began_s = time.perf_counter()
     db.read_now(lambda conn: outbox_counts.lanes(conn, "cloud"))
     say("figures of that outbox", 1_000 * (time.perf_counter() - began_s), "ms")

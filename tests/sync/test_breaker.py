@@ -65,8 +65,8 @@ def test_batches_grow_to_what_goes_in_a_second_and_shrink_to_it() -> None:
     assert size.rows == 100
     for _ in range(10):
         size.succeeded(size.rows, size.rows * 300, 0.1)
-    assert size.rows == 600
-    size.succeeded(600, 300_000, 40.0)  # 7.5 kB/s: a thin link
+    assert size.rows == 400
+    size.succeeded(400, 300_000, 40.0)  # 7.5 kB/s: a thin link
     assert size.size_bytes == 7_500
     for _ in range(3):
         size.failed()

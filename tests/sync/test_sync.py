@@ -31,11 +31,11 @@ async def test_a_batch_looks_as_the_contract_says(bench, cloud):
     }
 
 
-async def test_batches_grow_from_100_to_600_and_go_on_without_a_pause(bench, cloud):
+async def test_batches_grow_from_100_to_400_and_go_on_without_a_pause(bench, cloud):
     ids = bench.owe(3_500)
     bench.start()
     await bench.until(lambda: bench.figures().acknowledged == 3_500)
-    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 200, 400, 600, 600, 600, 600, 400]
+    assert [len(body["batch"]) for _, body in cloud.requests] == [100, 200, *[400] * 8]
     assert cloud.effects == ids
 
 
