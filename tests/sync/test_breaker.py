@@ -70,7 +70,7 @@ def test_batches_grow_to_what_goes_in_a_second_and_shrink_to_it() -> None:
     assert size.size_bytes == 7_500
     for _ in range(3):
         size.failed()
-    assert size.rows == 150
+    assert size.rows == 100
 
 
 @pytest.mark.parametrize("most", [1, 10, 256])
