@@ -1,5 +1,7 @@
 """The live column, the sound of critical alerts, acknowledging and resolving."""
 
+import asyncio
+
 import pytest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -29,6 +31,65 @@ async def test_a_critical_alert_appears_rings_and_is_acknowledged_with_a_key(pag
     await card.wait_for(state="detached")
     await until(page, "!document.body.classList.contains('ringing')")
     assert await tile.get_attribute("data-alarm") is None
+
+
+async def test_the_key_acknowledges_only_what_is_on_the_page_and_says_what(page, box, sign_in):
+    older, newer = [
+        (await box.order(do="event", camera="reception", severity="critical"))["id"] for _ in range(2)
+    ]
+
+    async def known() -> dict[str, dict[str, str]]:
+        answer = await page.request.get("/api/v1/alerts?limit=1000")
+        return {alert["event_id"]: alert for alert in (await answer.json())["alerts"]}
+
+    await sign_in(page, then="/settings")
+    await page.keyboard.press("a")
+    await page.locator(".toast", has_text="No open alert on this page").wait_for()
+    await page.goto("/alerts")
+    await page.keyboard.press("a")
+    await page.locator(".toast", has_text="Acknowledged").filter(has_text="Person entered doorway").wait_for()
+    alerts = await known()
+    assert (alerts[newer]["status"], alerts[older]["status"]) == ("acknowledged", "new")
+    await page.goto("/")
+    top = page.locator("#open .card").first
+    await page.locator(f'#open [data-alert-id="{alerts[older]["id"]}"]').wait_for()
+    wanted = await top.get_attribute("data-alert-id")
+    await page.keyboard.press("a")
+    await page.locator(f'#open [data-alert-id="{wanted}"]').wait_for(state="detached")
+
+
+async def test_a_list_that_has_not_come_is_no_all_clear(page, box, sign_in, until):
+    await box.order(do="event", camera="reception", severity="critical")
+    may_come = asyncio.Event()
+
+    async def late(route) -> None:
+        await may_come.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/alerts?*", late)
+    await sign_in(page)
+    drawn = await page.evaluate("document.body.dataset.drawnAlerts")
+    made = await box.order(do="event", camera="yard", severity="critical")
+    await page.locator(f'#open a[href="/events/{made["id"]}"]').first.wait_for(state="attached")
+    assert await page.locator("#open-none").inner_text() == "Loading…"
+    assert await page.locator("[data-open-alerts]").inner_text() == drawn
+    may_come.set()
+    await until(page, f"document.querySelector('[data-open-alerts]').textContent === '{int(drawn) + 1}'")
+    assert await page.locator("#open-none").inner_text() != "Loading…"
+
+
+async def test_a_link_that_swallows_everything_is_said_and_mends_by_itself(page, box, sign_in):
+    hurry = """const real = window.setTimeout;
+        window.setTimeout = (work, ms, ...more) => real(work, ms > 1000 ? ms / 20 : ms, ...more);
+        const deadline = AbortSignal.timeout.bind(AbortSignal);
+        AbortSignal.timeout = (ms) => deadline(ms / 20);"""
+    await page.add_init_script(hurry)
+    await sign_in(page, then="/events")
+    banner = page.locator("#connection")
+    await page.route("**/clock", lambda route: None)  # nobody answers, and nobody refuses
+    await banner.wait_for(state="visible")
+    await page.unroute("**/clock")
+    await banner.wait_for(state="hidden")
 
 
 async def test_what_happened_while_the_line_was_cut_is_not_missed_nor_twice(page, box, sign_in, until):

@@ -8,7 +8,8 @@ const rowOf = (id) => document.querySelector(`[data-alert-id="${CSS.escape(id)}"
 for (const button of document.querySelectorAll("[data-acknowledge]")) {
   button.addEventListener("click", async () => {
     button.setAttribute("aria-busy", "true");
-    const alert = await acknowledge(button.closest("[data-alert-id]").dataset.alertId);
+    const row = button.closest("[data-alert-id]");
+    const alert = await acknowledge(row.dataset.alertId, undefined, row.querySelector(".title").textContent.trim());
     button.removeAttribute("aria-busy");
     if (alert) show(alert);
   });

@@ -37,7 +37,11 @@ export async function call(method, path, body, { signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal(0, { message: `The ${server} does not answer.`, hint: "Check the network; this page keeps trying." });
+    throw new Refusal(0, {
+      message: `The ${server} does not answer.`,
+      hint: method === "GET" ? "Check the network; this page keeps trying."
+        : "Check the network, then try again: whether it was done is not known.",
+    });
   }
   if (answer.status === 204) return null;
   const text = await answer.text();
@@ -72,7 +76,7 @@ export function send(path, file, onShare) {
 }
 
 export const get = (path, how) => call("GET", path, undefined, how);
-export const post = (path, body = {}) => call("POST", path, body);
+export const post = (path, body = {}, how) => call("POST", path, body, how);
 export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const remove = (path) => call("DELETE", path);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { journal } from "./journal.js";
-import { acknowledge, alertsChanged, complain, nextAlert, openAlerts } from "./shell.js";
+import { acknowledge, alertsChanged, alertsListed, complain, inOrder, openAlerts } from "./shell.js";
 import { fillTimes } from "./time.js";
 import { cameraName, eventTitle } from "./words.js";
 
@@ -82,17 +82,14 @@ function fillCard(card, alert) {
   button.setAttribute("aria-label", `Acknowledge: ${link.textContent}, ${cameraName(alert.camera_id)}`);
   button.onclick = async () => {
     button.setAttribute("aria-busy", "true");
-    await acknowledge(alert.id);
+    await acknowledge(alert.id, undefined, link.textContent);
     button.removeAttribute("aria-busy");
   };
   fillTimes(card);
 }
 
 async function showOpen() {
-  const order = { critical: 0, warning: 1, info: 2 };
-  const wanted = [...openAlerts.values()]
-    .sort((a, b) => order[a.severity] - order[b.severity] || (a.created_at < b.created_at ? -1 : 1))
-    .slice(0, MOST_CARDS);
+  const wanted = inOrder().slice(0, MOST_CARDS);
   const keep = new Set(wanted.map(({ id }) => id));
   for (const [id, card] of cards) if (!keep.has(id)) { card.remove(); cards.delete(id); }
   wanted.forEach((alert, i) => {
@@ -105,12 +102,13 @@ async function showOpen() {
     if (openList.children[i] !== card) openList.insertBefore(card, openList.children[i] ?? null);
     if (!events.has(alert.event_id)) fetchEvent(alert);
   });
-  const top = nextAlert()?.id;
+  const top = wanted[0]?.id;
   for (const [id, card] of cards) card.querySelector("kbd").hidden = id !== top;
   const none = document.querySelector("#open-none");
   const more = openAlerts.size - wanted.length;
-  none.hidden = openAlerts.size > 0 && more === 0;
-  none.textContent = more > 0 ? `and ${more} more on the alerts page` : "Nothing waits for you.";
+  none.hidden = alertsListed() && openAlerts.size > 0 && more === 0;
+  if (!alertsListed()) none.textContent = "Loading…"; // an empty list that has not come is no all-clear
+  else none.textContent = more > 0 ? `and ${more} more on the alerts page` : "Nothing waits for you.";
 }
 
 const asked = new Set();

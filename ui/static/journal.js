@@ -1,9 +1,13 @@
 // /ws/events: the box's journal, resumed where it broke off, so that nothing is missed.
 // Dispatches on `journal`: "event", "alert", "camera", "system" (detail: the message) and
-// "connection" (detail: {connected}).
+// "connection" (detail: {connected}). A link that swallows everything closes no socket: the box is asked
+// for the time now and then, and silence is no connection.
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
+const ASK_EVERY_MS = 8_000;
+const PATIENCE_MS = 7_000;
+const MOST_SILENT = 2; // questions in a row: then the socket is opened anew
 
 class Journal extends EventTarget {
   constructor() {
@@ -13,6 +17,7 @@ class Journal extends EventTarget {
     this.failures = 0;
     this.socket = null;
     this.timer = 0;
+    this.silent = 0;
   }
 
   /** @param {number|null} since  the position the page was rendered at; null: from now on */
@@ -21,6 +26,32 @@ class Journal extends EventTarget {
     this.position = since;
     this.#connect();
     addEventListener("online", () => this.#soon(0));
+    this.#watch();
+  }
+
+  async #watch() {
+    for (;;) {
+      await new Promise((wake) => { setTimeout(wake, ASK_EVERY_MS); });
+      const socket = this.socket;
+      if (socket?.readyState !== WebSocket.OPEN) continue; // its own end has been told
+      try {
+        await fetch("/clock", { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS) });
+        this.silent = 0;
+        if (socket === this.socket) this.#say(true);
+      } catch {
+        this.silent += 1;
+        this.#say(false);
+        if (this.silent >= MOST_SILENT && socket === this.socket) this.#reopen();
+      }
+    }
+  }
+
+  #reopen() {
+    const socket = this.socket;
+    this.socket = null;
+    this.silent = 0;
+    socket.close();
+    this.#soon(FIRST_PAUSE_MS);
   }
 
   #connect() {
@@ -29,10 +60,12 @@ class Journal extends EventTarget {
     const socket = new WebSocket(`${scheme}://${location.host}/ws/events${query}`);
     this.socket = socket;
     socket.onopen = () => {
+      if (socket !== this.socket) return;
       this.failures = 0;
       this.#say(true);
     };
     socket.onmessage = ({ data }) => {
+      if (socket !== this.socket) return;
       const message = JSON.parse(data);
       if (typeof message.id === "number") {
         if (this.position !== null && message.id <= this.position) return;

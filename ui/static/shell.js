@@ -12,21 +12,28 @@ export { complain, toast };
 
 const $ = (selector) => document.querySelector(selector);
 const HINT_AFTER_MS = 1200;
+const AGAIN_MS = 5_000;
+const ANSWER_MS = 15_000; // a decision that is not answered by then is told to be in doubt
 const plainTitle = document.title;
 const open = new Map(); // id -> alert, those with status "new"
+const drawn = Number(document.body.dataset.drawnAlerts) || 0; // by the server, until the list has come
+let listed = false;
 
 export const openAlerts = open;
+/** Whether all open alerts are known: before, an empty list means nothing. */
+export const alertsListed = () => listed;
 export const alertsChanged = new EventTarget();
 
 export function say(text) {
   $("#announce").textContent = text;
 }
 
-export async function acknowledge(id, note) {
+/** `what`: the alert in words, so that a key pressed by chance does not pass unseen. */
+export async function acknowledge(id, note, what = "") {
   try {
-    const { alert } = await post(`/alerts/${id}/ack`, note ? { note } : {});
+    const { alert } = await post(`/alerts/${id}/ack`, note ? { note } : {}, { signal: AbortSignal.timeout(ANSWER_MS) });
     take(alert);
-    toast("Acknowledged");
+    toast("Acknowledged", "info", what || cameraName(alert.camera_id));
     return alert;
   } catch (error) {
     if (error.status === 409) {
@@ -41,10 +48,19 @@ export async function acknowledge(id, note) {
   }
 }
 
-/** The one that 'a' acknowledges: critical before others, then the oldest. */
-export function nextAlert() {
-  const order = { critical: 0, warning: 1, info: 2 };
-  return [...open.values()].sort((a, b) => order[a.severity] - order[b.severity] || (a.created_at < b.created_at ? -1 : 1))[0];
+const ORDER = { critical: 0, warning: 1, info: 2 };
+
+/** As they stand on the wall: critical before others, then the newest, as in every other list. */
+export function inOrder() {
+  return [...open.values()].sort((a, b) => ORDER[a.severity] - ORDER[b.severity] || (a.created_at < b.created_at ? 1 : -1));
+}
+
+/** What 'a' acknowledges is on the screen: the row in focus, this page's own alert, or the first of its list. */
+function inSight() {
+  const row = document.activeElement?.closest("[data-alert-id]") ?? (document.body.dataset.alert
+    ? null : document.querySelector('[data-alert-id]:not([data-status="acknowledged"], [data-status="resolved"])'));
+  const what = row?.querySelector(".title")?.textContent.trim() ?? "";
+  return [row?.dataset.alertId ?? document.body.dataset.alert, what];
 }
 
 function take(alert, isNews = false) {
@@ -58,8 +74,10 @@ function take(alert, isNews = false) {
   changed(alert);
 }
 
+const openCount = () => (listed ? open.size : Math.max(drawn, open.size));
+
 function changed(alert = null) {
-  const count = open.size;
+  const count = openCount();
   for (const badge of document.querySelectorAll("[data-open-alerts]")) {
     badge.textContent = count > 99 ? "99+" : String(count);
     badge.closest(".count").hidden = count === 0;
@@ -123,10 +141,9 @@ function startKeys() {
     const page = { w: "/", e: "/events", l: "/alerts" }[press.key];
     if (page) location.assign(page);
     if (press.key === "a") {
-      const target = document.activeElement?.closest("[data-alert-id]")?.dataset.alertId
-        ?? document.body.dataset.alert ?? nextAlert()?.id;
-      if (target && document.body.dataset.canAcknowledge === "1") acknowledge(target);
-      else if (!target) toast("No open alert");
+      const [target, what] = inSight();
+      if (target && document.body.dataset.canAcknowledge === "1") acknowledge(target, undefined, what);
+      else if (!target) toast(openCount() ? "No open alert on this page" : "No open alert", "info", openCount() ? "They are under Alerts (l)" : "");
     }
   });
 }
@@ -144,17 +161,28 @@ function startConnection() {
   });
 }
 
-async function startAlerts() {
-  journal.addEventListener("alert", ({ detail }) => take(detail.data, true));
+function startAlerts() {
+  const gone = new Set(); // decided while the list was on its way: it may be older than that
+  journal.addEventListener("alert", ({ detail }) => {
+    if (!listed && detail.data.status !== "new") gone.add(detail.data.id);
+    take(detail.data, true);
+  });
   const since = document.body.dataset.journal;
   journal.open(since === "" || since === undefined ? null : Number(since));
+  return listAlerts(gone);
+}
+
+async function listAlerts(gone) {
   try {
     const { alerts } = await get("/alerts?status=new&limit=200");
-    for (const alert of alerts) open.set(alert.id, alert);
+    for (const alert of alerts) if (!gone.has(alert.id)) open.set(alert.id, alert);
+    listed = true;
     ringOn(open);
     changed();
   } catch (error) {
-    if (error.status !== 404) complain(error);
+    if (error.status === 404) listed = true;
+    else complain(error);
+    if (!listed) setTimeout(() => listAlerts(gone), AGAIN_MS);
   }
 }
 

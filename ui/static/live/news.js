@@ -26,5 +26,7 @@ function why(picture, { state, since }) {
   if (!picture?.feed.connected) return "No connection to the box";
   if (DEAD.has(state)) return `${STATES[state]} since ${moment(Date.parse(since))}`;
   if (state === "connecting") return "The box is connecting to the camera";
+  // The box says within seconds when a camera falls silent: what it records and we do not see is the way here.
+  if (state === "recording" || state === "live") return "The box has it; this connection brings too little of it";
   return "The camera sends nothing";
 }
