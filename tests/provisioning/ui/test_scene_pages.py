@@ -98,3 +98,34 @@ async def test_a_camera_that_is_known_by_its_address_shows_what_it_sends(furnish
     assert await page.inner_text("#continue") == "Add 1 camera"
     assert await card.locator("input.camera-name").input_value() == "Camera yard"
     await phone.go()
+
+
+async def test_a_slip_in_the_password_of_all_cameras_is_typed_again_once(
+    furnished, phone, start_fleet
+) -> None:
+    fleet = start_fleet(
+        3, faults={2: "clock-1970", 3: "wrong-password"}, words=["--main=320x180@5", "--sub=160x90@5"]
+    )
+    wizard = await furnished("Gate")
+    page = phone.page
+    await page.goto(f"{wizard.url}/steps/cameras")
+    await phone.is_at("cameras")
+    await phone.tap("#more summary")
+    await phone.type("[name=network]", fleet.network)
+    await phone.tap("#scan")
+    form = page.locator("#sign-in")
+    await form.wait_for()
+    await page.fill("[name=username]", fleet.user)
+    await page.fill("[name=password]", "not the one")
+    await phone.tap("#enter")
+    await form.locator(".problem", has_text="All 3 cameras refuse this user name or password").wait_for()
+    assert await page.locator("[data-code]").evaluate_all(
+        "all => [...new Set(all.map(one => one.dataset.code))]"
+    ) == ["wrong_password"]
+    assert await page.locator("#set-all-right").is_hidden()
+    await page.fill("[name=password]", fleet.password)
+    await phone.tap("#enter")
+    await page.locator("#cameras [data-state=bad]", has_text="Password refused").wait_for()
+    await page.locator("#set-all-right:not([hidden])").wait_for()
+    assert await form.is_hidden()  # one that has another password has its own field
+    assert await page.locator("details", has_text="Another password").count() == 1

@@ -28,6 +28,9 @@ function table(streams) {
   return found;
 }
 
+const REFUSED = "wrong_password";
+export const refuses = (camera) => camera.findings.some((finding) => finding.code === REFUSED);
+
 function findings(camera, mended) {
   const list = element("ul", "findings");
   for (const done of mended) {
@@ -36,6 +39,7 @@ function findings(camera, mended) {
     list.append(row);
   }
   for (const finding of camera.findings) {
+    if (refuses(camera) && finding.code !== REFUSED) continue; // once it lets us in, that will be seen again
     const row = element("li", "", sentence(finding.text));
     row.dataset.kind = camera.usable ? "warning" : "bad";
     row.dataset.code = finding.code;
@@ -77,9 +81,9 @@ export function draw(row, act) {
   if (camera?.streams.length) made.append(element("div", "camera-look", picture(row, label), table(camera.streams)));
   if (camera && (camera.findings.length || row.mended.length)) made.append(findings(camera, row.mended));
   const actions = element("div", "actions");
-  if (camera?.findings.some((finding) => finding.mendable)) actions.append(button("Set it right", label, () => act.setRight(row)));
+  if (camera?.findings.some((finding) => finding.mendable) && !refuses(camera)) actions.append(button("Set it right", label, () => act.setRight(row)));
   if (actions.children.length) made.append(actions);
-  if (camera?.findings.some((finding) => finding.code === "wrong_password")) made.append(another(row, label, act));
+  if (camera && refuses(camera)) made.append(another(row, label, act));
   return made;
 }
 
@@ -98,7 +102,7 @@ function state({ camera, known, busy, chosen }) {
       : !camera ? ["waiting", "Waits"]
         : camera.right ? ["right", "Right"]
           : camera.usable ? ["findings", chosen ? "Chosen" : camera.findings.length === 1 ? "1 finding" : `${camera.findings.length} findings`]
-            : camera.findings.some((one) => one.code === "wrong_password") ? ["bad", "Password refused"] : ["bad", "Cannot be used"];
+            : refuses(camera) ? ["bad", "Password refused"] : ["bad", "Cannot be used"];
   const chip = element("span", "chip", text);
   chip.dataset.state = name;
   return chip;

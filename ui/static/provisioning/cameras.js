@@ -3,7 +3,7 @@
 
 import { problem } from "../forms.js";
 import { complain } from "../toasts.js";
-import { draw } from "./camera_card.js";
+import { draw, refuses } from "./camera_card.js";
 
 const AT_ONCE = 4;
 const rows = new Map(); // address or stream -> row
@@ -116,6 +116,12 @@ async function enter() {
   credentials.push({ username: field("username").value.trim(), password: field("password").value });
   say();
   await inspectAll();
+  const asked = [...rows.values()].filter((row) => row.camera && row.seen.url);
+  if (!asked.length || !asked.every((row) => refuses(row.camera))) return;
+  credentials.pop(); // a slip of the finger: it is asked for again here, not on each card
+  say();
+  const who = asked.length === 1 ? "The camera refuses" : `All ${asked.length} cameras refuse`;
+  throw Object.assign(new Error(`${who} this user name or password.`), { field: "password", hint: "Type it again." });
 }
 
 /** All that were not looked at, or refused what was tried before; some at a time. */
@@ -199,7 +205,7 @@ async function setRight(row) {
   show();
 }
 
-const mendable = () => [...rows.values()].filter((row) => row.camera?.findings.some((one) => one.mendable) && !row.known);
+const mendable = () => [...rows.values()].filter((row) => row.camera?.findings.some((one) => one.mendable) && !refuses(row.camera) && !row.known);
 
 async function setAllRight() {
   await some(mendable(), setRight);
