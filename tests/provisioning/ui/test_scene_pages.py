@@ -125,7 +125,13 @@ async def test_a_slip_in_the_password_of_all_cameras_is_typed_again_once(
     assert await page.locator("#set-all-right").is_hidden()
     await page.fill("[name=password]", fleet.password)
     await phone.tap("#enter")
-    await page.locator("#cameras [data-state=bad]", has_text="Password refused").wait_for()
+    await page.locator("#cameras > [data-state=bad]", has_text="Password refused").wait_for()
     await page.locator("#set-all-right:not([hidden])").wait_for()
     assert await form.is_hidden()  # one that has another password has its own field
     assert await page.locator("details", has_text="Another password").count() == 1
+    too_wide = "all => all.filter(one => one.offsetWidth > one.parentElement.clientWidth).length"
+    assert await page.locator("table.streams").evaluate_all(too_wide) == 0
+    fleet.order(fleet.cameras[1].name, "fault", "silent")  # somebody trips over its cable
+    await phone.tap("#set-all-right")
+    card = page.locator(f'#cameras > [data-address="{fleet.cameras[1].address}"]')
+    await card.locator("[data-kind=bad]", has_text="Not set right").wait_for()

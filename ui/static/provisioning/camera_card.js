@@ -62,7 +62,7 @@ function button(text, label, work) {
 
 /**
  * A row of the list. `row`: {seen, camera (null: not asked yet), known (of the box, or null), chosen, name,
- * mended, busy, picture}; `act`: {setRight(row), another(row, username, password), changed()}.
+ * mended, busy, picture}; `act`: {setRight(row), another(row, username, password), remove(row), changed()}.
  */
 export function draw(row, act) {
   const { camera, seen, known } = row;
@@ -82,6 +82,7 @@ export function draw(row, act) {
   if (camera && (camera.findings.length || row.mended.length)) made.append(findings(camera, row.mended));
   const actions = element("div", "actions");
   if (camera?.findings.some((finding) => finding.mendable) && !refuses(camera)) actions.append(button("Set it right", label, () => act.setRight(row)));
+  if (row.typed && !camera?.usable) actions.append(button("Remove", label, () => act.remove(row)));
   if (actions.children.length) made.append(actions);
   if (camera && refuses(camera)) made.append(another(row, label, act));
   return made;

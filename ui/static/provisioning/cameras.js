@@ -200,7 +200,10 @@ async function setRight(row) {
     row.mended = mended;
     takeAll(row, cameras.map((camera) => ({ ...camera, credential: camera.usable ? credential : null })));
     row.chosen = row.camera.usable;
-  } catch (error) { complain(error); }
+  } catch (error) {
+    row.mended = [{ ok: false, text: `not set right: ${error.message}` }]; // at its own card, for as long as it is true
+    if (!error.status) complain(error);
+  }
   row.busy = "";
   show();
 }
@@ -209,6 +212,12 @@ const mendable = () => [...rows.values()].filter((row) => row.camera?.findings.s
 
 async function setAllRight() {
   await some(mendable(), setRight);
+}
+
+function remove(row) {
+  for (const [key, one] of rows) if (one === row) rows.delete(key);
+  say();
+  show();
 }
 
 async function another(row, username, password) {
@@ -223,8 +232,22 @@ async function channels() {
 }
 
 async function address() {
-  const body = { rtsp_url: field("rtsp_url").value.trim(), sub_url: field("sub_url").value.trim(), credentials };
+  const [main, sub] = ["rtsp_url", "sub_url"].map((name) => apart(field(name).value.trim()));
+  const body = { rtsp_url: main, sub_url: sub, credentials };
   added((await step.ask("address", body)).cameras, "");
+}
+
+/** The address without the login that somebody wrote into it; the login is one more to try. */
+function apart(url) {
+  const [whole, scheme, username, password] = /^([a-z]+:\/\/)([^:@/]*):([^@/]*)@/i.exec(url) ?? [];
+  if (whole === undefined) return url;
+  const own = { username: decoded(username), password: decoded(password) };
+  if (!credentials.some((one) => one.username === own.username && one.password === own.password)) credentials.push(own);
+  return scheme + url.slice(whole.length);
+}
+
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
 }
 
 function added(cameras, maker) {
@@ -234,6 +257,7 @@ function added(cameras, maker) {
     rows.set(camera.key, row);
     take(row, camera);
     row.chosen = camera.usable;
+    row.typed = true;
   }
   say();
   show();
@@ -247,14 +271,14 @@ function show() {
   requestAnimationFrame(() => {
     drawing = false;
     if (document.activeElement?.closest("#cameras input:not([type=checkbox])")) { setTimeout(show, 400); return; } // nobody loses what they type
-    const act = { setRight, another, changed: show };
+    const act = { setRight, another, remove, changed: show };
     const open = new Set([...document.querySelectorAll("#cameras details[open]")].map((one) => one.closest("[data-address]").dataset.address));
     $("#cameras").replaceChildren(...[...rows.values()].map((row) => draw(row, act)));
     for (const one of document.querySelectorAll("#cameras details")) one.open = open.has(one.closest("[data-address]").dataset.address);
     const many = mendable().length;
     $("#all").hidden = !many;
     $("#set-all-right").hidden = !many;
-    $("#set-all-right").textContent = many === 1 ? "Set the one right that is not" : `Set all right (${many})`;
+    $("#set-all-right").textContent = many === 1 ? "Set one camera right" : `Set ${many} cameras right`;
     const chosen = [...rows.values()].filter((row) => row.chosen && !row.known).length;
     document.querySelector("#continue").textContent = chosen === 1 ? "Add 1 camera" : chosen ? `Add ${chosen} cameras` : "Continue";
   });
