@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import queue
+import ssl
 import sys
 import threading
 import traceback
@@ -208,12 +209,19 @@ def set_up(level: str, style: Style | None = None, stream: TextIO | None = None)
     root.setLevel(level.upper())
     for chatty in ("libav", "asyncio", "apscheduler", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # Who goes away in the middle of an answer is no fault of ours: a telephone does it all the time.
+    logging.getLogger("aiohttp.server").addFilter(_is_no_goodbye)
     logging.captureWarnings(True)
     sys.excepthook = _stray
     threading.excepthook = lambda stray: _stray(
         stray.exc_type, stray.exc_value or stray.exc_type(), stray.exc_traceback
     )
     return handler
+
+
+def _is_no_goodbye(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, ConnectionError | ssl.SSLError)
 
 
 def _stray(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:

@@ -36,18 +36,26 @@ async def answer_errors(
     try:
         return await handler(request)
     except ApplianceError as error:
-        return _answer(error)
+        return _led_back(request, _answer(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
         kind: Kind = "not_found" if error.status == 404 else "invalid"
         words = "there is nothing at this address" if error.status == 404 else error.reason
-        return _answer(HttpError(error.status, kind, words, "go back to the wizard's first page"))
+        refusal = HttpError(error.status, kind, words, "go back to the wizard's first page")
+        return _led_back(request, _answer(refusal))
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception as error:  # a fault of ours in any handler; who asked still gets our shape
         log.exception("%s %s failed", request.method, request.path[:200])
         return _answer(error)
+
+
+def _led_back(request: web.Request, refusal: web.Response) -> web.Response:
+    """A person who looks for a page that is not there finds the first one; programs are told."""
+    if refusal.status != 404 or "text/html" not in request.headers.get("Accept", ""):
+        return refusal
+    return web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
 
 
 def _answer(error: Exception) -> web.Response:

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import ssl
 import threading
 import warnings
 
@@ -81,6 +82,17 @@ def test_exceptions_warnings_and_stray_threads_come_through_the_same_pipe(logged
     warned, stray = logged()
     assert "abcdef" not in warned["message"]
     assert "ZeroDivisionError" in stray["exception"]
+
+
+def test_who_goes_away_in_the_middle_is_no_fault_and_everything_else_is(logged):
+    server = logging.getLogger("aiohttp.server")
+    for error in (ConnectionResetError("gone"), ssl.SSLError("gone"), ValueError("ours")):
+        try:
+            raise error
+        except Exception:  # as the server does it
+            server.exception("Unhandled exception")
+    told = [line["exception"] for line in logged()]
+    assert len(told) == 1 and "ValueError: ours" in told[0]
 
 
 def test_wrong_arguments_do_not_cost_the_line(logged):

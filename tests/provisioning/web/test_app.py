@@ -190,6 +190,9 @@ async def test_refusals_have_the_contract_s_shape(phone):
     assert (await phone.ask("POST", "/api/steps/administrator/plan", [1])).status == 400
     assert (await phone.ask("GET", "/api/steps/nothing")).status == 404
     assert (await phone.ask("GET", "/steps/nothing")).status == 404
+    for path in ("/steps/nothing", "/nothing"):  # a person is led back, and reads no JSON
+        page = await phone.ask("GET", path, Accept="text/html,*/*")
+        assert (page.status, page.headers["Location"]) == (303, "/")
     raw = await phone.client.post(
         "/api/steps/administrator/plan", data=b"{", headers={"Cookie": f"{COOKIE}={phone.cookies[COOKIE]}"}
     )

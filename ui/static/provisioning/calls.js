@@ -7,6 +7,7 @@ export { Refusal };
 
 const strip = document.querySelector("#connection");
 const PAUSE_MS = 1500;
+const LOOK_MS = 15_000; // of what is only looked at: an address that went away answers nothing for minutes
 
 function token() {
   const found = document.cookie.split("; ").find((part) => part.startsWith("wizard_csrf="));
@@ -20,7 +21,8 @@ async function send(method, path, body) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
+    const signal = method === "GET" ? AbortSignal.timeout(LOOK_MS) : undefined;
+    answer = await fetch(path, { method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
     if (method !== "GET") watch();
     throw new Refusal(0, { message: "The box does not answer.", hint: "Stay near it, in its network; then try again." });
