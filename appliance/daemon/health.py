@@ -91,7 +91,8 @@ def volume_findings(volumes: Volumes) -> list[Finding]:
         elif (free := free_bytes(volume.root)) < FULL_BYTES:  # also where no reserve is kept
             found.append((name, "failing", "the disk is full"))
         else:
-            found.append((name, "ok", f"{free / 1e9:.1f} GB free"))
+            amount = f"{free / 1e9:.1f} GB" if free >= 1e9 else f"{free // 1_000_000} MB"
+            found.append((name, "ok", f"{amount} free"))
     return found
 
 

@@ -31,6 +31,7 @@ from appliance.media.ring.watermark import (
     VolumeLevel,
     reserve_bytes,
     space_of,
+    squeeze,
 )
 from appliance.store import cameras, gaps, garbage, locks, retention_held, segments
 from appliance.store.database import Database
@@ -213,9 +214,12 @@ class Retention:
         if space is None:
             return VolumeLevel(volume.id, str(volume.root), 0, 0, 0, "missing")
         self._note_pace(volume, space)
-        reserve = reserve_bytes(space, 1 << 62, wanted)
+        reserve, room = reserve_bytes(space, 1 << 62, wanted), space.free_bytes
+        squeezed: Level = "ok"
         if space.free_bytes < reserve:
-            reserve = reserve_bytes(space, self._recorded(volume), wanted)
+            recorded = self._recorded(volume)
+            reserve, room = reserve_bytes(space, recorded, wanted), space.free_bytes + recorded
+            squeezed = squeeze(room, space, wanted, self._was_stuck(volume))
         # Counted by what is deleted, not by looking again: a reader that holds a deleted file open
         # keeps its space, and must not cost more footage. The next sweep looks again.
         short = reserve - space.free_bytes
@@ -231,7 +235,13 @@ class Retention:
             volume.fault = None
         self._free[volume.id] = (self._clock.monotonic_ns(), space.free_bytes)
         level: Level = "stuck" if stuck else "low" if space.free_bytes < reserve else "ok"
-        return VolumeLevel(volume.id, str(volume.root), space.total_bytes, space.free_bytes, reserve, level)
+        return VolumeLevel(
+            volume.id, str(volume.root), space.total_bytes, space.free_bytes, reserve,
+            max(level, squeezed, key=WORSE.index), room, squeezed != "ok" and not stuck,
+        )  # fmt: skip
+
+    def _was_stuck(self, volume: Volume) -> bool:
+        return any(one.volume_id == volume.id and one.level == "stuck" for one in self.state.volumes)
 
     def _note_pace(self, volume: Volume, space: Space) -> None:
         """Look again long before the volume can be full."""
@@ -319,18 +329,15 @@ class Retention:
 
     def _judge(self, levels: tuple[VolumeLevel, ...], over_bytes: int) -> RetentionState:
         level: Level = max((one.level for one in levels), key=WORSE.index, default="ok")
-        detail = "; ".join(
-            f"{one.root}: {one.free_bytes // 1_000_000} MB free, {one.reserve_bytes // 1_000_000} MB wanted"
-            if one.level != "missing"
-            else f"{one.root}: not mounted"
-            for one in levels
-            if one.level != "ok"
-        )
+        detail = "; ".join(one.words for one in levels if one.level != "ok")
         hint = "mount the volume again" if level == "missing" else ""
         if over_bytes > 0 and level != "stuck":
             level = "stuck"
             detail = f"the recordings are {over_bytes // 1_000_000} MB over their limit"
-        if level == "stuck":
+        worst = [one for one in levels if one.level == level]
+        if any(one.squeezed for one in worst):
+            hint = "take files that are not recordings off that disk, or add a volume"
+        elif level == "stuck":
             failing = bool(self._failing)
             detail += ": files cannot be deleted" if failing else ": all that is left is locked or pinned"
             hint = "check the disk" if failing else "unlock footage that is no longer needed, or add a volume"

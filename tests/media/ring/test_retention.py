@@ -202,8 +202,30 @@ def test_a_disk_that_others_filled_does_not_cost_all_footage(ring):
     ring.others_bytes = ring.total_bytes - 120 * MB  # 20 MB are free
     ring.clock.tick(600)
     state = ring.retention().sweep()
-    assert state.level == "ok"
     assert len(ring.rows()) == 6  # half of 120 MB
+    assert state.level == "low" and "other files leave recordings 120 MB of 1000 MB" in state.detail
+
+
+async def test_a_ring_of_seconds_is_no_recording_and_is_told_until_there_is_room_again(ring):
+    """Full to the last byte by what is not ours: whatever the ring still turns over, nothing is kept."""
+    ring.wish(reserve_bytes=500 * MB)
+    told: list[subject.RetentionState] = []
+    retention = ring.retention(on_state=told.append)
+    for number in range(4):
+        ring.segment("gate", ring.clock.now_ns() + number * 60 * SECOND_NS, size=10 * MB)
+    for others, level in (
+        (0, "ok"),
+        (960, "stuck"),
+        (1000, "stuck"),
+        (945, "stuck"),
+        (900, "low"),
+        (0, "ok"),
+    ):
+        ring.others_bytes = others * MB
+        assert (await retention.run_once()).level == level, others
+    assert [state.level for state in told] == ["stuck", "low", "ok"]
+    assert "other files leave recordings 40 MB of 1000 MB" in told[0].detail
+    assert "take files that are not recordings off that disk" in told[0].hint
 
 
 def test_what_was_made_shorter_from_afar_deletes_nothing_for_a_day(ring):
