@@ -21,8 +21,9 @@ VERSIONS: dict[str, dict[Path, str]] = {
     "9.1": {},
     "9.2": {UNITS / "appliance.service.d/bench.conf": NO_RECORDING},
     "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.d/bench.conf": WANTED},
+    "9.4": {},
 }
-GOOD, SILENT, PANICS = VERSIONS
+GOOD, SILENT, PANICS, LATER = VERSIONS
 
 
 def keys(folder: Path, name: str = "update") -> tuple[Path, Path]:
