@@ -52,7 +52,7 @@ class Guest:
             "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}/OVMF_CODE_4M.fd",
             "-drive", f"if=pflash,format=qcow2,unit=1,file={variables}",
-            "-drive", f"if=virtio,format=qcow2,file={self._disk},cache=writeback",
+            "-drive", f"if=virtio,id=disk,format=qcow2,file={self._disk},cache=writeback",
             "-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{self.port}-:8443",
             "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci",
             "-chardev", f"file,id=c,path={self.console},append=on", "-serial", "chardev:c",
@@ -74,9 +74,10 @@ class Guest:
             self._process.wait()
             self._process = None
 
-    def reset(self) -> None:
-        """Power off and on within one machine: memory is gone, the disk is as it was at this instant."""
-        self.qmp("system_reset")
+    def freeze(self, layer: Path) -> None:
+        """The disk's file stays as it is at this instant; what the machine writes from now on goes into
+        ``layer``, a file that is made."""
+        self.qmp("blockdev-snapshot-sync", device="disk", format="qcow2", **{"snapshot-file": str(layer)})
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -45,6 +45,7 @@ class Installer:
         try:
             taken = self._take(wish)
             made = self._accepted(wish, taken, before, made)
+            self._places.bundle.unlink(missing_ok=True)  # not before: cut off until here, it is begun anew
             made = self._write(taken, made)
             return self._switch(made)
         except ApplianceError as error:
@@ -59,12 +60,13 @@ class Installer:
         finally:
             if taken is not None:
                 taken.unlink(missing_ok=True)
+                self._places.bundle.unlink(missing_ok=True)
 
     def _take(self, wish: Wish) -> Path:
         """Out of the daemon's folder into ours, so that nobody else changes it any more; and it is the one
         that was looked at. Copied: the two folders are mounts of their own."""
         self._places.own.mkdir(mode=0o755, exist_ok=True)
-        own, digest = self._places.own / "bundle.raucb", hashlib.sha256()
+        own, digest = self._places.taken, hashlib.sha256()
         own.unlink(missing_ok=True)
         try:
             descriptor = os.open(self._places.bundle, os.O_RDONLY | os.O_NOFOLLOW)
@@ -81,9 +83,9 @@ class Installer:
             raise ApplianceError(
                 "exhausted", f"it cannot be taken: {error.strerror}", "free space on the system disk"
             ) from error
-        self._places.bundle.unlink(missing_ok=True)
         if digest.hexdigest() != wish.sha256:
             own.unlink(missing_ok=True)
+            self._places.bundle.unlink(missing_ok=True)
             raise ApplianceError(
                 "conflict", "another bundle lies there than the one that was looked at", "offer it again"
             )

@@ -46,6 +46,25 @@ def test_a_newer_bundle_is_written_to_the_other_slot_which_boots_next(with_datab
         assert conn.execute("SELECT id FROM events").fetchall() == [("before",)]
 
 
+def test_cut_off_at_any_point_there_is_a_bundle_to_begin_anew_or_a_record_that_it_was_begun(box, monkeypatch):
+    left = []
+
+    def look(name):
+        asked = getattr(type(box.rauc), name)
+
+        def answer(*words):
+            left.append((box.places.bundle.exists(), records.read(box.places).phase))
+            return asked(box.rauc, *words)
+
+        monkeypatch.setattr(box.rauc, name, answer)
+
+    for name in ("manifest", "slots", "install", "boot_next"):
+        look(name)
+    assert installer(box).obey(wish_for(box, box.bundle("1.15"))).phase == "trial"
+    assert left == [(True, "none"), (True, "none"), (False, "writing"), (False, "switching")]
+    assert not box.places.bundle.exists() and not box.places.taken.exists()
+
+
 def test_cameras_that_record_are_remembered(box):
     hour = box.places.box / "recordings/yard/main/2026-01-20/14"
     hour.mkdir(parents=True)
