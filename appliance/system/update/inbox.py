@@ -155,7 +155,10 @@ class Inbox:
         if found.refused and not (found.needs_word and allow_older):
             raise invalid(found.refused, found.hint, field="bundle")
         text = msgspec.json.encode(Wish(found.sha256, by, allow_older))
-        records.replace(self._places.wish, text)
+        try:
+            records.replace(self._places.wish, text)
+        except OSError as error:
+            raise ApplianceError("exhausted", f"it cannot begin: {error.strerror}", FULL_HINT) from error
         return found
 
     def clear(self) -> None:

@@ -1,5 +1,7 @@
 """The daemon's side: a bundle comes in, is looked at, and waits for a word."""
 
+import errno
+
 import msgspec
 import pytest
 
@@ -53,6 +55,18 @@ async def test_it_waits_for_a_word_and_the_word_is_for_exactly_that_bundle(inbox
     assert wish == Wish(found.sha256, "anna") and inbox.waits()
     with pytest.raises(ApplianceError, match="under way"):
         await offer(inbox, b"1.2 here")
+
+
+async def test_a_word_that_a_full_disk_cannot_keep_is_refused_in_words(inbox, monkeypatch):
+    await offer(inbox, b"1.1 here")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(records, "replace", full)
+    with pytest.raises(ApplianceError, match="No space left") as refused:
+        inbox.install("anna")
+    assert refused.value.kind == "exhausted" and not inbox.waits()
 
 
 async def test_an_older_one_waits_for_a_word_of_its_own(inbox):
