@@ -167,9 +167,13 @@ def full(life: Life) -> None:
     )
     say(f"/data: {life.guest.shell('df -h /data | tail -1')}")
     filled_s = now_s()
-    made = life.install()
-    assert made["phase"] in ("refused", "failed"), made
-    say(f"the one that waited: {made['phase']}: {made['reason']}; {made['hint']}")
+    try:
+        made = life.install()
+        assert made["phase"] in ("refused", "failed"), made
+        say(f"the one that waited: {made['phase']}: {made['reason']}; {made['hint']}")
+    except ApplianceError as error:
+        assert error.kind == "exhausted", error
+        say(f"the one that waited: {error}")
     try:
         life.offer_by_stick(life.bundles.version(GOOD))
         raise AssertionError("it was taken")

@@ -55,7 +55,7 @@ def _moments(life: Life, folder: Path) -> list[Moment]:
     while True:
         state = _state(life.screen)
         at_s = time.perf_counter() - began_s
-        layer = folder / f"layer-{len(found)}.qcow2"
+        layer = folder.resolve() / f"layer-{len(found)}.qcow2"
         life.guest.freeze(layer)
         found.append((at_s, state["phase"] if state else "no screen", disk))
         disk = layer
@@ -89,7 +89,7 @@ def _spread(moments: list[Moment], count: int) -> list[Moment]:
 def _comes_back(folder: Path, moment: Moment, versions: set[str]) -> None:
     """Switched on: a version that it knows, both cameras recorded, the update decided."""
     at_s, phase, disk = moment
-    own = folder / f"at-{at_s:.0f}"
+    own = folder / f"of-{disk.stem}"
     own.mkdir()
     began_s, began = time.perf_counter(), now_s()
     with Guest(copy(disk, own / "disk.qcow2"), own) as guest:
