@@ -80,7 +80,7 @@ class Life:
         self.switch_on()
 
     def switch_on(self) -> None:
-        self._guest = Guest(self.disk, self.folder, stick=self.bundles.stick())
+        self._guest = Guest(self.disk, self.folder)
         self._guest.start()
         self._screen = Screen(self._guest.port)
 
@@ -115,11 +115,15 @@ class Life:
             sticks: list[dict[str, Any]] = self.screen.update()["sticks"]
             return next((each for each in sticks if each["name"] == bundle.name), None)
 
-        there = self.screen.until(f"{bundle.name} on the stick", found, BOOT_S)
-        body = {"name": there["name"], "folder": there["folder"]}
-        path = "/api/v1/system/update/take"
-        made: dict[str, Any] = self.screen.call("POST", path, body, seconds=600)["update"]
-        return made
+        plugged = self.guest.plug_in(self.bundles.stick(bundle))
+        try:
+            there = self.screen.until(f"{bundle.name} on the stick", found, BOOT_S)
+            body = {"name": there["name"], "folder": there["folder"]}
+            path = "/api/v1/system/update/take"
+            made: dict[str, Any] = self.screen.call("POST", path, body, seconds=600)["update"]
+            return made
+        finally:
+            self.guest.pull_out(plugged)
 
     def install(self, *, seconds: float = 3 * BOOT_S) -> dict[str, Any]:
         """A person's word; how the update ended: its state, ``phase`` one of ``ENDED``."""

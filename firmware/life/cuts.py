@@ -21,7 +21,7 @@ from firmware.life.guest import Guest, copy
 from firmware.life.material import LATER
 
 LONGEST_S = 2_400.0  # of one update
-APART_S = (0.5, 6.0)  # between two moments, at random: a hundred in an update, of which some are taken
+APART_S = (1.0, 10.0)  # between two moments, at random: many more in an update than are taken
 AT_ONCE = 2  # machines that start side by side
 
 
