@@ -16,6 +16,7 @@ from appliance.base.config import Config
 from appliance.base.errors import invalid
 from appliance.cli.box import print_json
 from appliance.daemon.box import Box
+from appliance.daemon.liveness import ask_for_time
 from appliance.vision.packs import catalogue, installed
 
 Around = Callable[[Box], contextlib.AbstractAsyncContextManager[None]]
@@ -75,14 +76,22 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    box = Box(config, detector=detector)
+    asking = asyncio.create_task(ask_for_time(box.clock, box.notifier), name="asking for time")
+
+    def end() -> None:
+        asking.cancel()  # else the manager would wait for a start that somebody wants to end
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     if announcement.claim_code is not None:
         _say_claim_code(announcement)
-    async with Box(config, detector=detector) as box, around(box):
+    async with box, around(box):
         ready = asyncio.create_task(box.wait_ready())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        asking.cancel()
         if ready.done():
             ready.result()
             box.notifier.ready()

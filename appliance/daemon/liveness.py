@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 PERIOD_S = 1.0
 STUCK_S = 10.0  # a turn takes a millisecond; what makes it longer, the disk, is excused
+START_PERIOD_S = 10.0
+START_GRACE_S = 60.0  # a loop that does not turn while the box starts is ended after so long
+LONGEST_START_S = 3_600.0  # the recovery of a full disk on a slow machine is far below
 
 
 class Liveness:
@@ -90,6 +93,15 @@ class Liveness:
         if self._unanswered:
             return [("recording", "failing", "the disk does not answer")]
         return [("recording", "ok", "all threads turn")]
+
+
+async def ask_for_time(clock: Clock, notifier: Notifier) -> None:
+    """While the box starts: what a recovery takes depends on the footage and the disk, and no bound in a unit
+    knows either. Ends after ``LONGEST_START_S``, from where on the manager's patience counts."""
+    until_ns = clock.monotonic_ns() + round(LONGEST_START_S * SECOND_NS)
+    while clock.monotonic_ns() < until_ns:
+        notifier.extend(START_GRACE_S)
+        await clock.sleep(START_PERIOD_S)
 
 
 def sleeps_in_kernel(native_id: int) -> bool:

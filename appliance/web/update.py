@@ -1,5 +1,6 @@
 """/system/update: the box's own software: a bundle is taken in, looked at, installed on an admin's word."""
 
+import asyncio
 import sqlite3
 from typing import Any
 
@@ -69,8 +70,12 @@ class TakeBody(msgspec.Struct, forbid_unknown_fields=True):
     folder: str
 
 
-def state_of(box: Box) -> State:
-    """Small files; read at once."""
+async def state_of(box: Box) -> State:
+    """In a thread: a stick that is about to fail answers when it likes."""
+    return await asyncio.to_thread(_state_of, box)
+
+
+def _state_of(box: Box) -> State:
     inbox = there(box.updates, NAME)
     record, offered = inbox.record, inbox.offered()
     return State(
@@ -100,7 +105,7 @@ def waiting(offered: Offered) -> Waiting:
 
 
 async def show(call: Call) -> web.StreamResponse:
-    return answer({"update": state_of(call.box)})
+    return answer({"update": await state_of(call.box)})
 
 
 async def upload(call: Call) -> web.StreamResponse:
@@ -111,14 +116,14 @@ async def upload(call: Call) -> web.StreamResponse:
     name = request.query.get("name", "upload.raucb")
     offered = await inbox.receive(chunks, request.content_length, name, "screen")
     await _audit(call, "offered", offered)
-    return answer({"update": state_of(call.box)}, 201)
+    return answer({"update": await state_of(call.box)}, 201)
 
 
 async def take(call: Call) -> web.StreamResponse:
     body = await call.body(TakeBody)
     offered = await there(call.box.updates, NAME).take(body.name, body.folder)
     await _audit(call, "offered", offered)
-    return answer({"update": state_of(call.box)}, 201)
+    return answer({"update": await state_of(call.box)}, 201)
 
 
 async def install(call: Call) -> web.StreamResponse:
@@ -126,7 +131,7 @@ async def install(call: Call) -> web.StreamResponse:
     inbox: Inbox = there(call.box.updates, NAME)
     offered = inbox.install(call.user.username, allow_older=body.allow_older)
     await _audit(call, "installed", offered)
-    return answer({"update": state_of(call.box)})
+    return answer({"update": await state_of(call.box)})
 
 
 async def clear(call: Call) -> web.StreamResponse:

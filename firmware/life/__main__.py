@@ -7,7 +7,8 @@ from pathlib import Path
 
 from appliance.base.errors import ApplianceError
 from firmware.build import say
-from firmware.life.chapters import CHAPTERS, Life
+from firmware.life.bench import Life
+from firmware.life.chapters import BARE, CHAPTERS, claim
 from firmware.recipe import ROOT
 
 
@@ -26,6 +27,8 @@ def main() -> int:
         for name in args.chapters or CHAPTERS:
             say(f"chapter {name}")
             try:
+                if name not in BARE and not life.claimed:
+                    claim(life)
                 CHAPTERS[name](life)
             except (ApplianceError, AssertionError, OSError) as error:
                 traceback.print_exc()

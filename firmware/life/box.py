@@ -4,10 +4,12 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from appliance.base.clock import SECOND_NS, BoxClock, rfc3339
 from appliance.base.errors import ApplianceError
 
 PASSWORD = "a long word for the bench"  # noqa: S105 - of a guest that lives for an hour
@@ -60,6 +62,21 @@ class Screen:
         found: dict[str, Any] = self.call("GET", "/api/v1/system/update")["update"]
         return found
 
+    def records(self, cameras: Sequence[str], since_s: float, seconds: float) -> None:
+        """Until each of ``cameras`` has footage from after ``since_s`` (of the guest's clock)."""
+        for camera in cameras:
+            self.until(f"{camera} records", partial(self._recorded, camera, since_s), seconds)
+
+    def _recorded(self, camera: str, since_s: float) -> bool:
+        return any(span["state"] == "recorded" for span in self.spans(camera, since_s, now_s() + 60))
+
+    def spans(self, camera: str, since_s: float, until_s: float) -> list[dict[str, Any]]:
+        """What was recorded, and the gaps with their causes."""
+        words = f"start_time={at(since_s)}&end_time={at(until_s)}"
+        answer = self.call("GET", f"/api/v1/cameras/{camera}/recordings?{words}")
+        found: list[dict[str, Any]] = answer["spans"]
+        return found
+
     def until(self, about: str, found: Callable[[], Any], seconds: float) -> Any:
         """What ``found`` answers, once it is true. Whatever is refused or silent meanwhile is asked again."""
         until_s = time.perf_counter() + seconds
@@ -82,3 +99,12 @@ class Screen:
             self.sign_in()
         except ApplianceError:
             return
+
+
+def now_s() -> float:
+    """This machine's clock, which is the guest's."""
+    return BoxClock().now_ns() / SECOND_NS
+
+
+def at(seconds: float) -> str:
+    return rfc3339(round(seconds * SECOND_NS))

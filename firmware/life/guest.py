@@ -22,15 +22,15 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 
 class Guest:
-    """``with Guest(disk, folder) as guest``: runs until left. ``disk``: qcow2, changed by what happens;
-    ``stick``: plugged into USB."""
+    """``with Guest(disk, folder) as guest``: runs until left. ``disk``: qcow2, changed by what happens."""
 
-    def __init__(self, disk: Path, folder: Path, *, port: int = 0, stick: Path | None = None) -> None:
-        self._disk, self.folder, self._stick = disk, folder, stick
+    def __init__(self, disk: Path, folder: Path, *, port: int = 0) -> None:
+        self._disk, self.folder = disk, folder
         self.port = port or _free_port()
         self.console = folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._shell: socket.socket | None = None
+        self._sticks = 0
 
     def __enter__(self) -> "Guest":
         self.start()
@@ -52,16 +52,13 @@ class Guest:
             "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}/OVMF_CODE_4M.fd",
             "-drive", f"if=pflash,format=qcow2,unit=1,file={variables}",
-            "-drive", f"if=virtio,format=qcow2,file={self._disk},cache=writeback",
+            "-drive", f"if=virtio,id=disk,format=qcow2,file={self._disk},cache=writeback",
             "-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{self.port}-:8443",
-            "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci",
+            "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb",
             "-chardev", f"file,id=c,path={self.console},append=on", "-serial", "chardev:c",
             "-serial", f"unix:{self._socket('shell')},server=on,wait=off",
             "-qmp", f"unix:{self._socket('qmp')},server=on,wait=off",
         ]  # fmt: skip
-        if self._stick is not None:
-            words += ["-drive", f"if=none,id=stick,format=raw,readonly=on,file={self._stick}"]
-            words += ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick,removable=on"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
 
     def pull_the_plug(self) -> None:
@@ -74,9 +71,24 @@ class Guest:
             self._process.wait()
             self._process = None
 
-    def reset(self) -> None:
-        """Power off and on within one machine: memory is gone, the disk is as it was at this instant."""
-        self.qmp("system_reset")
+    def plug_in(self, stick: Path) -> str:
+        """A USB stick with the write protection on; its name, for ``pull_out``."""
+        self._sticks += 1
+        name = f"stick-{self._sticks}"
+        file = {"driver": "file", "filename": str(stick), "read-only": True}
+        self.qmp("blockdev-add", driver="raw", file=file, **{"node-name": f"{name}-file", "read-only": True})
+        self.qmp(
+            "device_add", driver="usb-storage", drive=f"{name}-file", id=name, removable=True, bus="usb.0"
+        )
+        return name
+
+    def pull_out(self, name: str) -> None:
+        self.qmp("device_del", id=name)
+
+    def freeze(self, layer: Path) -> None:
+        """The disk's file stays as it is at this instant; what the machine writes from now on goes into
+        ``layer``, a file that is made."""
+        self.qmp("blockdev-snapshot-sync", device="disk", format="qcow2", **{"snapshot-file": str(layer)})
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None

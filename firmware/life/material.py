@@ -21,8 +21,9 @@ VERSIONS: dict[str, dict[Path, str]] = {
     "9.1": {},
     "9.2": {UNITS / "appliance.service.d/bench.conf": NO_RECORDING},
     "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.d/bench.conf": WANTED},
+    "9.4": {},
 }
-GOOD, SILENT, PANICS = VERSIONS
+GOOD, SILENT, PANICS, LATER = VERSIONS
 
 
 def keys(folder: Path, name: str = "update") -> tuple[Path, Path]:
@@ -76,16 +77,14 @@ class Bundles:
                 file.write(bytes([byte[0] ^ 0xFF]))
         return target
 
-    def stick(self) -> Path:
-        """A USB stick (FAT) with all of the big ones on it."""
-        target = self._folder / "stick.img"
-        files = [*(self.version(name) for name in VERSIONS), self.tampered()]
-        if not target.exists() or target.stat().st_mtime < max(file.stat().st_mtime for file in files):
-            size = sum(file.stat().st_size for file in files) + (64 << 20)
+    def stick(self, bundle: Path) -> Path:
+        """A USB stick (FAT) with ``bundle`` on it."""
+        target = bundle.with_suffix(".stick")
+        if not target.exists() or target.stat().st_mtime < bundle.stat().st_mtime:
             with target.open("wb") as file:
-                file.truncate(size)
+                file.truncate(bundle.stat().st_size + (64 << 20))
             must("mkfs.vfat", "-F", "32", "-n", "STICK", target)
-            must("mcopy", "-i", target, *files, "::/")
+            must("mcopy", "-i", target, bundle, "::/")
         return target
 
     def _small(self, version: str, compatible: str, pair: tuple[Path, Path] | None = None) -> Path:

@@ -1,12 +1,21 @@
 """Whom a restart would help, and whom not; time is told, and what the kernel says is given."""
 
+import asyncio
 import os
 import socket
 import threading
 
 import pytest
 
-from appliance.daemon.liveness import STUCK_S, Liveness, sleeps_in_kernel
+from appliance.daemon.liveness import (
+    LONGEST_START_S,
+    START_GRACE_S,
+    START_PERIOD_S,
+    STUCK_S,
+    Liveness,
+    ask_for_time,
+    sleeps_in_kernel,
+)
 from appliance.media.work import Work
 from appliance.system.notify import Notifier
 
@@ -115,3 +124,21 @@ def test_the_kernel_says_that_a_waiting_thread_of_ours_can_be_interrupted():
         waiting.join()
     assert not sleeps_in_kernel(2**22 + 1)  # no such thread
     assert not sleeps_in_kernel(os.getpid())
+
+
+async def test_a_start_has_the_time_that_it_takes_but_not_for_ever(clock):
+    asked: list[tuple[float, float]] = []
+
+    class Manager:
+        def extend(self, seconds: float) -> None:
+            asked.append((clock.monotonic_ns() / 1e9, seconds))
+
+    asking = asyncio.create_task(ask_for_time(clock, Manager()))
+    await asyncio.sleep(0)
+    assert asked == [(0.0, START_GRACE_S)]  # before anything is opened
+    await clock.advance(LONGEST_START_S - 1, START_PERIOD_S / 2)
+    assert not asking.done()
+    ends = [at + seconds for at, seconds in asked]
+    assert all(following[0] + 30 < end for end, following in zip(ends, asked[1:], strict=False))
+    await clock.advance(START_PERIOD_S * 2)
+    assert asking.done() and max(ends) <= LONGEST_START_S + START_GRACE_S

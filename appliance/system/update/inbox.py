@@ -107,13 +107,12 @@ class Inbox:
                         raise self._too_big()
                     if written % (64 << 20) < len(chunk):
                         self._room_for(0)
-                    digest.update(chunk)
-                    file.write(chunk)
+                    # A disk takes what it takes, and the loop feeds the watchdog.
+                    await asyncio.to_thread(_keep, file, digest, chunk)
                 if size_bytes is not None and written != size_bytes:
                     raise invalid("it was cut off on the way", "send it again", field="bundle")
-                file.flush()
-                os.fsync(file.fileno())
-            return self._offer(partial, name, source, digest.hexdigest(), written)
+                await asyncio.to_thread(_flush, file)
+            return await asyncio.to_thread(self._offer, partial, name, source, digest.hexdigest(), written)
         except OSError as error:
             raise ApplianceError("exhausted", f"it cannot be kept: {error.strerror}", FULL_HINT) from error
         finally:
@@ -155,7 +154,10 @@ class Inbox:
         if found.refused and not (found.needs_word and allow_older):
             raise invalid(found.refused, found.hint, field="bundle")
         text = msgspec.json.encode(Wish(found.sha256, by, allow_older))
-        records.replace(self._places.wish, text)
+        try:
+            records.replace(self._places.wish, text)
+        except OSError as error:
+            raise ApplianceError("exhausted", f"it cannot begin: {error.strerror}", FULL_HINT) from error
         return found
 
     def clear(self) -> None:
@@ -240,3 +242,13 @@ def _folders(folder: Path) -> list[Path]:
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
     while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
         yield chunk
+
+
+def _keep(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
+    digest.update(chunk)
+    file.write(chunk)
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """A wish to install, carried out as root: look, write, copy the databases, start the other slot."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 DATABASES = ("appliance.db", "tracks.db")
 CHUNK_BYTES = 1 << 20
+FULL_HINT = "free space on the system disk, then offer it again"
 BASELINE_NS = 120 * 1_000_000_000  # a camera recorded before: it wrote within so long
 
 
@@ -45,26 +47,34 @@ class Installer:
         try:
             taken = self._take(wish)
             made = self._accepted(wish, taken, before, made)
+            self._places.bundle.unlink(missing_ok=True)  # not before: cut off until here, it is begun anew
             made = self._write(taken, made)
             return self._switch(made)
         except ApplianceError as error:
-            phase: records.Phase = "failed" if made.phase in MOVING else "refused"
-            made = msgspec.structs.replace(
-                made, phase=phase, reason=error.message, hint=error.hint, ended_ns=self._clock.now_ns()
-            )
-            log.warning("the update was %s: %s", phase, error)
-            if before.phase not in MOVING:  # what is under way is not forgotten for a second wish
-                self._keep(made)
-            return made
+            return self._over(before, made, error)
+        except OSError as error:
+            stopped = ApplianceError("exhausted", f"it stopped: {error.strerror}", FULL_HINT)
+            return self._over(before, made, stopped)
         finally:
             if taken is not None:
                 taken.unlink(missing_ok=True)
+                self._places.bundle.unlink(missing_ok=True)
+
+    def _over(self, before: Record, made: Record, error: ApplianceError) -> Record:
+        phase: records.Phase = "failed" if made.phase in MOVING else "refused"
+        made = msgspec.structs.replace(
+            made, phase=phase, reason=error.message, hint=error.hint, ended_ns=self._clock.now_ns()
+        )
+        log.warning("the update was %s: %s", phase, error)
+        if before.phase not in MOVING:  # what is under way is not forgotten for a second wish
+            self._keep(made)
+        return made
 
     def _take(self, wish: Wish) -> Path:
         """Out of the daemon's folder into ours, so that nobody else changes it any more; and it is the one
         that was looked at. Copied: the two folders are mounts of their own."""
         self._places.own.mkdir(mode=0o755, exist_ok=True)
-        own, digest = self._places.own / "bundle.raucb", hashlib.sha256()
+        own, digest = self._places.taken, hashlib.sha256()
         own.unlink(missing_ok=True)
         try:
             descriptor = os.open(self._places.bundle, os.O_RDONLY | os.O_NOFOLLOW)
@@ -78,12 +88,10 @@ class Installer:
                     target.write(chunk)
         except OSError as error:
             own.unlink(missing_ok=True)
-            raise ApplianceError(
-                "exhausted", f"it cannot be taken: {error.strerror}", "free space on the system disk"
-            ) from error
-        self._places.bundle.unlink(missing_ok=True)
+            raise ApplianceError("exhausted", f"it cannot be taken: {error.strerror}", FULL_HINT) from error
         if digest.hexdigest() != wish.sha256:
             own.unlink(missing_ok=True)
+            self._places.bundle.unlink(missing_ok=True)
             raise ApplianceError(
                 "conflict", "another bundle lies there than the one that was looked at", "offer it again"
             )
@@ -128,7 +136,9 @@ class Installer:
         writing = cameras_writing(self._places.box, self._clock.now_ns() - BASELINE_NS)
         made = self._keep(msgspec.structs.replace(made, phase="switching", cameras=tuple(sorted(writing))))
         self._rauc.boot_next(other(made.from_slot), made.from_slot)
-        made = self._keep(msgspec.structs.replace(made, phase="trial"))
+        made = msgspec.structs.replace(made, phase="trial")
+        with contextlib.suppress(OSError):  # no way back from here, and "switching" is judged as well
+            self._keep(made)
         self._reboot()
         return made
 

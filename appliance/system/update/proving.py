@@ -17,7 +17,7 @@ from appliance.store import carrying_back
 from appliance.system.update import record as records
 from appliance.system.update.observing import Observer
 from appliance.system.update.rauc import Rauc
-from appliance.system.update.record import Places, Record
+from appliance.system.update.record import MOVING, Places, Record
 from appliance.system.update.settling import settle
 from appliance.system.update.verdict import Rules, Watch, look
 
@@ -88,6 +88,10 @@ def settle_now(places: Places, rauc: Rauc, clock: Clock) -> Record:
     """Before the daemon opens anything, at each start: the record is brought up to date, the journal of a
     failed slot kept, and databases that a newer version wrote are brought back."""
     made = records.read(places)
+    if made.phase in MOVING:
+        # The power may have gone before these were taken away: this wish must not be taken for another one.
+        places.wish.unlink(missing_ok=True)
+        places.taken.unlink(missing_ok=True)
     try:
         settled = settle(made, rauc.slots().booted, clock.now_ns())
         made = settled.record

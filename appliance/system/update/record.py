@@ -73,6 +73,11 @@ class Places(msgspec.Struct, frozen=True):
         return self.own / "record.json"
 
     @property
+    def taken(self) -> Path:
+        """The bundle, out of the daemon's reach, while it is looked at and written."""
+        return self.own / "bundle.raucb"
+
+    @property
     def copies(self) -> Path:
         return self.own / "before"
 

@@ -1,8 +1,8 @@
 """Is the new slot good? Pure: what was seen, every few seconds, in; wait, good, or back with reasons out.
 
 Good: for ``steady_s`` on end every camera that recorded before writes, the screen answers, the detector keeps
-up and the database is migrated. Not so by ``deadline_s``: back. There is no third way: by the deadline it is
-decided.
+up and the database is migrated. Back: for as long on end the screen answers and not one of those cameras
+writes, since each minute more is lost; or all is not well by ``deadline_s``. By then it is decided.
 """
 
 from typing import Literal
@@ -31,9 +31,11 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """What of the past counts: since when all has been well, None: it is not."""
+    """What of the past counts: since when all has been well, and since when nothing at all has been recorded
+    although the screen answers; None: it is not so."""
 
     well_since_s: float | None = None
+    idle_since_s: float | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -44,15 +46,24 @@ class Verdict(msgspec.Struct, frozen=True):
 def look(watch: Watch, seen: Seen, expected: frozenset[str], rules: Rules) -> tuple[Watch, Verdict]:
     """One step."""
     wrong = reasons(seen, expected)
-    since_s = None if wrong else (seen.at_s if watch.well_since_s is None else watch.well_since_s)
-    if since_s is not None and seen.at_s - since_s >= rules.steady_s:
-        return Watch(since_s), Verdict("good")
+    idle = seen.screen and bool(expected) and not expected & seen.writing
+    now = Watch(
+        None if wrong else _since(watch.well_since_s, seen.at_s),
+        _since(watch.idle_since_s, seen.at_s) if idle else None,
+    )
+    if now.well_since_s is not None and seen.at_s - now.well_since_s >= rules.steady_s:
+        return now, Verdict("good")
+    if now.idle_since_s is not None and seen.at_s - now.idle_since_s >= rules.steady_s:
+        return now, Verdict("back", wrong)
     if seen.at_s >= rules.deadline_s:
-        unsteady = (
-            (f"all was well for only {seen.at_s - since_s:.0f} s on end",) if since_s is not None else wrong
-        )
-        return Watch(since_s), Verdict("back", unsteady)
-    return Watch(since_s), Verdict("wait", wrong)
+        if now.well_since_s is not None:
+            wrong = (f"all was well for only {seen.at_s - now.well_since_s:.0f} s on end",)
+        return now, Verdict("back", wrong)
+    return now, Verdict("wait", wrong)
+
+
+def _since(before_s: float | None, at_s: float) -> float:
+    return at_s if before_s is None else before_s
 
 
 def reasons(seen: Seen, expected: frozenset[str]) -> tuple[str, ...]:

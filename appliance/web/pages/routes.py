@@ -213,7 +213,10 @@ async def health(asked: Asked) -> str:
 async def software(asked: Asked) -> str:
     """Raises ``unavailable`` where the box runs without it."""
     return asked.page(
-        "settings_update.html", "settings", "Update", update=msgspec.to_builtins(update.state_of(asked.box))
+        "settings_update.html",
+        "settings",
+        "Update",
+        update=msgspec.to_builtins(await update.state_of(asked.box)),
     )
 
 

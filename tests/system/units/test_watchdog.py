@@ -117,3 +117,29 @@ def test_a_disk_that_does_not_answer_is_a_state_and_no_loop_of_restarts(guest, b
     assert box.restarts == 0
     guest.ask("systemctl", "stop", "appliance")
     assert guest.as_aries("appliance", "check", "--data", "/var/lib/aries")
+
+
+SLOW = """#!/opt/aries/bin/python -B
+import sys, time
+from appliance.media.ring import recovery
+real = recovery.recover
+def slow(*words):
+    time.sleep(25)
+    return real(*words)
+recovery.recover = slow
+from appliance.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_recovery_that_takes_longer_than_a_start_may_is_not_begun_anew(guest, box):
+    """As after a power cut on a slow disk with hours of footage."""
+    guest.install()
+    guest.write("/opt/aries/bin/slow", SLOW, 0o755)
+    start = "ExecStart=\nExecStart=/opt/aries/bin/slow run --data /var/lib/aries\nTimeoutStartSec=12\n"
+    guest.write("/etc/systemd/system/appliance.service.d/slow.conf", f"[Service]\n{start}")
+    guest.boot()
+    box.start()
+    assert box.restarts == 0
+    assert guest.shows("appliance", "ActiveState")["ActiveState"] == "active"
+    assert "timed out" not in guest.journal("-u", "appliance")

@@ -1,10 +1,16 @@
 """The daemon's side: a bundle comes in, is looked at, and waits for a word."""
 
+import asyncio
+import errno
+import os
+import threading
+
 import msgspec
 import pytest
 
 from appliance.base.clock import ManualClock
 from appliance.base.errors import ApplianceError
+from appliance.system.update import inbox as inbox_module
 from appliance.system.update import record as records
 from appliance.system.update.inbox import Inbox
 from appliance.system.update.judging import Manifest
@@ -53,6 +59,44 @@ async def test_it_waits_for_a_word_and_the_word_is_for_exactly_that_bundle(inbox
     assert wish == Wish(found.sha256, "anna") and inbox.waits()
     with pytest.raises(ApplianceError, match="under way"):
         await offer(inbox, b"1.2 here")
+
+
+async def test_the_loop_turns_while_a_bundle_is_kept_and_looked_at(inbox, monkeypatch):
+    """It feeds the watchdog: a slow disk, or a RAUC that takes its time, is no reason to restart."""
+    turned = threading.Event()
+    held: list[bool] = []
+
+    def until_it_turned(done):
+        def work(*words):
+            turned.clear()
+            held.append(turned.wait(5))
+            return done(*words)
+
+        return work
+
+    async def turning():
+        while True:
+            turned.set()
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(inbox_module.os, "fsync", until_it_turned(os.fsync))
+    monkeypatch.setattr(inbox._rauc, "manifest", until_it_turned(inbox._rauc.manifest))
+    turn = asyncio.create_task(turning())
+    await offer(inbox, b"1.1 here")
+    turn.cancel()
+    assert len(held) >= 2 and all(held)
+
+
+async def test_a_word_that_a_full_disk_cannot_keep_is_refused_in_words(inbox, monkeypatch):
+    await offer(inbox, b"1.1 here")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(records, "replace", full)
+    with pytest.raises(ApplianceError, match="No space left") as refused:
+        inbox.install("anna")
+    assert refused.value.kind == "exhausted" and not inbox.waits()
 
 
 async def test_an_older_one_waits_for_a_word_of_its_own(inbox):

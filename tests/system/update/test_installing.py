@@ -1,5 +1,6 @@
 """A wish to install, with a real RAUC over file-backed slots: good, and everything that is refused."""
 
+import errno
 import hashlib
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ import pytest
 
 from appliance.base.clock import ManualClock
 from appliance.base.errors import ApplianceError
+from appliance.store import carrying_back
 from appliance.system.update import record as records
 from appliance.system.update.boot import BootState
 from appliance.system.update.installing import Installer, read_wish
@@ -44,6 +46,39 @@ def test_a_newer_bundle_is_written_to_the_other_slot_which_boots_next(with_datab
     assert records.read(box.places) == made
     with sqlite3.connect(box.places.copies / "appliance.db") as conn:
         assert conn.execute("SELECT id FROM events").fetchall() == [("before",)]
+
+
+def test_cut_off_at_any_point_there_is_a_bundle_to_begin_anew_or_a_record_that_it_was_begun(box, monkeypatch):
+    left = []
+
+    def look(name):
+        asked = getattr(type(box.rauc), name)
+
+        def answer(*words):
+            left.append((box.places.bundle.exists(), records.read(box.places).phase))
+            return asked(box.rauc, *words)
+
+        monkeypatch.setattr(box.rauc, name, answer)
+
+    for name in ("manifest", "slots", "install", "boot_next"):
+        look(name)
+    assert installer(box).obey(wish_for(box, box.bundle("1.15"))).phase == "trial"
+    assert left == [(True, "none"), (True, "none"), (False, "writing"), (False, "switching")]
+    assert not box.places.bundle.exists() and not box.places.taken.exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_is_said_and_the_next_may_begin(with_database, monkeypatch):
+    box = with_database
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying_back, "copy_file", full)
+        made = installer(box).obey(wish_for(box, box.bundle("1.16")))
+    assert made.phase == "failed" and "No space left" in made.reason and made.hint
+    assert box.sector.read().next_slot() == "A"
+    assert installer(box).obey(wish_for(box, box.bundle("1.17"))).phase == "trial"
 
 
 def test_cameras_that_record_are_remembered(box):

@@ -103,6 +103,18 @@ def test_back_in_the_old_slot_the_reason_stands_in_the_record(places):
     assert made.phase == "back" and "three times" in made.reason and records.read(places).phase == "back"
 
 
+@pytest.mark.parametrize(("phase", "left"), [("writing", False), ("trial", False), ("good", True)])
+def test_after_a_power_cut_the_wish_of_the_update_that_was_begun_is_not_taken_for_another(
+    places, phase, left
+):
+    records.write(places, msgspec.structs.replace(ON_TRIAL, phase=phase))
+    places.inbox.mkdir()
+    places.wish.write_text("{}")
+    places.taken.write_text("half a bundle")
+    settle_now(places, Played("A"), ManualClock())
+    assert (places.wish.exists(), places.taken.exists()) == (left, left)
+
+
 def test_databases_of_a_newer_version_come_back_and_are_kept(places):
     places.copies.mkdir()
     for path, version in (

@@ -38,10 +38,13 @@ def test_good_only_after_a_minute_on_end_in_which_every_camera_wrote(history):
 
 
 @given(histories)
-def test_back_only_at_the_deadline_and_with_reasons(history):
+def test_back_only_at_the_deadline_or_after_a_minute_of_nothing_and_with_reasons(history):
     verdict, past = play(history)
     if verdict.decision == "back":
-        assert past[-1].at_s >= RULES.deadline_s and verdict.reasons
+        assert verdict.reasons
+        last = [each for each in past if each.at_s > past[-1].at_s - RULES.steady_s]
+        nothing = all(each.screen and not each.writing & CAMERAS for each in last)
+        assert past[-1].at_s >= RULES.deadline_s or (nothing and past[-1].at_s >= RULES.steady_s)
 
 
 @given(histories)
@@ -62,6 +65,17 @@ def test_one_camera_that_stops_for_one_look_begins_the_minute_anew():
     verdict, _ = play([(10, well)] * 5 + [(10, gap)] + [(10, well)] * 6)
     assert verdict.decision == "wait"
     assert play([(10, well)] * 5 + [(10, gap)] + [(10, well)] * 7)[0].decision == "good"
+
+
+def test_a_slot_in_which_nothing_is_recorded_is_not_waited_for_until_the_deadline():
+    nothing = Seen(0, frozenset({"new"}), True, True, True)
+    assert play([(10, nothing)] * 6)[0].decision == "wait"
+    verdict, _ = play([(10, nothing)] * 7)
+    assert (verdict.decision, verdict.reasons) == ("back", ("not recorded: gate, yard",))
+    one = Seen(0, frozenset({"gate"}), True, True, True)  # a camera may have been unplugged meanwhile
+    starting = Seen(0, frozenset(), False, True, True)  # and a database of years is not migrated in a minute
+    for patient in (one, starting):
+        assert play([(10, patient)] * 29)[0].decision == "wait"
 
 
 def test_reasons_name_the_camera():
