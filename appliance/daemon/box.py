@@ -325,8 +325,10 @@ class Box:
     def _retention_changed(self, state: RetentionState) -> None:
         data = {"what": "storage", "level": state.level, "detail": state.detail, "hint": state.hint}
         self.analysis.tell("system", None, self.clock.now_ns(), data)
-        if state.level == "stuck":  # R6: locks leave no room; somebody must decide
-            self.analysis.alarm("storage_full", {"detail": state.detail, "hint": state.hint})
+        # R6: locks leave no room, others took it, or the disk is gone: nothing is recorded there.
+        what = {"stuck": "storage_full", "missing": "storage_missing"}.get(state.level)
+        if what is not None:
+            self.analysis.alarm(what, {"detail": state.detail, "hint": state.hint})
 
     # -- what parts ask for -------------------------------------------------------------------
 

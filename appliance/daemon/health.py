@@ -65,14 +65,13 @@ def camera_findings(statuses: Iterable[CameraStatus]) -> list[Finding]:
     """One line for all cameras: a dead camera is a state of the site, not of the box. No names: whoever
     asks ``/health/ready``, a stranger even, reads it."""
     wanted = [status for status in statuses if status.state != "disabled"]
-    bad = Counter(
-        "not recorded" if status.state == "live" else status.state.replace("_", " ")
-        for status in wanted
-        if status.state in ("offline", "auth_failed")
-        or (status.state == "live" and status.last_error is not None)
+    dark = Counter(
+        each.state.replace("_", " ") for each in wanted if each.state in ("offline", "auth_failed")
     )
+    unkept = sum(each.state == "live" and each.last_error is not None for each in wanted)
+    bad = dark + Counter({"not recorded": unkept})
     status: Status = "ok" if not bad else "degraded"
-    detail = f"{len(wanted) - bad.total()} of {len(wanted)} cameras have a picture"
+    detail = f"{len(wanted) - dark.total()} of {len(wanted)} cameras have a picture"
     return [("cameras", status, "; ".join([detail, *(f"{n} {what}" for what, n in sorted(bad.items()))]))]
 
 

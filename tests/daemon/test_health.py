@@ -12,6 +12,6 @@ def test_what_every_stranger_may_read_of_the_cameras_is_how_many():
             CameraStatus("disabled", 0),
         ]
     )
-    detail = "1 of 4 cameras have a picture; 1 auth failed; 1 not recorded; 1 offline"
+    detail = "2 of 4 cameras have a picture; 1 auth failed; 1 not recorded; 1 offline"
     assert found == [("cameras", "degraded", detail)]
     assert camera_findings([CameraStatus("live", 0)]) == [("cameras", "ok", "1 of 1 cameras have a picture")]

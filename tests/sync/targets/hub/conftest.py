@@ -331,11 +331,21 @@ def no_pace() -> NoPace:
     return NoPace()
 
 
+async def hung_up(runner: web.AppRunner) -> None:
+    """Ended at once: what a thin link has not taken would keep a connection open behind the loop's end."""
+    assert runner.server is not None
+    for connection in runner.server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.sleep(0)
+    await runner.cleanup()
+
+
 class Bench:
     """For tests that make hubs and boxes of their own, many of them."""
 
     Hub, Memory, Held, NoPace, TOKEN = Hub, Memory, Held, NoPace, TOKEN
-    served = staticmethod(served)
+    served, hung_up = staticmethod(served), staticmethod(hung_up)
     row, file_row = staticmethod(make_row), staticmethod(make_file_row)
 
     @staticmethod

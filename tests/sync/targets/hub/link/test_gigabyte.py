@@ -84,7 +84,7 @@ async def test_what_is_urgent_goes_before_a_gigabyte(far, bench, tmp_path) -> No
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    await runner.cleanup()
+    await bench.hung_up(runner)
     db.close()
     print("\n" + "; ".join(f"{kind} {min(s):.1f} to {max(s):.1f} s" for kind, s in took.items()))
     assert max(took["alert"]) <= 3.0

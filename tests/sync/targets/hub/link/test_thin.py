@@ -55,7 +55,7 @@ async def test_a_critical_alert_overtakes_a_clip(far, bench, tls, yields: bool, 
     assert (await clip).kind == "delivered"
     assert bytes(hub.uploads["clip-1"].data) == data
     await target.close()
-    await runner.cleanup()
+    await bench.hung_up(runner)
     took.sort()
     used = CLIP_BYTES / clip_s / 8_000
     print(f"\n{len(took)} alerts: median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s;"
