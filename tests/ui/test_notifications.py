@@ -36,7 +36,7 @@ async def test_a_channel_is_added_tried_changed_and_deleted(page, box_with, sign
     row = page.locator("[data-channel]", has_text="Night guards")
     await row.wait_for()
     await row.get_by_role("button", name="Delete").click()
-    await row.get_by_role("button", name="Really delete?").click()
+    await row.get_by_role("button", name="Delete now?").click()
     await page.locator("text=Nobody is told").wait_for()
 
 

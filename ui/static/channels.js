@@ -60,7 +60,7 @@ function row(channel) {
   const about = element("div", "grow", element("strong", "", channel.name), element("span", "fine", where(channel)), element("span", "fine", said(channel)));
   if (channel.state.error) about.append(element("span", "fine bad", apart(channel.state.error)));
   const tried = tests.get(channel.id);
-  if (tried) about.append(Object.assign(element("span", tried.ok ? "fine" : "fine bad", tried.text), { role: "status" }));
+  if (tried && (tried.ok || !channel.state.error)) about.append(Object.assign(element("span", tried.ok ? "fine" : "fine bad", tried.text), { role: "status" }));
   const made = element("li", "", about, mark(channel), element("div", "actions", button("Test", channel, test), button("Change", channel, edit), button("Delete", channel, drop, "danger")));
   made.dataset.channel = channel.id;
   return made;
@@ -81,7 +81,7 @@ function button(text, channel, work, kind = "") {
 
 async function test(channel) {
   const { test: tried } = await post(`/channels/${channel.id}/test`);
-  tests.set(channel.id, { ok: tried.ok, text: tried.ok ? `Tested: ${tried.detail}.` : `Tested: ${apart(tried.detail, tried.hint)}` });
+  tests.set(channel.id, { ok: tried.ok, text: tried.ok ? `Tested: ${tried.detail}.` : `The test did not get through. ${apart(tried.detail, tried.hint)}` });
   await load();
 }
 
@@ -89,7 +89,7 @@ async function drop(channel, made) {
   // The first click asks, the second does it.
   if (!made.dataset.sure) {
     made.dataset.sure = "1";
-    made.firstChild.textContent = "Really delete?";
+    made.firstChild.textContent = "Delete now?";
     made.addEventListener("blur", () => { delete made.dataset.sure; load(); }, { once: true });
     return;
   }

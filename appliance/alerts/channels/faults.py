@@ -76,8 +76,8 @@ def _certificate(error: BaseException, peer: str) -> ApplianceError | None:
             hint = "ask who runs it for the authority's certificate, and give it as ca (PEM)"
         return ApplianceError("unavailable", f"the certificate of {peer} {text}", hint)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        hint = "check the port: 465 speaks TLS from the start, 587 and 25 begin in the clear"
-        return ApplianceError("unavailable", f"no TLS comes about with {peer}", hint)
+        hint = "check whether that port is for encrypted connections: of mail, 465 is, 587 and 25 are not"
+        return ApplianceError("unavailable", f"no encrypted connection (TLS) to {peer} could be made", hint)
     return None
 
 

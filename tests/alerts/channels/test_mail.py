@@ -86,3 +86,13 @@ def test_the_secret_is_for_one_server(mail_server, receiver) -> None:
         (receiver.channel(), receiver.channel(url="https://elsewhere.test/in")),
     ):
         assert registry.goes_to(one) == registry.goes_to(one) != registry.goes_to(other)
+
+
+def test_a_number_out_of_its_range_is_said_in_words(mail_server) -> None:
+    with pytest.raises(ApplianceError) as caught:
+        registry.check(mail_server.channel(port=99_999), has_secret=True)
+    assert (caught.value.message, caught.value.field) == (
+        "this is out of range: at most 65535",
+        "options.port",
+    )
+    assert "knows" not in caught.value.hint

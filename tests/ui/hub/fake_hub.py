@@ -151,19 +151,17 @@ class PlayedBox:
 
     def reports(self, now_ns: int) -> list[dict[str, Any]]:
         """An hour of ledger, and figures: one camera was away for ten minutes."""
-        hour_ns, at = 3_600 * SECOND_NS, rfc3339(now_ns)
+        at, began = rfc3339(now_ns), rfc3339(now_ns - 3_600 * SECOND_NS)
         streams = [
-            {"camera_id": "yard", "stream": "main", "expected_s": 3600.0, "recorded_s": 3600.0},
-            {"camera_id": "gate-east", "stream": "main", "expected_s": 3600.0, "recorded_s": 3000.0,
-             "missing_s": {"camera_offline": 600.0}, "gaps_total": 1,
-             "gaps": [{"start_time": rfc3339(now_ns - 1_800 * SECOND_NS), "cause": "camera_offline",
+            {"camera_id": "yard", "stream": "main", "expected_s": 3600, "recorded_s": 3600},
+            {"camera_id": "gate-east", "stream": "main", "expected_s": 3600, "recorded_s": 3000,
+             "missing_s": {"camera_offline": 600}, "gaps_total": 1, "gaps": [{"start_time": rfc3339(now_ns - 1_800 * SECOND_NS), "cause": "camera_offline",
                        "end_time": rfc3339(now_ns - 1_200 * SECOND_NS)}]},
         ]  # fmt: skip
-        ledger = {"start_time": rfc3339(now_ns - hour_ns), "end_time": at, "streams": streams}
+        ledger = {"start_time": began, "end_time": at, "streams": streams}
         figures = {
-            "time": at, "uptime_s": 90_000.0, "cpu_percent": 37.4, "memory_used_percent": 61.0,
-            "streams": [{"camera_id": "yard", "stream": "main", "state": "recording", "fps": 15.0,
-                         "bitrate_bps": 4_200_000}],
+            "time": at, "uptime_s": 90_000, "cpu_percent": 37.4, "memory_used_percent": 61,
+            "streams": [{"camera_id": "yard", "stream": "main", "state": "recording", "bitrate_bps": 4_200_000}],
             "analysis": [{"camera_id": "yard", "fps": 3.2, "wanted_fps": 5.0}],
         }  # fmt: skip
         return [
