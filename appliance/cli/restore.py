@@ -14,9 +14,10 @@ import msgspec
 
 from appliance.base.config import FILE_NAME
 from appliance.base.errors import ApplianceError, invalid
-from appliance.cli.backup import MANIFEST, SEALED_SUFFIX, Manifest, add_passphrase, read_passphrase
+from appliance.cli.backup import add_passphrase, read_passphrase
 from appliance.cli.box import add_data, config_of
 from appliance.daemon import moving
+from appliance.daemon.backing_up import MANIFEST, SEALED_SUFFIX, Manifest
 from appliance.daemon.stores import APPLIANCE, ARCHIVE, TRACKS
 from appliance.store import copying, passphrase
 from appliance.system import instance
