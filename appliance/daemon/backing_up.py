@@ -23,10 +23,10 @@ from appliance.base.errors import ApplianceError
 from appliance.daemon.stores import Stores
 from appliance.store import copying, passphrase, settings
 from appliance.system import disk
+from appliance.system.sticks import BACKUP_SUFFIX
 from appliance.system.update import record
 
 MANIFEST = "backup.json"
-SEALED_SUFFIX = ".backup"
 SCRATCH_PREFIX = ".backup-"
 LAST = "last-backup.json"
 STEP_BYTES = 8 << 20
@@ -105,7 +105,7 @@ def to_stick(
 def file_name(device_id: str, now: str) -> str:
     """``aries-0190a1b2-20260120T143000Z.backup``: names sort by time."""
     stamp = now[:19].replace("-", "").replace(":", "")
-    return f"aries-{device_id.replace('-', '')[-8:]}-{stamp}Z{SEALED_SUFFIX}"
+    return f"aries-{device_id.replace('-', '')[-8:]}-{stamp}Z{BACKUP_SUFFIX}"
 
 
 def fault(error: OSError, output: Path) -> ApplianceError:

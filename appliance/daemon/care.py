@@ -24,7 +24,7 @@ from appliance.base.redaction import forbid
 from appliance.daemon import backing_up
 from appliance.store import audit, passphrase
 from appliance.store.database import Database
-from appliance.system.sticks import PLACES, Stick, sticks
+from appliance.system.sticks import PLACES, Stick, backups, sticks
 from appliance.web.care_port import CareState, Job, JobKind, LastBackup, OnStick
 
 log = logging.getLogger(__name__)
@@ -228,18 +228,11 @@ class Care:
 
 
 def _on_stick(stick: Stick) -> OnStick:
-    found: list[str] = []
-    with contextlib.suppress(OSError), os.scandir(stick.folder) as entries:
-        found = [entry.name for entry in entries if entry.name.endswith(backing_up.SEALED_SUFFIX)]
-    names = sorted((name for name in found if not name.startswith(".")), key=_stamp)
+    names = backups(Path(stick.folder))
     return OnStick(
         stick.folder, stick.name, stick.size_bytes, stick.free_bytes, stick.writable,
         len(names), names[-1] if names else "",
     )  # fmt: skip
-
-
-def _stamp(name: str) -> str:
-    return name.rsplit("-", 1)[-1]
 
 
 def _take_away(folder: Path) -> None:

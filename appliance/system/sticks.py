@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.system import disk
 
+BACKUP_SUFFIX = ".backup"
 PLACES = (Path("/media"), Path("/run/media"), Path("/mnt"))
 _VIRTUAL = {"autofs", "overlay", "squashfs", "proc", "sysfs"}
 
@@ -48,6 +49,18 @@ def sticks(places: Sequence[Path], never: Iterable[Path]) -> list[Stick]:
         writable = not mount.read_only and os.access(folder, os.W_OK | os.X_OK)
         found.append(Stick(str(folder), folder.name, usage.total_bytes, usage.free_bytes, writable))
     return sorted(found, key=lambda stick: stick.folder)
+
+
+def backups(folder: Path) -> list[str]:
+    """Names of the backups in a stick's top folder, the newest last: they end in their time. None where it
+    cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+    found = [name for name in names if name.endswith(BACKUP_SUFFIX) and not name.startswith(".")]
+    return sorted(found, key=lambda name: name.rsplit("-", 1)[-1])
 
 
 def _device(path: Path) -> int | None:
