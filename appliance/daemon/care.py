@@ -9,8 +9,9 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import User
 from appliance.base.redaction import forbid
 from appliance.daemon import backing_up
-from appliance.store import audit, passphrase
+from appliance.daemon.reset_by_stick import ResetByStick
+from appliance.store import audit, passphrase, settings
 from appliance.store.database import Database
 from appliance.system.sticks import PLACES, Stick, backups, sticks
-from appliance.web.care_port import CareState, Job, JobKind, LastBackup, OnStick
+from appliance.web.care_port import CareState, Footage, Job, JobKind, LastBackup, OnStick
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ _BROKE = ("it broke off", "try again; the box's journal says more")
 
 
 class Care:
-    """``places``: folders in which sticks are mounted. ``command``: what the children are."""
+    """``places``: folders in which sticks are mounted. ``command``: what the children are. ``stop``: ends the
+    daemon cleanly, so that its next start resets the box."""
 
     def __init__(
         self,
@@ -51,15 +54,19 @@ class Care:
         places: Sequence[Path] = PLACES,
         command: Sequence[str] = COMMAND,
         silent_s: float = SILENT_S,
+        stop: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM),
     ) -> None:
         self._config, self._db, self._clock = config, db, clock
         self._places, self._command, self._silent_s = places, command, silent_s
         self._jobs: dict[str, Job] = {}
         self._task: asyncio.Task[None] | None = None
+        device_id = db.read_now(settings.device_id)
+        self._reset = ResetByStick(config, db, clock, device_id, self._sticks, stop)
         self._folder = config.data_dir / FOLDER
         _take_away(self._folder)  # what the daemon before made
 
     async def close(self) -> None:
+        await self._reset.close()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -73,7 +80,14 @@ class Care:
             self._jobs.get("backup"),
             None if last is None else LastBackup(last.at, last.name, last.folder, last.size_bytes),
             await asyncio.to_thread(lambda: [_on_stick(stick) for stick in here]),
+            self._reset.asked,
         )
+
+    async def ask_reset(self, footage: Footage, by: User) -> None:
+        await self._reset.ask(footage, by)
+
+    async def call_off_reset(self) -> None:
+        await self._reset.call_off()
 
     def bundle(self) -> Path:
         job = self._jobs.get("support")

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from appliance.store import audit
 from appliance.web.cameras.cameras import file_stamp
-from appliance.web.care_port import Care, CareState
-from appliance.web.routes import API, Call, Route, answer, there
+from appliance.web.care_port import Care, CareState, Footage
+from appliance.web.routes import API, Call, Route, answer, nothing, there
 
 KIND = "application/gzip"
 
@@ -30,6 +30,12 @@ class BackupBody(msgspec.Struct, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "BackupBody(…)"
+
+
+class ResetBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``footage``: whether the recordings stay."""
+
+    footage: Footage
 
 
 def _care(call: Call) -> Care:
@@ -53,6 +59,17 @@ async def back_up(call: Call) -> web.StreamResponse:
     body = await call.body(BackupBody)
     await _care(call).back_up(body.folder, body.passphrase, call.user)
     return await _state(call, 201)
+
+
+async def ask_reset(call: Call) -> web.StreamResponse:
+    body = await call.body(ResetBody)
+    await _care(call).ask_reset(body.footage, call.user)
+    return await _state(call, 201)
+
+
+async def call_off_reset(call: Call) -> web.StreamResponse:
+    await _care(call).call_off_reset()
+    return nothing()
 
 
 async def bundle(call: Call) -> web.StreamResponse:
@@ -82,7 +99,7 @@ def _headers(call: Call) -> dict[str, Any]:
     return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
 
 
-_SUPPORT, _BACKUP = f"{API}/system/support", f"{API}/system/backup"
+_SUPPORT, _BACKUP, _RESET = (f"{API}/system/{noun}" for noun in ("support", "backup", "reset"))
 ROUTES = (
     Route(
         "GET", f"{API}/system/care", "admin", show, "Bundle, backup, sticks: what is there and how far it is",
@@ -91,5 +108,11 @@ ROUTES = (
     Route("GET", _SUPPORT, "admin", support, "A bundle for who helps, made now", KIND),
     Route("POST", _SUPPORT, "admin", make_support, "Make a bundle for who helps", CareAnswer, status=201),
     Route("GET", f"{_SUPPORT}/bundle.tar.gz", "admin", bundle, "The bundle that was made last", KIND),
+    Route(
+        "POST", _RESET, "admin", ask_reset,
+        "Ask for a factory reset: it begins when a stick with the box's id is plugged in then",
+        CareAnswer, ResetBody, status=201,
+    ),
+    Route("DELETE", _RESET, "admin", call_off_reset, "Call it off", status=204),
     Route("POST", _BACKUP, "admin", back_up, "Back up to a stick", CareAnswer, BackupBody, status=201),
 )  # fmt: skip

@@ -9,6 +9,8 @@ from appliance.base.model import User
 
 JobKind = Literal["support", "backup"]
 Phase = Literal["working", "done", "failed"]
+Footage = Literal["keep", "delete"]
+ResetPhase = Literal["waiting", "begun", "over"]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -52,13 +54,25 @@ class LastBackup(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class Reset(msgspec.Struct, frozen=True):
+    """``waiting`` for the stick, ``until``; ``begun``: the box ends in a moment, and forgets all at its next
+    start; ``over``: nothing was changed. ``message``: of the last stick, or why it is over."""
+
+    phase: ResetPhase
+    footage: Footage
+    until: str
+    message: str = ""
+
+
 class CareState(msgspec.Struct, frozen=True):
-    """``support``, ``backup``: the last of each since the daemon started, or the one that is being made."""
+    """``support``, ``backup``: the last of each since the daemon started, or the one that is being made.
+    ``reset``: None where none is asked for."""
 
     support: Job | None
     backup: Job | None
     last_backup: LastBackup | None
     sticks: list[OnStick]
+    reset: Reset | None = None
 
 
 class Care(Protocol):
@@ -71,6 +85,11 @@ class Care(Protocol):
 
     async def back_up(self, folder: str, passphrase: str, by: User) -> None:
         """Begin. Raises ``not_found`` where there is no such stick, ``invalid`` for a weak passphrase."""
+
+    async def ask_reset(self, footage: Footage, by: User) -> None:
+        """From now on a stick with the box's id is waited for: who plugs it in stands before the box."""
+
+    async def call_off_reset(self) -> None: ...
 
     def bundle(self) -> Path:
         """The bundle that was made last. Raises ``not_found``."""

@@ -17,10 +17,10 @@ from appliance.base.config import load
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
 from appliance.cli import main
-from appliance.daemon import backing_up
+from appliance.daemon import backing_up, resetting
 from appliance.daemon.care import Care
 from appliance.daemon.stores import Stores
-from appliance.store import audit, passphrase
+from appliance.store import audit, passphrase, settings
 from appliance.store.database import Database
 
 WORDS = "four dull words here"
@@ -184,6 +184,89 @@ async def test_a_bundle_without_room_is_said(care_with: Any, config: Any) -> Non
     await care.make_support()
     job = await ended(care, "support")
     assert job.phase == "failed" and "cannot" in job.message and job.hint
+
+
+# -- reset -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> Any:
+    """``plug_in(text)``: a stick with this in its file; gone with the test."""
+    plugged: list[Path] = []
+
+    def plug(text: str) -> Path:
+        folder = tmp_path / f"usb{len(plugged)}"
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode:
+            pytest.skip("mounting a tmpfs is refused here")
+        (folder / resetting.STICK_FILE).write_text(text)
+        plugged.append(folder)
+        return folder
+
+    yield plug
+    for folder in plugged:
+        subprocess.run(["umount", folder], check=True)
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(10):
+        while not await holds():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stick_that_is_plugged_in_after_it_was_asked_for_resets_the_box(
+    care_with: Any, config: Any, stores: Any, plug_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.daemon.reset_by_stick.LOOK_S", 0.05)
+    monkeypatch.setattr("appliance.daemon.reset_by_stick._GO_S", 0.05)
+    device_id = stores.appliance.read_now(settings.device_id)
+    plug_in(f"{device_id}\n")  # left in the box: no proof that anybody is there now
+    stopped: list[bool] = []
+    care = care_with(stop=lambda: stopped.append(True))
+    await care.ask_reset("delete", BY)
+    with pytest.raises(ApplianceError, match="asked for already"):
+        await care.ask_reset("keep", BY)
+    plug_in("of another box")
+
+    async def refused() -> bool:
+        return "does not hold" in (await care.state()).reset.message
+
+    await until(refused)
+    await asyncio.sleep(0.2)
+    assert (await care.state()).reset.phase == "waiting" and not resetting.begun(config.data_dir)
+    plug_in(f"\n{device_id} \n")
+
+    async def ended_() -> bool:
+        return bool(stopped)
+
+    await until(ended_)
+    assert (await care.state()).reset.phase == "begun" and resetting.begun(config.data_dir)
+    with pytest.raises(ApplianceError, match="has begun"):
+        await care.call_off_reset()
+    rows, _, _ = stores.appliance.read_now(lambda conn: audit.page(conn, 10, None))
+    assert next(row.detail for row in rows if row.thing == "box") == {"reset": "begun", "footage": "delete"}
+    stores.close()
+    resetting.finish(config.data_dir, BoxClock())
+    assert not (config.data_dir / "appliance.db").exists()
+
+
+async def test_a_reset_that_is_called_off_or_waited_for_in_vain_changes_nothing(
+    care_with: Any, config: Any, stores: Any, plug_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.daemon.reset_by_stick.LOOK_S", 0.05)
+    care = care_with(stop=lambda: pytest.fail("it ended"))
+    await care.ask_reset("keep", BY)
+    await care.call_off_reset()
+    assert (await care.state()).reset is None
+    plug_in(stores.appliance.read_now(settings.device_id))
+    monkeypatch.setattr("appliance.daemon.reset_by_stick.WAITS_NS", 10**8)
+    await care.ask_reset("keep", BY)
+
+    async def over() -> bool:
+        return (await care.state()).reset.phase == "over"
+
+    await until(over)
+    assert not resetting.begun(config.data_dir)
 
 
 # -- what the child does -------------------------------------------------------------------------

@@ -48,6 +48,12 @@ class PlayedCare:
     async def back_up(self, folder: str, passphrase: str, by: User) -> None:
         self._asked((folder, passphrase, by.username))
 
+    async def ask_reset(self, footage: str, by: User) -> None:
+        self._asked((footage, by.username))
+
+    async def call_off_reset(self) -> None:
+        self._asked("call off")
+
     def bundle(self) -> Any:
         if not self.path.exists():
             raise ApplianceError("not_found", "no support bundle was made yet", "make one first")
@@ -94,9 +100,22 @@ async def test_a_backup_is_begun_and_a_second_one_is_not(site: Any, care: Played
     assert len(care.asked) == 1 and "dull" not in repr(BackupBody(**body))
 
 
+async def test_a_reset_is_asked_for_and_called_off(site: Any, care: PlayedCare) -> None:
+    asked = await site.ask("POST", "/system/reset", "admin", json={"footage": "keep"})
+    assert asked.status == 201 and care.asked == [("keep", "admin")]
+    assert (await site.ask("DELETE", "/system/reset", "admin")).status == 204
+    for wrong in ({}, {"footage": "some"}, {"footage": "keep", "now": True}):
+        assert (await site.ask("POST", "/system/reset", "admin", json=wrong)).status == 400
+    assert care.asked == [("keep", "admin"), "call off"]
+
+
 async def test_care_is_an_admins(site: Any, care: PlayedCare) -> None:
     asked = [("GET", "/system/care"), ("POST", "/system/support"), ("POST", "/system/backup")]
-    asked += [("GET", "/system/support/bundle.tar.gz")]
+    asked += [
+        ("GET", "/system/support/bundle.tar.gz"),
+        ("POST", "/system/reset"),
+        ("DELETE", "/system/reset"),
+    ]
     for method, path in asked:
         assert (await site.ask(method, path, "installer", json={})).status == 403
     site.box.care = None

@@ -1,8 +1,8 @@
-// Care: a bundle for who helps, a backup on a stick. Both are made by the box while it records on; this page
-// asks how far they are, and which sticks are plugged in.
+// Care: a bundle for who helps, a backup on a stick, a reset. The first two are made by the box while it records
+// on; this page asks how far they are, and which sticks are plugged in.
 
-import { Refusal, get, post } from "./api.js";
-import { apart, onSend, problem } from "./forms.js";
+import { Refusal, get, post, remove } from "./api.js";
+import { apart, full, onSend, problem } from "./forms.js";
 import { element, icon } from "./nodes.js";
 import { boxNow, moment, span } from "./time.js";
 
@@ -13,6 +13,7 @@ const BUNDLE = "/api/v1/system/support/bundle.tar.gz";
 const $ = (selector) => document.querySelector(selector);
 const backup = $("#backup");
 const support = $("#support");
+const reset = $("#reset");
 const STEPS = {
   copying: (job) => `The databases are being copied: ${size(job.done)} of ${size(job.all)}.`,
   writing: (job) => `It is being written to the stick: ${size(job.done)} of ${size(job.all)}. Leave the stick in.`,
@@ -36,6 +37,7 @@ function show(care) {
     showSticks(care.sticks);
     showJob($("#backup-job"), care.backup, backupDone);
     showJob($("#support-job"), care.support, supportDone);
+    showReset(care.reset);
     backup.hidden = care.backup?.phase === "working";
     for (const button of document.querySelectorAll("#backup [type=submit], #support [type=submit]")) button.disabled = busy;
     $("#backup [type=submit]").disabled ||= !care.sticks.some((stick) => stick.writable);
@@ -86,7 +88,7 @@ function showJob(place, job, done) {
   const report = element("div", "report");
   report.dataset.kind = job.phase === "done" ? "good" : "bad";
   if (job.phase === "done") report.append(...done(job));
-  else report.append(element("p", "", icon("warning"), " ", apart(job.message, job.hint)), element("p", "fine", moment(Date.parse(job.ended_at))));
+  else report.append(line("warning", apart(job.message, job.hint)), element("p", "fine", moment(Date.parse(job.ended_at))));
   return place.replaceChildren(report);
 }
 
@@ -101,15 +103,39 @@ function said(job) {
   return job.kind === "backup" ? STEPS[job.step](job) : `Being made: ${job.done + 1} of ${job.all}, ${job.step}.`;
 }
 
+const line = (mark, text) => element("p", "line", icon(mark), element("span", "", text));
+
 const backupDone = (job) => [
-  element("p", "", icon("check"), " Backed up, and read again from the stick: it is whole. The stick can be pulled out."),
+  line("check", "Backed up, and read again from the stick: it is whole. The stick can be pulled out."),
   element("p", "mono", `${job.folder}/${job.name}`),
   element("p", "fine", `${size(job.size_bytes)} · ${moment(Date.parse(job.ended_at))}`),
 ];
 
 function supportDone(job) {
   const link = Object.assign(element("a", "button primary", "Download"), { href: BUNDLE, download: "" });
-  return [element("p", "", icon("check"), ` ${size(job.size_bytes)}, ${job.parts} files, no secrets · ${moment(Date.parse(job.ended_at))}`), element("div", "actions", link)];
+  return [line("check", `${size(job.size_bytes)}, ${job.parts} files, no secrets · ${moment(Date.parse(job.ended_at))}`), element("div", "actions", link)];
+}
+
+function showReset(asked) {
+  const place = $("#reset-job");
+  const asks = ["waiting", "begun"].includes(asked?.phase);
+  reset.querySelector(".actions").hidden = asks;
+  for (const choice of reset.elements.namedItem("footage")) choice.disabled = asks;
+  if (!asked) return place.replaceChildren();
+  const report = element("div", "report");
+  report.dataset.kind = asked.phase === "over" ? "" : "bad";
+  const message = asked.message ? ` ${full(asked.message)}` : "";
+  const stay = asked.footage === "keep" ? "The recordings stay." : "The recordings are deleted.";
+  if (asked.phase === "waiting") {
+    const off = element("button", "button", "Call it off");
+    off.type = "button";
+    off.addEventListener("click", () => { problem(reset, null); remove("/system/reset").then(look).catch((error) => problem(reset, error)); });
+    report.append(line("clock", `Plug the stick in before ${moment(Date.parse(asked.until))}. ${stay}${message}`), element("div", "actions", off));
+  } else if (asked.phase === "begun") {
+    report.append(line("warning", `The box forgets everything now. ${stay}`),
+      element("p", "fine", "Pull the stick out, and switch the box off and on in a minute: it is as it was delivered, and its screen shows a code to claim it."));
+  } else report.append(line("info", message));
+  return place.replaceChildren(report);
 }
 
 async function look() {
@@ -117,7 +143,8 @@ async function look() {
     show((await get("/system/care")).care);
     $("#care").removeAttribute("data-silent");
   } catch (error) {
-    if (!$("#care").dataset.silent) problem(backup, error);
+    const ends = shown.includes('"phase":"begun"') || $("#care").dataset.silent; // then silence is what is to come
+    if (!ends) problem(backup.hidden ? support : backup, error);
     $("#care").dataset.silent = "1";
     shown = "";
     timer = setTimeout(look, AGAIN_MS);
@@ -131,5 +158,11 @@ onSend(backup, async (data) => {
   show((await post("/system/backup", { folder, passphrase: data.get("passphrase") })).care);
   backup.reset();
 });
+onSend(reset, async (data) => {
+  if (!data.get("footage")) throw new Refusal(400, { message: "keep the recordings, or delete them?", hint: "choose one" });
+  show((await post("/system/reset", { footage: data.get("footage") })).care);
+});
 onSend(support, async () => show((await post("/system/support")).care));
+const file = $("#stick-file");
+file.href = URL.createObjectURL(new Blob([`${file.dataset.id}\n`], { type: "text/plain" }));
 show(JSON.parse($("#care").dataset.state));

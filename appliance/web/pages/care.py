@@ -5,7 +5,7 @@ import msgspec
 from appliance.web.asked import Asked, Page
 from appliance.web.routes import there
 
-STICK_FILE = "ARIES-RESET.txt"  # as ``appliance reset --stick`` reads it
+STICK_FILE = "ARIES-RESET.txt"  # as ``appliance reset --stick`` and the page look for it
 STICK_EXAMPLE = "/media/usb"
 
 

@@ -53,7 +53,7 @@ function offerBackups(step) {
       if (JSON.stringify(backups) !== shown) {
         shown = JSON.stringify(backups);
         const chosen = root.querySelector("[name=restore]:checked")?.value ?? "";
-        list.replaceChildren(list.querySelector("legend"), row("", "A new box", "", !backups.some(({ file }) => file === chosen)),
+        list.querySelector(".choices").replaceChildren(row("", "A new box", "", !backups.some(({ file }) => file === chosen)),
           ...backups.map(({ file, name, newest }) => row(file, when(name), `${newest ? "the newest on its stick · " : ""}${name}`, file === chosen)));
         list.hidden = !backups.length;
         root.querySelector("#no-backups").hidden = backups.length > 0;
