@@ -86,8 +86,8 @@ class Care:
     async def ask_reset(self, footage: Footage, by: User) -> None:
         await self._reset.ask(footage, by)
 
-    async def call_off_reset(self) -> None:
-        await self._reset.call_off()
+    async def call_off_reset(self, by: User) -> None:
+        await self._reset.call_off(by)
 
     def bundle(self) -> Path:
         job = self._jobs.get("support")

@@ -54,17 +54,23 @@ class ResetByStick:
                 "conflict", "a reset is asked for already", "plug the stick in, or call it off"
             )
         until_ns = self._clock.now_ns() + WAITS_NS
-        self._asked = Reset("waiting", footage, rfc3339(until_ns))
-        here = await asyncio.to_thread(self._plugged)
-        await self._note(by, {"reset": "asked", "footage": footage})
+        self._asked = Reset("waiting", footage, rfc3339(until_ns))  # at once: nobody else may ask meanwhile
+        try:
+            here = await asyncio.to_thread(self._plugged)
+            await self._note(by, {"reset": "asked", "footage": footage})
+        except ApplianceError:
+            self._asked = None
+            raise
         deadline_ns = self._clock.monotonic_ns() + WAITS_NS
         self._task = asyncio.create_task(self._wait(footage, by, set(here), deadline_ns))
 
-    async def call_off(self) -> None:
+    async def call_off(self, by: User) -> None:
         """Raises ``conflict`` where it has begun."""
         if self._asked is not None and self._asked.phase == "begun":
             raise ApplianceError("conflict", "the reset has begun", "it cannot be called off any more")
         await self.close()
+        if self._asked is not None and self._asked.phase == "waiting":
+            await self._note(by, {"reset": "called off"})
         self._asked = None
 
     async def close(self) -> None:

@@ -52,8 +52,8 @@ def sticks(places: Sequence[Path], never: Iterable[Path]) -> list[Stick]:
 
 
 def backups(folder: Path) -> list[str]:
-    """Names of the backups in a stick's top folder, the newest last: they end in their time. None where it
-    cannot be read."""
+    """Names of the backups in a stick's top folder, the newest last: they end in their time. Empty where
+    it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]

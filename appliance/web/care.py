@@ -68,7 +68,7 @@ async def ask_reset(call: Call) -> web.StreamResponse:
 
 
 async def call_off_reset(call: Call) -> web.StreamResponse:
-    await _care(call).call_off_reset()
+    await _care(call).call_off_reset(call.user)
     return nothing()
 
 

@@ -89,7 +89,7 @@ class Care(Protocol):
     async def ask_reset(self, footage: Footage, by: User) -> None:
         """From now on a stick with the box's id is waited for: who plugs it in stands before the box."""
 
-    async def call_off_reset(self) -> None: ...
+    async def call_off_reset(self, by: User) -> None: ...
 
     def bundle(self) -> Path:
         """The bundle that was made last. Raises ``not_found``."""

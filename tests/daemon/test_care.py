@@ -242,7 +242,7 @@ async def test_a_stick_that_is_plugged_in_after_it_was_asked_for_resets_the_box(
     await until(ended_)
     assert (await care.state()).reset.phase == "begun" and resetting.begun(config.data_dir)
     with pytest.raises(ApplianceError, match="has begun"):
-        await care.call_off_reset()
+        await care.call_off_reset(BY)
     rows, _, _ = stores.appliance.read_now(lambda conn: audit.page(conn, 10, None))
     assert next(row.detail for row in rows if row.thing == "box") == {"reset": "begun", "footage": "delete"}
     stores.close()
@@ -256,7 +256,7 @@ async def test_a_reset_that_is_called_off_or_waited_for_in_vain_changes_nothing(
     monkeypatch.setattr("appliance.daemon.reset_by_stick.LOOK_S", 0.05)
     care = care_with(stop=lambda: pytest.fail("it ended"))
     await care.ask_reset("keep", BY)
-    await care.call_off_reset()
+    await care.call_off_reset(BY)
     assert (await care.state()).reset is None
     plug_in(stores.appliance.read_now(settings.device_id))
     monkeypatch.setattr("appliance.daemon.reset_by_stick.WAITS_NS", 10**8)

@@ -56,7 +56,7 @@ class PlayedCare:
     async def ask_reset(self, footage: Any, by: User) -> None:
         self.set({"reset": {"phase": "waiting", "footage": footage}})
 
-    async def call_off_reset(self) -> None:
+    async def call_off_reset(self, by: User) -> None:
         self.known = msgspec.structs.replace(self.known, reset=None)
 
     def bundle(self) -> Path:

@@ -51,8 +51,8 @@ class PlayedCare:
     async def ask_reset(self, footage: str, by: User) -> None:
         self._asked((footage, by.username))
 
-    async def call_off_reset(self) -> None:
-        self._asked("call off")
+    async def call_off_reset(self, by: User) -> None:
+        self._asked(f"call off: {by.username}")
 
     def bundle(self) -> Any:
         if not self.path.exists():
@@ -106,7 +106,7 @@ async def test_a_reset_is_asked_for_and_called_off(site: Any, care: PlayedCare) 
     assert (await site.ask("DELETE", "/system/reset", "admin")).status == 204
     for wrong in ({}, {"footage": "some"}, {"footage": "keep", "now": True}):
         assert (await site.ask("POST", "/system/reset", "admin", json=wrong)).status == 400
-    assert care.asked == [("keep", "admin"), "call off"]
+    assert care.asked == [("keep", "admin"), "call off: admin"]
 
 
 async def test_care_is_an_admins(site: Any, care: PlayedCare) -> None:
