@@ -94,14 +94,19 @@ class BoxDaemon:
 
     async def initialise(self, name: str, password: str) -> None:
         """Make the folder a box. The password goes through a pipe. Raises what ``appliance init`` says."""
-        words = ["init", "--data", str(self._data_dir), "--admin-name", name]
+        await self._make(password, "init", "--admin-name", name, "--admin-password-file", "/dev/stdin")
+
+    async def restore(self, file: Path, passphrase: str) -> None:
+        await self._make(passphrase, "restore", str(file), "--passphrase-file", "-")
+
+    async def _make(self, secret: str, *words: str) -> None:
         child = await asyncio.create_subprocess_exec(
-            *_words(self._data_dir, *words, "--admin-password-file", "/dev/stdin"),
+            *_words(self._data_dir, *words, "--data", str(self._data_dir)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        _, said = await child.communicate(f"{password}\n".encode())
+        _, said = await child.communicate(f"{secret}\n".encode())
         if child.returncode != 0:
             raise _said(said.decode(errors="replace"))
 

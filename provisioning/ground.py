@@ -25,6 +25,9 @@ class Daemon(Protocol):
     async def initialise(self, name: str, password: str) -> None:
         """Make the data folder a box with its first administrator. Raises what ``appliance init`` says."""
 
+    async def restore(self, file: Path, passphrase: str) -> None:
+        """Make the data folder the box of a backup. Raises what ``appliance restore`` says."""
+
     @property
     def is_box(self) -> bool:
         """False until the administrator's step has made the folder a box: nothing can be asked before."""

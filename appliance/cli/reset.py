@@ -10,17 +10,16 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.box import add_data, config_of, must_be_box
 from appliance.daemon import resetting
+from appliance.daemon.resetting import STICK_FILE
 from appliance.daemon.stores import open_appliance
 from appliance.store import settings
 from appliance.system import disk
 
 EXAMPLE = "appliance reset --data /var/lib/aries --footage delete"
 CONSOLES = (Path("/dev/tty1"), Path("/dev/console"))
-STICK_FILE = "ARIES-RESET.txt"
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 _LENGTH = 6
 TRIES = 3
-LARGEST_BYTES = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,12 +118,7 @@ def _must_be_the_stick(folder: Path, config: Config) -> None:
         device_id = db.read_now(settings.device_id)
     finally:
         db.close()
-    try:
-        with (folder / STICK_FILE).open("rb") as file:
-            said = file.read(LARGEST_BYTES).decode(errors="replace").strip()
-    except OSError:
-        said = ""
-    if not device_id or said != device_id:
+    if not resetting.is_proof(folder, device_id):
         raise ApplianceError(
             "denied",
             f"{folder / STICK_FILE} does not hold this box's id",

@@ -14,16 +14,21 @@ import msgspec
 
 from appliance.base.config import FILE_NAME
 from appliance.base.errors import ApplianceError, invalid
-from appliance.cli.backup import MANIFEST, SEALED_SUFFIX, Manifest, add_passphrase, read_passphrase
+from appliance.cli.backup import add_passphrase, read_passphrase
 from appliance.cli.box import add_data, config_of
 from appliance.daemon import moving
+from appliance.daemon.backing_up import MANIFEST, Manifest
 from appliance.daemon.stores import APPLIANCE, ARCHIVE, TRACKS
 from appliance.store import copying, passphrase
-from appliance.system import instance
+from appliance.system import ballast, instance, tls
+from appliance.system.sticks import backups
 
 EXAMPLE = "appliance restore --from /media/usb --data /var/lib/aries"
 LARGEST_SMALL_BYTES = 1 << 20  # manifest, secrets, configuration
 _DATABASES = (APPLIANCE, ARCHIVE, TRACKS)
+SCRATCH = ".restoring"
+# What a folder may hold that is no box yet: of a fresh file system, of the wizard that is at work.
+_NOTHING = {"lost+found", ".provisioning", instance.LOCK_NAME, ballast.NAME, f"{SCRATCH}.tar"}
 _SECRET = re.compile(r"secrets/[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -41,14 +46,15 @@ def run(args: argparse.Namespace) -> int:
     file = _chosen(args.file, args.folder)
     if data_dir.exists() and instance.running(data_dir):
         raise ApplianceError("conflict", f"a box is running on {data_dir}", "stop it first")
-    if data_dir.exists() and any(entry.name != "lost+found" for entry in data_dir.iterdir()):
+    if not _is_bare(data_dir):
         raise ApplianceError(
             "conflict",
             f"{data_dir} is not empty",
             "restore into an empty folder, so that nothing is overwritten",
         )
-    # Beside the target and renamed at the end: a restore that fails leaves nothing half-written.
-    scratch = data_dir.with_name(f".{data_dir.name}.restoring")
+    # Renamed at the end: a restore that fails leaves nothing half-written. In the folder where there is one:
+    # on a box it is a disk of its own, and beside it nothing can be written.
+    scratch = data_dir / SCRATCH if data_dir.exists() else data_dir.with_name(f".{data_dir.name}.restoring")
     shutil.rmtree(scratch, ignore_errors=True)
     old_umask = os.umask(0o077)
     try:
@@ -73,6 +79,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _is_bare(data_dir: Path) -> bool:
+    """There is nothing in it that a restore could overwrite. One that was cut short left its own folder, and
+    no database that makes a box."""
+    if not data_dir.exists() or ((data_dir / SCRATCH).is_dir() and not (data_dir / APPLIANCE).exists()):
+        return True
+    names = {entry.name for entry in data_dir.iterdir()} - _NOTHING
+    if names == {"secrets"}:  # the wizard's own certificate: the backup's takes its place
+        return {path.name for path in (data_dir / "secrets").iterdir()} <= {tls.CERT_NAME, tls.KEY_NAME}
+    return not names
+
+
 def _chosen(file: Path | None, folder: Path | None) -> Path:
     """Raises ``invalid`` where neither or both are given, ``not_found`` for a stick without a backup."""
     if (file is None) == (folder is None):
@@ -80,10 +97,7 @@ def _chosen(file: Path | None, folder: Path | None) -> Path:
     if file is not None:
         return file
     assert folder is not None
-    try:
-        found = sorted(folder.glob(f"*{SEALED_SUFFIX}"), key=lambda path: path.name.rsplit("-", 1)[-1])
-    except OSError:
-        found = []
+    found = [folder / name for name in backups(folder)]
     if not found:
         raise ApplianceError("not_found", f"there is no backup on {folder}", "plug in the stick that has it")
     print(f"the newest of {len(found)}: {found[-1].name}" if len(found) > 1 else found[-1].name)
@@ -99,6 +113,7 @@ def _plain(file: Path, scratch: Path, secret_file: Path | None) -> Iterator[Path
                 yield file
                 return
             opened = scratch.with_name(f"{scratch.name}.tar")
+            opened.unlink(missing_ok=True)
             try:
                 with opened.open("xb") as target:
                     passphrase.open_sealed(source, target, read_passphrase(secret_file, twice=False))
@@ -116,7 +131,10 @@ def _put(scratch: Path, data_dir: Path) -> None:
     data_dir.chmod(0o700)
     # appliance.db last: it is what makes a folder a box
     for entry in sorted(scratch.iterdir(), key=lambda path: path.name == APPLIANCE):
-        shutil.move(entry, data_dir / entry.name)
+        there = data_dir / entry.name
+        inside = sorted(entry.iterdir()) if entry.is_dir() and there.is_dir() else [entry]
+        for each in inside:
+            each.rename(data_dir / each.relative_to(scratch))
 
 
 def _unpack(file: Path, plain: Path, scratch: Path) -> Manifest:

@@ -24,9 +24,9 @@ from appliance.base.redaction import forbid
 from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
-from appliance.daemon import support
 from appliance.daemon.analysis import Analysis
 from appliance.daemon.behind_cameras import BehindCameras
+from appliance.daemon.care import Care
 from appliance.daemon.control import make_control, settings_version
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.ledger_report import LedgerReports
@@ -215,6 +215,8 @@ class Box:
         return await self.db.read(choice.read)
 
     async def _start_web(self) -> None:
+        care = Care(self.config, self.db, self.clock)
+        self._stack.push_async_callback(care.close)
         box = WebBox(
             self.db, self.clock, self.stores.sealer, self.device_id, __version__, self.config.data_dir,
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
@@ -223,7 +225,7 @@ class Box:
             Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
             self.control,
             senders=self.analysis.sync, devices=self.behind.devices,
-            notifying=self.analysis.notifying, updates=self.updates, support=self._support,
+            notifying=self.analysis.notifying, updates=self.updates, support=care.support_now, care=care,
         )  # fmt: skip
         self.analysis.on_beat = box.metrics.beat
         self.served: Served = await serve(self._stack, make_app(box), self.config, self.clock)
@@ -357,9 +359,6 @@ class Box:
     async def _probe(self, url: str, credentials: Credentials | None) -> ProbeReport:
         real = await self._simulators.resolve(url)
         return await asyncio.to_thread(probe, real, credentials, PROBE_S)
-
-    async def _support(self) -> bytes:
-        return await asyncio.to_thread(support.made, self.config, self.stores, self.clock)
 
     async def wait_ready(self) -> None:
         """Until every enabled camera has a fragment on disk, or a state that says why not; and,

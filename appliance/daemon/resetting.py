@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 MARKER = ".reset.json"
 NEW_DATABASE = ".reset.db"
 PROVISIONED = "provisioned"
+STICK_FILE = "ARIES-RESET.txt"
+_LARGEST_PROOF_BYTES = 4096
 Footage = Literal["keep", "delete"]
 
 # What says nothing of the last owner: room on the disk, and models, which are large and no secret.
@@ -51,10 +53,25 @@ def begin(config: Config, footage: Footage, clock: Clock) -> None:
     """From here on the box is reset, whatever happens; ``finish`` does it. Raises ``conflict`` where it runs,
     ``data_loss`` where footage is to be kept and what it needs is damaged."""
     with Instance.hold(config.data_dir):
-        known = _volumes(config, must_know=footage == "keep")
-        provisioned = (config.data_dir / PROVISIONED).exists()
-        reset = Reset(footage, tuple(map(str, known)), rfc3339(clock.now_ns()), provisioned)
-        _write_whole(config.data_dir / MARKER, msgspec.json.encode(reset))
+        begin_here(config, footage, clock)
+
+
+def begin_here(config: Config, footage: Footage, clock: Clock) -> None:
+    """As ``begin``, for the daemon that holds the folder: it ends itself then, and its next start does it."""
+    known = _volumes(config, must_know=footage == "keep")
+    provisioned = (config.data_dir / PROVISIONED).exists()
+    reset = Reset(footage, tuple(map(str, known)), rfc3339(clock.now_ns()), provisioned)
+    _write_whole(config.data_dir / MARKER, msgspec.json.encode(reset))
+
+
+def is_proof(stick: Path, device_id: str) -> bool:
+    """Whether this stick holds the file with the box's id, which somebody put on it."""
+    try:
+        with (stick / STICK_FILE).open("rb") as file:
+            said = file.read(_LARGEST_PROOF_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return False
+    return bool(device_id) and said == device_id
 
 
 def begun(data_dir: Path) -> bool:

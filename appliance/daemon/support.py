@@ -41,11 +41,21 @@ MOST_FILES = 200  # of the secrets folder
 Part = tuple[str, Callable[[], str]]
 
 
-def write(config: Config, stores: Stores, clock: Clock, programs: Programs, target: io.BufferedIOBase) -> int:
-    """A tar.gz of small files; how many. A part that cannot be had says why in its place."""
+def write(
+    config: Config,
+    stores: Stores,
+    clock: Clock,
+    programs: Programs,
+    target: io.BufferedIOBase,
+    tell: Callable[[str, int, int], None] = lambda part, done, all_parts: None,
+) -> int:
+    """A tar.gz of small files; how many. A part that cannot be had says why in its place. ``tell``: which
+    part is asked for, how many are done, of how many."""
     learn_secrets(config, stores)
     texts: dict[str, str] = {}
-    for name, make in _parts(config, stores, clock, programs):
+    parts = _parts(config, stores, clock, programs)
+    for number, (name, make) in enumerate(parts):
+        tell(name, number, len(parts))
         try:
             text = make()
         except (ApplianceError, OSError, ValueError) as error:
@@ -60,13 +70,6 @@ def write(config: Config, stores: Stores, clock: Clock, programs: Programs, targ
             entry.size, entry.mode, entry.mtime = len(data), 0o600, clock.now_ns() // SECOND_NS
             tar.addfile(entry, io.BytesIO(data))
     return len(texts)
-
-
-def made(config: Config, stores: Stores, clock: Clock) -> bytes:
-    """The bundle of a box that runs. Blocks."""
-    out = io.BytesIO()
-    write(config, stores, clock, Programs(), out)
-    return out.getvalue()
 
 
 def learn_secrets(config: Config, stores: Stores) -> None:

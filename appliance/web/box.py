@@ -9,6 +9,7 @@ from appliance.base.clock import Clock
 from appliance.store.database import Database
 from appliance.store.sealing import Sealer
 from appliance.system.update.inbox import Inbox
+from appliance.web.care_port import Care
 from appliance.web.metrics import Metrics
 from appliance.web.people.passwords import Passwords
 from appliance.web.ports import (
@@ -62,6 +63,7 @@ class Box:
     devices: Devices | None = None
     notifying: Notifying | None = None
     support: Support | None = None
+    care: Care | None = None
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
 

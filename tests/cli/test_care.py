@@ -112,6 +112,43 @@ def test_a_weak_passphrase_and_a_folder_that_is_not_there_are_refused(appliance,
     assert appliance("backup", "--data", box_dir, "--to", tmp_path / "none", *options).status == 1
 
 
+def test_a_folder_that_the_wizard_works_in_is_no_box_yet(appliance, sealed, stick, tmp_path):
+    new = tmp_path / "new"
+    (new / ".provisioning").mkdir(parents=True)
+    (new / ".provisioning" / "lock").touch()
+    (new / "secrets").mkdir()
+    for name in ("box.crt", "box-tls.key"):
+        (new / "secrets" / name).write_text("the wizard's own")
+    said = restore(appliance, tmp_path, "--from", stick)
+    assert said.status == 0, said.err
+    assert "wizard's" not in "".join(path.read_text(errors="replace") for path in new.glob("secrets/box*"))
+    assert (new / ".provisioning" / "lock").exists() and not list(new.glob(".restoring*"))
+    assert not (new / "secrets" / "secrets").exists()
+    (tmp_path / "other" / "secrets").mkdir(parents=True)
+    (tmp_path / "other" / "secrets" / "box.key").touch()
+    assert "not empty" in restore(appliance, tmp_path, "--from", stick, into="other").err
+
+
+def test_a_restore_that_was_cut_short_can_be_begun_again(appliance, sealed, stick, tmp_path, monkeypatch):
+    new = tmp_path / "new"
+    new.mkdir()
+    real, left = Path.rename, iter((True, True))
+
+    def rename(self, target):
+        if ".restoring" in self.parts and not next(left, False):
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # a power cut takes nothing away
+    assert restore(appliance, tmp_path, "--from", stick).status == 130
+    monkeypatch.undo()
+    assert not (new / "appliance.db").exists() and any(new.iterdir())
+    said = restore(appliance, tmp_path, "--from", stick)
+    assert said.status == 0, said.err
+    assert appliance("camera", "list", "--data", new).out.startswith("gate ")
+
+
 # -- reset ------------------------------------------------------------------------------------
 
 

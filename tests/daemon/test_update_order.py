@@ -45,7 +45,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     made = Bench(tmp_path)
-    monkeypatch.setattr("appliance.system.update.inbox._mounted", list)
+    monkeypatch.setattr("appliance.system.update.inbox.mounted", list)
     return made
 
 

@@ -57,6 +57,12 @@ class PlayedDaemon:
         self.made.append((name, password))
         self.is_box, self.users = True, [_user(name)]
 
+    async def restore(self, file: Path, passphrase: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.made.append((file.name, passphrase))
+        self.is_box, self.users = True, [_user("maria")]
+
     async def restart(self) -> None: ...
 
 

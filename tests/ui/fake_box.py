@@ -5,7 +5,7 @@ detector are played. A process of its own, so that neither browser nor test can 
 
 prints one line of JSON (url, username, password), then obeys lines of JSON on stdin:
 ``{"do": "stall", "camera": "gate"}``, ``resume``, ``state``, ``event``, ``model``,
-``deaf``, ``hub``, ``tunnel``, ``sender`` and answers each with one.
+``deaf``, ``care``, ``hub``, ``tunnel``, ``sender`` and answers each with one.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from appliance.web.people.passwords import Passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 from played import Played, PlayedArchive, PlayedBell, PlayedDesk, PlayedHealth, PlayedVision, footage
+from played_care import PlayedCare
 from played_connections import Heard, PlayedControl, PlayedSenders, PlayedTunnel, enrol, fill_targets
 from played_models import PlayedModels
 
@@ -82,6 +83,7 @@ class FakeBox:
             models=self.models,
             control=self.control,
             senders=self.senders,
+            care=PlayedCare(folder, self.clock),
         )
 
     def _still_of_event(self, still: bytes) -> Any:
@@ -206,6 +208,8 @@ class FakeBox:
                 await self.db.write(lambda conn: self._tunnel(conn, order["state"]))
             case "sender":
                 self.senders.known[order["target"]] = SenderState(order.get("error"), now_ns, None)
+            case "care":
+                self.box.care.set(order)
             case "event":
                 severity, what = order.get("severity", "critical"), order.get("class_name", "person")
                 event = await self.db.write(lambda conn: self._happen(conn, camera, now_ns, severity, what))

@@ -17,6 +17,7 @@ PAGES = (
     "/settings/cameras/yard/zones",
     "/settings/users",
     "/settings/notifications",
+    "/settings/care",
     "/settings/site",
     "/settings/health",
     "/settings/connections",

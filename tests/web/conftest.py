@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
@@ -31,6 +32,7 @@ from appliance.vision.health.judge import Verdict
 from appliance.vision.state import Activation, VisionFigures, VisionState
 from appliance.web.app import make_app
 from appliance.web.box import Box
+from appliance.web.care_port import CareState
 from appliance.web.people.passwords import Passwords
 from appliance.web.ports import ModelEntry
 
@@ -325,6 +327,9 @@ async def site(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Site]:
         return b"a bundle"
 
     parts = {"updates": Inbox(Places(tmp_path), Rauc(), Release(), clock, watched=()), "support": support}
+    parts["care"] = AsyncMock()  # one that has nothing to do; tests/web/test_care.py plays a better one
+    parts["care"].state.return_value = CareState(None, None, None, [])
+    parts["care"].bundle = Mock(side_effect=not_found("bundle", "of support"))
     box = Box(
         db=db, clock=clock, sealer=Sealer(bytes(32)), device_id="box-1", version="0.1", data_path=tmp_path,
         health=health, recorder=PlayedRecorder(live, clock), archive=archive, vision=vision, models=models,

@@ -208,3 +208,5 @@ export function startShell() {
 }
 
 startShell();
+
+$(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone there are more than fit

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ import msgspec
 
 from appliance.base.clock import Clock
 from appliance.base.errors import ApplianceError, invalid
+from appliance.system.sticks import PLACES, mounted
 from appliance.system.update import record as records
 from appliance.system.update.judging import Facts, Manifest, refusal
 from appliance.system.update.rauc import Rauc
@@ -25,7 +26,6 @@ from appliance.system.update.release import Release
 LARGEST_BYTES = 4 << 30
 RESERVE_BYTES = 256 << 20  # of the disk; recording needs it more
 CHUNK_BYTES = 1 << 20
-STICKS = (Path("/media"), Path("/run/media"), Path("/mnt"))
 ENDING = ".raucb"
 FULL_HINT = "free space on the system disk, or give the box a stick with it"
 
@@ -60,7 +60,7 @@ class Inbox:
         rauc: Rauc,
         release: Release,
         clock: Clock,
-        watched: tuple[Path, ...] = STICKS,
+        watched: tuple[Path, ...] = PLACES,
         largest_bytes: int = LARGEST_BYTES,
     ) -> None:
         self._places, self._rauc, self._release, self._clock = places, rauc, release, clock
@@ -121,7 +121,7 @@ class Inbox:
     def sticks(self) -> list[OnStick]:
         """Bundles in the top folder of what is mounted. Offered, never taken without a person's word."""
         found = []
-        for folder in _mounted(self._watched):
+        for folder in mounted(self._watched):
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
@@ -215,28 +215,6 @@ class Inbox:
         partial.rename(self._places.bundle)
         records.replace(self._note, msgspec.json.encode(offered))
         return offered
-
-
-def _mounted(watched: Iterable[Path]) -> Iterator[Path]:
-    """Mount points under the folders, and the folders themselves: /media/stick, /media/user/stick."""
-    for folder in watched:
-        for depth in (folder, *_below(folder)):
-            if depth.is_mount() or depth.parent in watched or depth.parent.parent in watched:
-                yield depth
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for each in _folders(folder):
-        yield each
-        yield from _folders(each)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

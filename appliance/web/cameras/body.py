@@ -34,9 +34,20 @@ class DetectBody(msgspec.Struct, forbid_unknown_fields=True):
     masks: Annotated[tuple[Mask, ...], msgspec.Meta(max_length=MOST_MASKS)] = ()
 
 
+class DeviceBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which device it is, as it said itself: the camera is known by that at once, and found again where it
+    moves. What says nothing (a serial of zeros) counts for nothing. ``endpoint``: its UUID in WS-Discovery.
+    ``onvif_url``: of its device service, at the host of ``rtsp_url``."""
+
+    serial: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    mac: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    endpoint: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    onvif_url: Url | None = None
+
+
 class CameraBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``username`` and ``password``: left out means kept, null means none. ``id`` and ``status``,
-    which a GET returns, may come back unchanged."""
+    """``username`` and ``password``: left out means kept, null means none. ``device``: left out, the box asks
+    the camera itself, later. ``id`` and ``status``, which a GET returns, may come back unchanged."""
 
     name: Name
     rtsp_url: Url
@@ -47,6 +58,7 @@ class CameraBody(msgspec.Struct, forbid_unknown_fields=True):
     record: RecordSettings = RecordSettings()
     retention_days: Days | None = None
     detect: DetectBody = msgspec.field(default_factory=DetectBody)
+    device: DeviceBody | None = None
     id: str | msgspec.UnsetType = msgspec.UNSET
     status: Any = None
 

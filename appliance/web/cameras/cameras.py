@@ -15,7 +15,7 @@ from appliance.base.ids import free_slug
 from appliance.base.model import Camera, CameraStatus, Credentials
 from appliance.base.wire import camera_json
 from appliance.media.fragment import StreamInit
-from appliance.store import audit, cameras
+from appliance.store import audit, camera_identities, cameras
 from appliance.web import params
 from appliance.web.box import Box
 from appliance.web.cameras import watched
@@ -28,6 +28,7 @@ from appliance.web.cameras.body import (
     seal_for,
     to_camera,
 )
+from appliance.web.cameras.device import identity_of, known_by
 from appliance.web.connections.addresses import one_credential, read_address
 from appliance.web.people.access import must_see_all, only_seen
 from appliance.web.routes import API, STREAM, Call, Query, Route, answer, nothing, there
@@ -81,7 +82,12 @@ async def add(call: Call) -> web.StreamResponse:
         camera = to_camera(body, wanted, id_, None, now_ns)
         sealed = seal_for(conn, call.box.sealer, camera, None, wanted)
         cameras.insert(conn, camera, None if isinstance(sealed, cameras.Keep) else sealed)
-        audit.add(conn, now_ns, call.user, "changed", f"camera/{id_}", {"added": camera.name})
+        detail: dict[str, Any] = {"added": camera.name}
+        told = identity_of(body.device, camera, now_ns)
+        if told is not None:
+            camera_identities.put(conn, told)
+            detail["known_by"] = known_by(told)
+        audit.add(conn, now_ns, call.user, "changed", f"camera/{id_}", detail)
         return camera
 
     camera = await call.box.db.write(work)
@@ -102,10 +108,18 @@ async def replace(call: Call) -> web.StreamResponse:
         if current is None or current.archived_ns is not None:
             raise not_found("camera", before.id)
         camera = to_camera(body, wanted, current.id, current, now_ns)
-        cameras.update(conn, camera, seal_for(conn, call.box.sealer, camera, current, wanted))
+        sealed = seal_for(conn, call.box.sealer, camera, current, wanted)
+        cameras.update(conn, camera, sealed)
         changed = [f for f in camera.__struct_fields__ if getattr(camera, f) != getattr(current, f)]
         if wanted.credentials is not None:
             changed.append("password")
+        told = identity_of(body.device, camera, now_ns)
+        if told is not None:
+            if isinstance(sealed, cameras.Keep):  # it would follow a stranger, with the password of another
+                hint = "enter user name and password again, so that the old one is not sent to a stranger"
+                raise invalid("this may be another device", hint, field="password")
+            camera_identities.put(conn, told)
+            changed.append("device")
         audit.add(conn, now_ns, call.user, "changed", f"camera/{camera.id}", {"changed": changed})
         return camera
 

@@ -19,6 +19,7 @@ from appliance.web import update
 from appliance.web.asked import Asked, Page, theme_of
 from appliance.web.box import Box
 from appliance.web.pages import data, words
+from appliance.web.pages.care import PAGES as CARE
 from appliance.web.pages.connections import PAGES as CONNECTIONS
 from appliance.web.pages.view import render, ui_path
 from appliance.web.people.auth import page_user
@@ -236,6 +237,7 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/settings/health", health),
     ("/settings/update", software),
     ("/models", models),
+    *CARE,
     *CONNECTIONS,
 )
 

@@ -42,6 +42,7 @@ class Cameras(BaseStep[CamerasGiven]):
     def __init__(self) -> None:
         self._memory = Memory()
         self._refused: dict[str, ApplianceError] = {}  # of the last apply, by name
+        self._locked: tuple[Looked, ...] = ()  # what the last look found and could not use
 
     async def probe(self, ground: Ground) -> Found:
         own = seen.own_networks(ground.programs)
@@ -81,6 +82,10 @@ class Cameras(BaseStep[CamerasGiven]):
         for left in given.left if given is not None else ():
             if all(camera["name"] != left.name for camera in cameras):
                 checks.append(Check(left.name, False, f"left out: {left.why}", left.hint))
+        for looked in self._locked if given is not None and given.add_found else ():
+            if not wanted.has(cameras, looked):
+                why = seen.in_the_way(looked)
+                checks.append(Check(looked.name, False, f"left out: {why.text}", why.hint))
         if not checks:
             checks.append(Check("cameras", False, "the box has no camera", "add one; it can be done later"))
         return tuple(checks)
@@ -99,6 +104,7 @@ class Cameras(BaseStep[CamerasGiven]):
             there = await seen.find(ground.programs, networks(given.networks))
             looked = await seen.look_at_all(there, tries(given.credentials), ground.clock)
             self._memory.keep(key, ground.clock.monotonic_ns(), there, looked)
+            self._locked = tuple(one for one in looked if not one.usable)
             return looked
         return kept[1]
 

@@ -26,7 +26,10 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CameraGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One camera: by what it is found by (``address``, ``serial`` or ``mac``), or with its streams'
     addresses (``rtsp_url``, ``sub_url``), and then nothing is asked. ``name`` empty: as it calls itself.
-    ``credential``: which of the credentials, from 0; None: whichever it takes, and with ``rtsp_url`` none."""
+    ``onvif_url``: of its device service, where it told its serial, mac and endpoint: the box knows it by them
+    from the start. ``channel``: which of a recorder's pictures, from 1: those share a serial, and are told
+    apart by their addresses. ``credential``: which of the credentials, from 0; None: whichever it takes, and
+    with ``rtsp_url`` none."""
 
     name: str = ""
     address: str = ""
@@ -35,6 +38,8 @@ class CameraGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str = ""
     rtsp_url: str = ""
     sub_url: str = ""
+    onvif_url: str = ""
+    channel: int = 0
     credential: int | None = None
 
 

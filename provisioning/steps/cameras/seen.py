@@ -90,7 +90,7 @@ async def announced(
     if not asked_from or any(network.is_loopback for network in wanted):
         asked_from.append(LOOPBACK)
     found = await discover(asked_from, window_s=window_s)
-    by_address = {one.address: _announced(one) for one in found if _is_v4(one.address)}
+    by_address = {one.address: _announced(one) for one in found if is_v4(one.address)}
     return tuple(sorted(by_address.values(), key=lambda one: _order(one.address)))
 
 
@@ -166,6 +166,13 @@ async def set_right(
         return done, await look(seen, [credentials], http, clock)
 
 
+def in_the_way(looked: Looked) -> Finding:
+    """Why a camera that was found cannot be used."""
+    blocking = (finding for finding in looked.findings if finding.code in BLOCKING)
+    none = Finding("no_streams", "it has no stream", "look at its own page", mendable=False)
+    return (*blocking, *looked.findings, none)[0]
+
+
 def looked(seen: Seen, found: Details) -> tuple[Looked, ...]:
     """``found`` as cameras that can be added: one for each picture that the device has."""
     sources: dict[str, list[StreamDetails]] = {}
@@ -226,7 +233,7 @@ def _announced(one: Announced) -> Seen:
     return Seen(one.address, url, one.name, one.maker, one.model, one.mac or "", one.endpoint, "announced")
 
 
-def _is_v4(address: str) -> bool:
+def is_v4(address: str) -> bool:
     try:
         IPv4Address(address)
     except ValueError:

@@ -15,13 +15,25 @@ from appliance.onvif.makers import candidates
 from provisioning.step import Change
 from provisioning.steps.cameras.given import CameraGiven, CamerasGiven, tries
 from provisioning.steps.cameras.naming import distinct
-from provisioning.steps.cameras.seen import Looked
+from provisioning.steps.cameras.seen import Looked, in_the_way, is_v4
 
+_ALIKE = ("", "", "")  # a recorder's pictures share its serial: their addresses tell them apart
 CODECS = {"h264": "H.264", "h265": "H.265", "hevc": "H.265", "mjpeg": "MJPEG", "mpeg4": "MPEG-4"}
 
 
+class Told(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a device said of itself, in the shape of the API's ``device``."""
+
+    serial: str = ""
+    mac: str = ""
+    endpoint: str = ""
+    onvif_url: str = ""
+
+
 class Wanted(msgspec.Struct, frozen=True):
-    """A camera that the box is to have. ``looked``: what it said of itself, where it was asked."""
+    """A camera that the box is to have. ``looked``: what it said of itself, where it was asked. ``told``: by
+    which the box knows the device from the start; the daemon asks each camera too, but one after the other,
+    and one that moves before its turn would be lost."""
 
     name: str
     rtsp_url: str
@@ -31,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     mac: str = ""
     endpoint: str = ""
     looked: Looked | None = None
+    told: Told | None = None
     named: bool = True  # by a person: the box's own name for it gives way
 
     @property
@@ -74,6 +87,13 @@ def known(wanted: Wanted, existing: Sequence[dict[str, Any]]) -> dict[str, Any] 
     return next((camera for camera in existing if camera["rtsp_url"] == wanted.rtsp_url), None)
 
 
+def has(existing: Sequence[dict[str, Any]], looked: Looked) -> bool:
+    """Whether the box has this device already, or a camera where it is."""
+    mine = Wanted(looked.name, "", "", None, looked.serial, looked.mac, looked.endpoint)
+    hosts = [urlsplit(camera["rtsp_url"]).hostname for camera in existing]
+    return known(mine, existing) is not None or looked.address in hosts
+
+
 def change(wanted: Wanted, before: dict[str, Any] | None) -> Change | None:
     """What would be done about it; None: it is so already."""
     if before is None:
@@ -96,6 +116,9 @@ def body(wanted: Wanted, before: dict[str, Any] | None) -> dict[str, Any]:
     found |= {"name": name, "rtsp_url": wanted.rtsp_url, "sub_url": wanted.sub_url or None}
     if wanted.credentials is not None:
         found |= {"username": wanted.credentials.username, "password": wanted.credentials.password}
+    # of a camera that it has, the API takes it only together with the password
+    if wanted.told is not None and (before is None or wanted.credentials is not None):
+        found["device"] = msgspec.to_builtins(wanted.told)
     return found
 
 
@@ -131,7 +154,9 @@ def _one(
         main, inside = _plain(camera.rtsp_url, f"{field}.rtsp_url")
         sub, _ = _plain(camera.sub_url, f"{field}.sub_url")
         own = inside if camera.credential is None else credentials[camera.credential]
-        return Wanted(camera.name, main, sub, own, camera.serial, camera.mac, camera.endpoint)
+        device = (camera.serial, camera.mac, camera.endpoint)
+        told = _told(main, *device, camera.onvif_url) if camera.onvif_url else None
+        return Wanted(camera.name, main, sub, own, *(_ALIKE if camera.channel else device), told=told)
     looked = _found(camera, found)
     which = camera.name or camera.address or camera.serial or camera.mac
     if looked is None:
@@ -140,9 +165,8 @@ def _one(
             field=f"{field}.address",
         )  # fmt: skip
     if not looked.usable:
-        finding = next(iter(looked.findings), None)
-        text, hint = (finding.text, finding.hint) if finding else ("it has no stream", "look at its own page")
-        raise invalid(f"{which}: {text}", hint, field=f"{field}.credential")
+        why = in_the_way(looked)
+        raise invalid(f"{which}: {why.text}", why.hint, field=f"{field}.credential")
     return _of_looked(looked, camera.name, credentials)
 
 
@@ -176,9 +200,20 @@ def _found(camera: CameraGiven, found: Sequence[Looked]) -> Looked | None:
 def _of_looked(looked: Looked, name: str, credentials: Sequence[Credentials]) -> Wanted:
     sub = looked.streams[1].rtsp_url if len(looked.streams) > 1 else ""
     own = None if looked.credential is None or not credentials else credentials[looked.credential]
-    # A recorder's pictures share its serial: they are told apart by their addresses.
-    which = ("", "", "") if looked.channel else (looked.serial, looked.mac, looked.endpoint)
-    return Wanted(name or looked.name, looked.streams[0].rtsp_url, sub, own, *which, looked, bool(name))
+    main = looked.streams[0].rtsp_url
+    which = (looked.serial, looked.mac, looked.endpoint)
+    told = _told(main, *which, looked.url)
+    known_by = _ALIKE if looked.channel else which
+    return Wanted(name or looked.name, main, sub, own, *known_by, looked, told, bool(name))
+
+
+def _told(main_url: str, serial: str, mac: str, endpoint: str, onvif_url: str) -> Told | None:
+    """None where there is nothing to know it by, and where its streams are not at its own IPv4 address: that
+    is somebody else's promise to find it."""
+    host = urlsplit(main_url).hostname or ""
+    if not any((serial, mac, endpoint)) or host != urlsplit(onvif_url).hostname or not is_v4(host):
+        return None
+    return Told(serial, mac, endpoint, onvif_url)
 
 
 def _with_names(wanted: Sequence[Wanted], existing: Sequence[dict[str, Any]]) -> tuple[Wanted, ...]:

@@ -70,3 +70,64 @@ async def test_a_password_is_in_no_plan_and_no_line(step, ground, daemon):
     plan = await step.plan(ground, GIVEN)
     await step.apply(ground, GIVEN, lines.append)
     assert GIVEN.password not in f"{plan} {lines} {await step.verify(ground, GIVEN)}"
+
+
+# -- taking over from a backup ----------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "aries-0190a1b2-20260120T143000Z.backup"
+    made.write_bytes(b"sealed")
+    return made
+
+
+async def test_a_bare_folder_becomes_the_box_of_a_backup(step, ground, daemon, file):
+    daemon.is_box, daemon.users = False, []
+    given = AdministratorGiven(restore=str(file), passphrase="four dull words here")
+    (change,) = (await step.plan(ground, given)).changes
+    assert file.name in change.text and "dull" not in change.text
+    lines = []
+    await step.apply(ground, given, lines.append)
+    assert daemon.made == [(file.name, "four dull words here")]
+    assert "maria can sign in" in lines[-1] and "dull" not in str(lines)
+    assert (await step.verify(ground, given))[0].ok
+    again = await step.plan(ground, given)
+    assert again.changes == () and again.notes
+    await step.apply(ground, given, nothing)
+    assert len(daemon.made) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"restore": "/no/such.backup", "passphrase": "x"}, "restore"), ({"passphrase": ""}, "passphrase")],
+)
+async def test_what_cannot_be_restored_is_said_before_a_plan(step, ground, daemon, file, given, field):
+    daemon.is_box = False
+    with pytest.raises(ApplianceError) as caught:
+        await step.plan(ground, AdministratorGiven(**({"restore": str(file)} | given)))
+    assert caught.value.field == field and caught.value.hint
+
+
+async def test_a_wrong_passphrase_comes_to_its_field(step, ground, daemon, file):
+    daemon.is_box = False
+    daemon.refusal = ApplianceError("denied", "the passphrase is another one", "type it again")
+    with pytest.raises(ApplianceError) as caught:
+        await step.apply(ground, AdministratorGiven(restore=str(file), passphrase="wrong words"), nothing)
+    assert caught.value.field == "passphrase"
+
+
+async def test_backups_are_offered_from_sticks_and_from_nothing_else(ground, small_disk):
+    step = Administrator((small_disk.parent,))
+    names = ["aries-1-20260120T143000Z.backup", "aries-2-20250101T000000Z.backup"]
+    for name in (*names, ".aries-1-20260121T143000Z.backup.part", "notes.txt"):
+        (small_disk / name).touch()
+    (small_disk.parent / "no-stick").mkdir()
+    (small_disk.parent / "no-stick" / names[0]).touch()
+    found = (await step.ask(ground, "backups", {})).backups
+    assert [(one.file, one.newest) for one in found] == [
+        (str(small_disk / names[0]), True),
+        (str(small_disk / names[1]), False),
+    ]
+    with pytest.raises(ApplianceError, match="no question"):
+        await step.ask(ground, "colours", {})

@@ -147,8 +147,6 @@ async def test_with_a_telephone(site, wizard_on, phone_with, chromium, tmp_path,
     for name in names:
         await walk.step(name)
         if name == "zones":  # half-way
-            # Fingers draw zones in minutes, this program in none: by then the box knows each camera.
-            await asyncio.sleep(30)
             address = await site.move("cam12", 22, 200)
         if name == "remote":
             await walk.moved(address)

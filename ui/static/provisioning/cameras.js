@@ -291,9 +291,9 @@ function answers() {
     const { seen, camera: looked } = row;
     if (looked && looked.usable && (row.chosen || row.known)) {
       const [main, sub] = looked.streams;
-      const own = looked.channel ? {} : { serial: looked.serial, mac: looked.mac, endpoint: looked.endpoint };
       camera.push({
-        name: (row.known?.name ?? row.name).trim(), address: seen.address, ...own,
+        name: (row.known?.name ?? row.name).trim(), address: seen.address,
+        serial: looked.serial, mac: looked.mac, endpoint: looked.endpoint, onvif_url: looked.url, channel: looked.channel,
         rtsp_url: main.rtsp_url, sub_url: sub?.rtsp_url ?? "", credential: looked.credential,
       });
     } else if (looked && !row.known) {

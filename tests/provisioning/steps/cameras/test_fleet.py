@@ -43,10 +43,15 @@ async def test_all_that_let_us_in_are_set_right_and_added_and_the_second_run_cha
     assert any(locked_out in note and "no password of yours" in note for note in plan.notes)
     await step.apply(ground, given, said.append)
     checks = await step.verify(ground, given)
-    assert len(checks) == 5 and all(check.ok for check in checks), checks
+    assert [check.ok for check in checks] == [True] * 5 + [False], checks
+    assert checks[-1].text.startswith("left out: ") and "password" in checks[-1].text and checks[-1].hint
+    known = (await ground.daemon.ask("GET", "/camera-identities"))["identities"]
+    assert {one["mac"] for one in known} == {one.mac for one in fleet.cameras if one.address != locked_out}
     assert fleet.password not in str(said) + str(plan) + str(checks)
-    again = await Cameras().plan(ground, given)
+    step = Cameras()
+    again = await step.plan(ground, given)
     assert again.changes == ()
+    assert [check.ok for check in await step.verify(ground, given)] == [True] * 5 + [False]
     assert not any("clock" in note or "key frame" in note or "H.265" in note for note in again.notes)
 
 

@@ -7,7 +7,7 @@ from appliance.onvif.details import Finding, StreamDetails
 from provisioning.steps.cameras.given import CameraGiven, CamerasGiven, Credential, RecorderGiven
 from provisioning.steps.cameras.naming import distinct, suggested
 from provisioning.steps.cameras.seen import Looked
-from provisioning.steps.cameras.wanted import all_wanted, body, change, known
+from provisioning.steps.cameras.wanted import all_wanted, body, change, has, known
 
 MAIN = StreamDetails("main", "rtsp://10.0.0.5/main", "h265", 1920, 1080, 25.0, 4_096_000, 2.0)
 SUB = StreamDetails("sub", "rtsp://10.0.0.5/sub", "h264", 640, 360, 10.0, 512_000, 1.0)
@@ -64,6 +64,43 @@ def test_a_camera_that_moved_is_followed_under_its_own_name_with_what_was_set_fo
     assert sent["name"] == "Gate" and sent["rtsp_url"] == "rtsp://10.0.0.23/main"
     assert sent["record"] == {"mode": "off"} and sent["retention_days"] == 3.0
     assert change(wanted, there(rtsp_url=wanted.rtsp_url, sub_url=wanted.sub_url)) is None
+
+
+def test_the_box_is_told_which_device_it_is() -> None:
+    own = CamerasGiven(credentials=CREDENTIALS, add_found=True)
+    told = {"serial": "ds-2cd-1", "onvif_url": "http://10.0.0.5/onvif"}
+    (wanted,) = all_wanted(own, (looked(),), [])
+    assert body(wanted, None)["device"] == told
+    page = CameraGiven("Gate", "10.0.0.5", rtsp_url=MAIN.rtsp_url, credential=0, **told)
+    (wanted,) = all_wanted(CamerasGiven(credentials=CREDENTIALS, camera=(page,)), (), [])
+    assert body(wanted, None)["device"] == told and wanted.serial == "ds-2cd-1"
+    # a label that somebody has read is not what the device says itself
+    label = CameraGiven("Gate", rtsp_url=MAIN.rtsp_url, serial="DS 1")
+    (wanted,) = all_wanted(CamerasGiven(camera=(label,)), (), [])
+    assert "device" not in body(wanted, None)
+    # of a camera that the box has, only together with its password
+    (wanted,) = all_wanted(CamerasGiven(add_found=True), (looked(),), [])
+    assert "device" in body(wanted, None) and "device" not in body(wanted, there())
+
+
+def test_the_pictures_of_a_recorder_are_one_device_and_several_cameras() -> None:
+    found = tuple(looked(key=f"dvr/{number}", channel=number) for number in (1, 2))
+    wanted = all_wanted(CamerasGiven(credentials=CREDENTIALS, add_found=True), found, [])
+    page = CameraGiven("D", rtsp_url=MAIN.rtsp_url, serial="ds-2cd-1", onvif_url=found[0].url, channel=1)
+    wanted += all_wanted(CamerasGiven(camera=(page,)), (), [])
+    assert [body(one, None)["device"]["serial"] for one in wanted] == ["ds-2cd-1"] * 3
+    assert known(wanted[1], [there(rtsp_url="rtsp://10.0.0.5/other")]) is None
+    away = looked(url="http://10.0.0.6/onvif")
+    (wanted,) = all_wanted(CamerasGiven(credentials=CREDENTIALS, add_found=True), (away,), [])
+    assert "device" not in body(wanted, None)
+
+
+def test_what_is_left_out_is_what_the_box_has_not() -> None:
+    locked = looked(usable=False, mac="00:11:22:aa:bb:cc", serial="")
+    assert not has([], locked) and not has([there(rtsp_url="rtsp://10.0.0.50/main", identity=None)], locked)
+    assert has([there(identity=None)], locked)  # at its address: that camera's own check tells
+    elsewhere = there(rtsp_url="rtsp://10.0.0.9/main", identity={"mac": locked.mac})
+    assert has([elsewhere], locked)
 
 
 def test_another_device_at_the_address_is_not_the_camera_that_was_there() -> None:
