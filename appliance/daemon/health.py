@@ -25,19 +25,25 @@ class Health:
         self._clock = clock
         self._probes: list[Callable[[], list[Finding]]] = []
         self._known: dict[str, Check] = {}
+        self._began_ns = clock.now_ns()
         self.started = False
 
     def add(self, probe: Callable[[], list[Finding]]) -> None:
         self._probes.append(probe)
 
     def checks(self) -> list[Check]:
-        """The newest state of every check; ``since_ns`` is when its status last changed."""
+        """The newest state of every check; ``since_ns`` is when its status last changed: what is in order
+        when somebody asks for the first time has been so from the start."""
         now_ns = self._clock.now_ns()
         fresh: dict[str, Check] = {}
         for probe in self._probes:
             for name, status, detail in probe():
                 before = self._known.get(name)
-                since_ns = before.since_ns if before and before.status == status else now_ns
+                since_ns = now_ns
+                if before is None and status == "ok":
+                    since_ns = self._began_ns
+                elif before is not None and before.status == status:
+                    since_ns = before.since_ns
                 fresh[name] = Check(name, status, detail, since_ns)
         self._known = fresh
         return list(fresh.values())

@@ -236,7 +236,8 @@ class LookingBack:
             seconds = sum(map(_seconds, waiting))
             long = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
             first = self.since(waiting[-1].start_ns)
-            text = f"{long} wait until there is time, the newest from {first}"
+            until = "there is time" if self._vision.sight.is_right else "the model that is wanted looks"
+            text = f"{long} of footage wait until {until}, the newest from {first}"
             found.append(("looking back", "ok", text))
         return found
 

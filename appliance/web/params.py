@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
+from appliance.base import wording
 from appliance.base.clock import parse_rfc3339
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.http_errors import HttpError
@@ -80,9 +81,8 @@ def _explained(text: str) -> ApplianceError:
         field = f"{field}.{named[1]}" if field else named[1]
     if "matching regex" in message:
         message = "this text has characters that are not allowed here"
-    return invalid(
-        message[:300], "see the schema of this request in /api/v1/openapi.json", field=field or None
-    )
+    hint = "see the schema of this request in /api/v1/openapi.json"
+    return invalid(wording.of_people(message) or message[:300], hint, field=field or None)
 
 
 def _refuse_control_characters(value: Any, path: str) -> None:

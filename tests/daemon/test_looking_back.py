@@ -132,7 +132,7 @@ async def test_without_a_worker_that_looks_right_nothing_is_begun(box):
         await box.part.look_once()
     assert box.looked == []
     ((name, status, text),) = box.part.findings()
-    assert (name, status) == ("looking back", "ok") and text.startswith("20 s wait")
+    assert (name, status) == ("looking back", "ok") and text.startswith("20 s of footage wait until")
 
 
 async def test_footage_that_is_gone_is_given_up(box):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from appliance.base import wording
 from appliance.base.errors import invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -15,7 +16,6 @@ LONGEST_CA = 100_000
 Line = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)")]
 Pem = Annotated[str, msgspec.Meta(max_length=LONGEST_CA)]
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
-_BOUND = re.compile(r"Expected `(?:int|float)` (<=|>=) (\S+)")
 _NAMED = re.compile(r"field `([^`]*)`")
 
 
@@ -28,8 +28,8 @@ def read(given: dict[str, Any], kind: type[T]) -> T:
         at, named = _AT.search(text), _NAMED.search(text)
         field = named[1] if named else at[1] if at else ""
         message, hint = _AT.sub("", text), "correct it"
-        if bound := _BOUND.fullmatch(message):
-            message = f"this is out of range: {'at most' if bound[1] == '<=' else 'at least'} {bound[2]}"
+        if plain := wording.of_people(message):
+            message = plain
         elif named:
             hint = f"it knows {', '.join(f.encode_name for f in msgspec.structs.fields(kind))}"
         raise invalid(message, hint, field=f"options.{field}" if field else "options") from None

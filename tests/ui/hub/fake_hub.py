@@ -21,6 +21,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from footage import footage
+from played_reports import reports
 
 from appliance.base.clock import SECOND_NS, BoxClock, parse_rfc3339, rfc3339
 from appliance.base.errors import ApplianceError
@@ -149,26 +150,6 @@ class PlayedBox:
         kind = "alert" if fresh else "alert_update"
         return {"id": row_id, "kind": kind, "created_at": rfc3339(self.clock.now_ns()), "body": told}
 
-    def reports(self, now_ns: int) -> list[dict[str, Any]]:
-        """An hour of ledger, and figures: one camera was away for ten minutes."""
-        at, began = rfc3339(now_ns), rfc3339(now_ns - 3_600 * SECOND_NS)
-        streams = [
-            {"camera_id": "yard", "stream": "main", "expected_s": 3600, "recorded_s": 3600},
-            {"camera_id": "gate-east", "stream": "main", "expected_s": 3600, "recorded_s": 3000,
-             "missing_s": {"camera_offline": 600}, "gaps_total": 1, "gaps": [{"start_time": rfc3339(now_ns - 1_800 * SECOND_NS), "cause": "camera_offline",
-                       "end_time": rfc3339(now_ns - 1_200 * SECOND_NS)}]},
-        ]  # fmt: skip
-        ledger = {"start_time": began, "end_time": at, "streams": streams}
-        figures = {
-            "time": at, "uptime_s": 90_000, "cpu_percent": 37.4, "memory_used_percent": 61,
-            "streams": [{"camera_id": "yard", "stream": "main", "state": "recording", "bitrate_bps": 4_200_000}],
-            "analysis": [{"camera_id": "yard", "fps": 3.2, "wanted_fps": 5.0}],
-        }  # fmt: skip
-        return [
-            {"id": uuid7(now_ns), "kind": kind, "created_at": at, "body": body}
-            for kind, body in (("ledger", ledger), ("metrics", figures))
-        ]
-
     async def begin_file(self, event: dict[str, Any], kind: str, data: bytes, mime: str) -> str:
         id_, at = uuid7(self.clock.now_ns()), event["created_at"]
         file = {
@@ -278,7 +259,7 @@ class FakeHub:
         ]
         grave = a.event(now_ns - 300 * SECOND_NS, "intrusion", "critical", "gate-east", "person")
         warn = a.event(now_ns - 100_000 * SECOND_NS, "line_cross", "warning", "yard", "car")
-        await a.rows(*seen, grave, warn, a.alert(grave), a.alert(warn), *a.reports(now_ns))
+        await a.rows(*seen, grave, warn, a.alert(grave), a.alert(warn), *reports(now_ns))
         other = b.event(
             now_ns - 200 * SECOND_NS, "loitering", "warning", "<script>alert(1)</script>", HOSTILE
         )
