@@ -59,3 +59,22 @@ async def test_signing_out_ends_it(page, sign_in):
     await page.wait_for_url("**/login")
     await page.goto("/")
     assert "/login" in page.url
+
+
+async def test_who_is_signed_in_changes_the_own_password(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, at=own, then="/settings")
+    await page.get_by_role("link", name="Change password").click()
+    assert "claim code" not in (await page.locator("#replace").inner_text()).lower()
+    await page.fill("#replace [name=current]", "not the password")
+    for name in ("password", "again"):
+        await page.fill(f"#replace [name={name}]", "three other horses")
+    await page.press("#replace [name=again]", "Enter")
+    await page.locator("#replace .problem:not([hidden])").wait_for()
+    await page.fill("#replace [name=current]", own.password)
+    await page.press("#replace [name=again]", "Enter")
+    await page.wait_for_url(f"{own.url}/")
+    answer = await page.request.post(
+        f"{own.url}/api/v1/auth/login", data={"username": "admin", "password": "three other horses"}
+    )
+    assert answer.ok

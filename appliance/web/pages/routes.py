@@ -33,11 +33,12 @@ def add_pages(app: web.Application, box: Box) -> None:
 
     async def login(request: web.Request) -> web.Response:
         target = _local(request.query.get("next", "/"))
-        return _html(render("login.html", theme=theme_of(request), next=target, username=""))
+        return _html(render("login.html", theme=theme_of(request), next=target, username="", must_change=True))
 
     async def password(request: web.Request) -> web.Response:
         user = await page_user(request, with_old_password=True)
-        return _html(render("login.html", theme=theme_of(request), next="/", username=user.username))
+        known = {"username": user.username, "must_change": user.must_change_password}
+        return _html(render("login.html", theme=theme_of(request), next="/", **known))
 
     async def clock(request: web.Request) -> web.Response:
         await page_user(request, with_old_password=True)

@@ -7,6 +7,7 @@ export { Refusal };
 
 const strip = document.querySelector("#connection");
 const PAUSE_MS = 1500;
+const DOUBT_MS = 6_000; // what acts may take its time; by then it is asked whether anybody is there
 const LOOK_MS = 15_000; // of what is only looked at: an address that went away answers nothing for minutes
 
 function token() {
@@ -20,12 +21,15 @@ async function send(method, path, body) {
   if (method !== "GET") headers["X-CSRF-Token"] = token();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
+  const doubt = method === "GET" ? 0 : setTimeout(watch, DOUBT_MS);
   try {
     const signal = method === "GET" ? AbortSignal.timeout(LOOK_MS) : undefined;
     answer = await fetch(path, { method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
     if (method !== "GET") watch();
     throw new Refusal(0, { message: "The box does not answer.", hint: "Stay near it, in its network; then try again." });
+  } finally {
+    clearTimeout(doubt);
   }
   if (answer.ok) return answer;
   let parsed = {};
