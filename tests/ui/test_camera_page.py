@@ -1,6 +1,8 @@
 """One camera: its main stream and its day."""
 
 import itertools
+from datetime import datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -29,6 +31,26 @@ async def test_a_click_on_the_strip_plays_from_there_and_leads_back_to_live(page
     assert await page.locator("#playhead").is_visible()
     await page.click("#to-live")
     await page.locator("#live[data-picture=live]").wait_for()
+
+
+async def test_what_plays_is_saved_from_the_moment_on_the_screen(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    recorded = page.locator('#spans [data-state="recorded"]').first
+    await recorded.wait_for()
+    assert await page.locator("#keep").is_hidden()  # live pictures are no recording yet
+    area = await recorded.bounding_box()
+    await page.mouse.click(area["x"] + area["width"] / 2, area["y"] + 20)
+    await until(page, "document.querySelector('#replay').currentTime > 0.2")
+    await page.select_option("#keep-length", "30")
+    async with page.expect_download() as found:
+        await page.click("#save")
+    download = await found.value
+    query = dict(parse_qsl(urlsplit(download.url).query))
+    start, end = (datetime.fromisoformat(query[name]) for name in ("start_time", "end_time"))
+    assert 0 < (end - start).total_seconds() <= 30
+    assert download.suggested_filename.startswith("front-gate-20")
+    assert download.suggested_filename.endswith(".mp4")
+    assert (await download.path()).stat().st_size > 1_000
 
 
 async def test_the_strip_shows_the_last_hour_alone(page, sign_in, until):

@@ -55,6 +55,7 @@ function live() {
   replay.hidden = true;
   host.hidden = false;
   document.querySelector("#to-live").hidden = true;
+  document.querySelector("#keep").hidden = true;
   timeline.playhead(null);
   if (!picture && status.state !== "disabled") {
     picture = new LivePicture(host, id, "main");
@@ -65,10 +66,21 @@ function live() {
   }
 }
 
+const clip = (from, to) => `/api/v1/cameras/${id}/clip.mp4?start_time=${new Date(from).toISOString()}&end_time=${new Date(to).toISOString()}`;
+
+/** A file of what plays now, from the moment on the screen: what somebody saw and no event speaks of. */
+function save() {
+  if (!playing) return;
+  const from = playing.start + replay.currentTime * 1000;
+  const to = Math.min(from + Number(document.querySelector("#keep-length").value) * 1000, timeline.recordedEnd);
+  const link = Object.assign(document.createElement("a"), { href: clip(from, to), download: "" });
+  link.click();
+}
+
 async function play(ms) {
   const end = Math.min(ms + PIECE_MS, timeline.recordedEnd);
   if (end - ms < 200) { live(); return; }
-  const path = `/api/v1/cameras/${id}/clip.mp4?start_time=${new Date(ms).toISOString()}&end_time=${new Date(end).toISOString()}`;
+  const path = clip(ms, end);
   const answer = await fetch(path, { headers: { Range: "bytes=0-0" }, credentials: "same-origin" }).catch(() => null);
   if (!answer?.ok) {
     const error = (await answer?.json().catch(() => null))?.error;
@@ -84,6 +96,7 @@ async function play(ms) {
   replay.hidden = false;
   replay.src = path;
   document.querySelector("#to-live").hidden = false;
+  document.querySelector("#keep").hidden = false;
   replay.addEventListener("loadedmetadata", () => {
     replay.currentTime = Math.max(0, (ms - playing.start) / 1000);
     replay.play().catch(() => undefined);
@@ -96,6 +109,7 @@ replay.addEventListener("timeupdate", () => { if (playing) timeline.playhead(pla
 replay.addEventListener("ended", () => { if (playing) play(playing.end); });
 replay.addEventListener("error", () => { if (playing) timeline.say("This browser cannot play the recording; H.265 needs another one."); });
 document.querySelector("#to-live").addEventListener("click", live);
+document.querySelector("#save").addEventListener("click", save);
 document.querySelector("#full").addEventListener("click", full);
 host.addEventListener("picturestate", showNews);
 host.addEventListener("dblclick", full);

@@ -33,7 +33,9 @@ def add_pages(app: web.Application, box: Box) -> None:
 
     async def login(request: web.Request) -> web.Response:
         target = _local(request.query.get("next", "/"))
-        return _html(render("login.html", theme=theme_of(request), next=target, username="", must_change=True))
+        return _html(
+            render("login.html", theme=theme_of(request), next=target, username="", must_change=True)
+        )
 
     async def password(request: web.Request) -> web.Response:
         user = await page_user(request, with_old_password=True)
