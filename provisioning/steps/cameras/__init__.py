@@ -81,7 +81,7 @@ class Cameras(BaseStep[CamerasGiven]):
         checks += [Check(name, False, error.message, error.hint) for name, error in self._refused.items()]
         for left in given.left if given is not None else ():
             if all(camera["name"] != left.name for camera in cameras):
-                checks.append(Check(left.name, False, f"left out: {left.why}", left.hint))
+                checks.append(Check(left.name, left.by_choice, f"left out: {left.why}", left.hint))
         for looked in self._locked if given is not None and given.add_found else ():
             if not wanted.has(cameras, looked):
                 why = seen.in_the_way(looked)

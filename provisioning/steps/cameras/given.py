@@ -55,11 +55,13 @@ class RecorderGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LeftGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A camera that was found and is left as it is: said in the plan and among the checks."""
+    """A camera that was found and is left as it is: said in the plan and among the checks. ``by_choice``:
+    somebody wanted it so, and nothing is wrong with that."""
 
     name: str
     why: str
     hint: str = ""
+    by_choice: bool = False
 
 
 class CamerasGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -298,7 +298,7 @@ function answers() {
       });
     } else if (looked && !row.known) {
       const [finding] = looked.findings;
-      left.push({ name: row.name, why: looked.usable ? "not chosen" : finding?.text ?? "it cannot be used", hint: looked.usable ? "" : finding?.hint ?? "" });
+      left.push({ name: row.name, why: looked.usable ? "not chosen" : finding?.text ?? "it cannot be used", hint: looked.usable ? "" : finding?.hint ?? "", by_choice: looked.usable });
     }
   }
   return { networks: [...networks], credentials, camera, left };

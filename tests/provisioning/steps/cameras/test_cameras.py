@@ -25,7 +25,9 @@ async def test_cameras_are_added_and_recorded_and_not_added_again(box_ground, tw
 async def test_one_that_cannot_be_reached_is_said_by_name_and_keeps_no_other_away(box_ground, twice) -> None:
     dead = CameraGiven(name="Roof", rtsp_url="rtsp://127.0.0.1:9/none")
     left = LeftGiven("Hall", "the camera refuses the password", "enter another one")
-    _, _, checks = await twice(Cameras(), CamerasGiven(camera=(dead, camera("Gate")), left=(left,)))
+    spare = LeftGiven("Attic", "not chosen", by_choice=True)
+    _, _, checks = await twice(Cameras(), CamerasGiven(camera=(dead, camera("Gate")), left=(left, spare)))
+    assert next(check.ok for check in checks if check.name == "Attic")
     found = {check.name: check for check in checks}
     assert found["Gate"].ok and not found["Roof"].ok and found["Roof"].hint
     assert "does not answer" in found["Roof"].text
