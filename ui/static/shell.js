@@ -100,7 +100,7 @@ function startClock() {
 
 function startTheme() {
   const root = document.documentElement;
-  $("#theme")?.addEventListener("click", () => {
+  for (const button of document.querySelectorAll("#theme, [data-theme-switch]")) button.addEventListener("click", () => {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const now = root.dataset.theme || (dark ? "dark" : "light");
     root.dataset.theme = now === "dark" ? "light" : "dark";

@@ -159,7 +159,9 @@ function statusOf({ data, camera_id: id }) {
 if (grid) {
   for (const element of grid.children) tiles.set(element.dataset.camera, new Tile(element));
   layOut();
-  new ResizeObserver(layOut).observe(document.querySelector(".wall"));
+  const room = new ResizeObserver(layOut);
+  // A strip above that comes or goes leaves another height.
+  for (const one of document.querySelectorAll(".wall, .strip")) room.observe(one);
   addEventListener("resize", layOut);
   [...tiles.values()].forEach((tile, i) => setTimeout(() => tile.open(), i * OPEN_STAGGER_MS));
   setInterval(() => { for (const tile of tiles.values()) tile.tick(); }, 200);
