@@ -84,6 +84,27 @@ async def test_a_camera_that_falls_silent_is_unmistakable_and_comes_back(page, b
     assert "dead" not in (await tile.get_attribute("class")).split()
 
 
+async def test_where_the_way_here_is_too_thin_for_video_there_are_stills(page, box, sign_in, until):
+    """The box records, and we see nothing of it: that is not the camera's fault."""
+    await page.add_init_script(
+        "const real = performance.now.bind(performance); performance.now = () => 8 * real()"
+    )
+    await sign_in(page)
+    tile = page.locator('.tile[data-camera="yard"]')
+    await until(page, "wallFigures().yard.frames > 3")
+    await box.order(do="stall", camera="yard")
+    try:
+        await tile.locator("img.slow-still").wait_for()
+        words = await tile.locator(".over").inner_text()
+        assert "Stills" in words and "too little for video" in words
+        assert "dead" not in (await tile.get_attribute("class")).split()
+        await until(page, "document.querySelector('img.slow-still').naturalWidth > 0")
+    finally:
+        await box.order(do="resume", camera="yard")
+    await tile.locator("[data-picture=live]").wait_for(timeout=20_000)  # video is tried again
+    await tile.locator("img.slow-still").wait_for(state="detached")
+
+
 async def test_without_the_box_the_screen_admits_that_it_is_blind(page, box_with, sign_in, until):
     own = await box_with("--cameras", "1", "--events", "0")
     await sign_in(page, at=own)

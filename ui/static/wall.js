@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { journal } from "./journal.js";
 import { isDead, news } from "./live/news.js";
 import { LivePicture } from "./live/picture.js";
+import { Stills } from "./live/stills.js";
 import { alertsChanged, openAlerts } from "./shell.js";
 import { span } from "./time.js";
 import { STATES } from "./words.js";
@@ -13,6 +14,7 @@ const tiles = new Map(); // camera id -> Tile
 const OPEN_STAGGER_MS = 40;
 const LATE_MS = 1000;
 const CAPTION_PX = 30;
+const SLOW = ["Stills", "This connection brings too little for video"];
 
 class Tile {
   constructor(element) {
@@ -24,6 +26,7 @@ class Tile {
     this.name = element.querySelector(".name").textContent;
     this.known = { state: element.dataset.state, since: element.dataset.since, last_packet_at: element.dataset.last };
     this.picture = new LivePicture(this.host, this.id, "sub");
+    this.stills = new Stills(this.picture);
     this.host.addEventListener("picturestate", () => this.show());
   }
 
@@ -48,8 +51,9 @@ class Tile {
     stateMark.querySelector("span").textContent = STATES[this.state] ?? this.state;
     const picture = this.host.dataset.picture;
     if (this.state === "disabled") this.host.dataset.picture = "waiting";
-    element.classList.toggle("dead", isDead(this.state) || picture === "stale");
-    const [title, text] = news(this.picture, picture, this.known);
+    element.classList.toggle("dead", isDead(this.state) || (picture === "stale" && !this.stills.on));
+    element.classList.toggle("slow", this.stills.ageMs !== null);
+    const [title, text] = this.stills.on ? SLOW : news(this.picture, picture, this.known);
     element.querySelector(".over-title").textContent = title;
     element.querySelector(".over-text").textContent = text;
     const label = [this.name, STATES[this.state], picture === "live" ? "" : title, text].filter(Boolean).join(", ");
@@ -57,8 +61,10 @@ class Tile {
   }
 
   tick() {
+    const kept = journal.connected && (this.state === "recording" || this.state === "live");
+    this.stills.tick(this.host.dataset.picture === "stale", kept);
     if (this.host.dataset.picture === "stale") this.show(); // the reason may change: the box may be gone too
-    const age = this.picture.ageMs;
+    const age = this.stills.ageMs ?? this.picture.ageMs;
     const live = this.host.dataset.picture === "live";
     this.element.toggleAttribute("data-late", live && age > LATE_MS);
     if (age === null) this.ageText.textContent = this.state === "disabled" ? "" : "–";
