@@ -14,7 +14,7 @@ const tiles = new Map(); // camera id -> Tile
 const OPEN_STAGGER_MS = 40;
 const LATE_MS = 1000;
 const CAPTION_PX = 30;
-const SLOW = ["Stills", "This connection brings too little for video"];
+const SLOW = "This connection brings too little for video";
 
 class Tile {
   constructor(element) {
@@ -51,9 +51,9 @@ class Tile {
     stateMark.querySelector("span").textContent = STATES[this.state] ?? this.state;
     const picture = this.host.dataset.picture;
     if (this.state === "disabled") this.host.dataset.picture = "waiting";
-    element.classList.toggle("dead", isDead(this.state) || (picture === "stale" && !this.stills.on));
+    element.classList.toggle("dead", isDead(this.state) || (picture === "stale" && this.stills.ageMs === null));
     element.classList.toggle("slow", this.stills.ageMs !== null);
-    const [title, text] = this.stills.on ? SLOW : news(this.picture, picture, this.known);
+    const [title, text] = this.stills.on ? [this.stills.ageMs === null ? "Waiting for a still" : "Stills", SLOW] : news(this.picture, picture, this.known);
     element.querySelector(".over-title").textContent = title;
     element.querySelector(".over-text").textContent = text;
     const label = [this.name, STATES[this.state], picture === "live" ? "" : title, text].filter(Boolean).join(", ");
