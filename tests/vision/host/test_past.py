@@ -108,11 +108,13 @@ async def test_live_pictures_go_first(running, play, scene):
     async with running("yard") as (host, heard):
         play(scene(), host.tap("yard"))
         await heard.until(lambda: len(heard.points) > 5, 10)
-        skipped = host.figures()["yard"].skipped
+        skipped, lived = host.figures()["yard"].skipped, len(heard.points)
         looked = Looked(host, Film(scene(60.0)))
         assert await asyncio.wait_for(looked.run(), 60) > 100
         await heard.until(lambda: host.figures()["yard"].fps_done > 4, 5)
-        assert host.figures()["yard"].skipped - skipped <= 3
+        # Of a machine that is busy with other things a picture may be late; behind the film most would be.
+        lived = len(heard.points) - lived
+        assert lived and host.figures()["yard"].skipped - skipped <= max(3, lived // 5)
         assert all(point.time_ns > THEN_NS + 1000 * S for point in heard.points)
 
 
