@@ -19,7 +19,7 @@ UNITS = Path("usr/lib/systemd/system")
 # version -> files that make it what it is
 VERSIONS: dict[str, dict[Path, str]] = {
     "9.1": {},
-    "9.2": {UNITS / "appliance.service.d/bench.conf": NO_RECORDING},
+    "9.2": {UNITS / "appliance.service.d/silent.conf": NO_RECORDING},
     "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.d/bench.conf": WANTED},
     "9.4": {},
 }
