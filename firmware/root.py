@@ -73,7 +73,7 @@ def program(recipe: Recipe, root: Path, own: Path) -> None:
     tags += [f"--platform=manylinux2014_{arch}", "--platform=any"]
     must(*pip, *tags, "--require-hashes", "--requirement", ROOT / "requirements.lock", about="wheels")
     must(*pip, *tags, "--upgrade", "--no-index", f"--find-links={own.parent}", "aries-edge", about="program")
-    shutil.rmtree(site / "bin", ignore_errors=True)
+    forget_scripts(site)
     binaries = home / "bin"
     binaries.mkdir()
     (binaries / "python3").symlink_to(f"/usr/bin/python{recipe.python}")
@@ -86,6 +86,15 @@ def program(recipe: Recipe, root: Path, own: Path) -> None:
             f"#!/{PROGRAM}/bin/python3\nimport sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
         )
         script.chmod(0o755)
+
+
+def forget_scripts(site: Path) -> None:
+    """The wheels' commands, which name the Python that builds; also where a RECORD names them and their hash:
+    the image must not depend on where it was built."""
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("../../bin/")))
 
 
 def units(root: Path) -> None:

@@ -14,7 +14,7 @@ from firmware.recipe import ROOT, read
 BOOT_S = 600.0  # software emulation on a busy machine
 CAMERAS = ("Yard", "Gate")
 CAMERA_PORT = 28554
-CAMERA = "?fps=5&size=320x180&gop=5"
+CAMERA = "?fps=2&size=320x180&gop=2"  # every instruction of the guest is emulated
 FIRST_VERSION = "9.0"
 GIB = 1 << 30
 ENDED = ("good", "back", "failed", "refused")

@@ -39,7 +39,8 @@ def cuts(life: Life) -> None:
     chosen = _spread(moments, life.cuts)
     say(f"{len(chosen)} of {len(moments)} moments of an update of {moments[-1][0]:.0f} s")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda moment: _comes_back(folder, moment, {before, LATER}), chosen))
+        held = list(pool.map(lambda moment: _comes_back(folder, moment, {before, LATER}), chosen))
+    assert all(held), f"{held.count(False)} of {len(held)} did not come back"
     shutil.rmtree(folder)  # the box goes on from the first moment
 
 
@@ -86,23 +87,30 @@ def _spread(moments: list[Moment], count: int) -> list[Moment]:
     return [chance.choice(parts[part]) for part in sorted(parts)]
 
 
-def _comes_back(folder: Path, moment: Moment, versions: set[str]) -> None:
+def _comes_back(folder: Path, moment: Moment, versions: set[str]) -> bool:
     """Switched on: a version that it knows, both cameras recorded, the update decided."""
     at_s, phase, disk = moment
     own = folder / f"of-{disk.stem}"
     own.mkdir()
-    began_s, began = time.perf_counter(), now_s()
+    about = f"cut at {at_s:.0f} s ({phase})"
     with Guest(copy(disk, own / "disk.qcow2"), own) as guest:
-        screen = Screen(guest.port)
-        screen.until("the screen", screen.sign_in, BOOT_S)
-        screen.records([name.lower() for name in CAMERAS], began, BOOT_S)
-        recorded_s = time.perf_counter() - began_s
-        made: dict[str, Any] = screen.until("the update is decided", lambda: _decided(screen), BOOT_S)
-        assert made["version"] in versions, made
-        say(
-            f"cut at {at_s:.0f} s ({phase}): recorded after {recorded_s:.0f} s; {made['version']} runs,"
-            f" {made['phase']} {made['reason']}"
-        )
+        try:
+            say(f"{about}: {_lives(Screen(guest.port), versions)}")
+        except (ApplianceError, AssertionError, OSError) as error:
+            say(f"{about} FAILED: {error}")
+            return False
+    return True
+
+
+def _lives(screen: Screen, versions: set[str]) -> str:
+    """What it says of itself."""
+    began_s, began = time.perf_counter(), now_s()
+    screen.until("the screen", screen.sign_in, BOOT_S)
+    screen.records([name.lower() for name in CAMERAS], began, BOOT_S)
+    recorded_s = time.perf_counter() - began_s
+    made: dict[str, Any] = screen.until("the update is decided", lambda: _decided(screen), 3 * BOOT_S)
+    assert made["version"] in versions, made
+    return f"recorded after {recorded_s:.0f} s; {made['version']} runs, {made['phase']} {made['reason']}"
 
 
 def _decided(screen: Screen) -> dict[str, Any] | None:

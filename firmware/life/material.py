@@ -19,7 +19,7 @@ UNITS = Path("usr/lib/systemd/system")
 # version -> files that make it what it is
 VERSIONS: dict[str, dict[Path, str]] = {
     "9.1": {},
-    "9.2": {UNITS / "appliance.service.d/bench.conf": NO_RECORDING},
+    "9.2": {UNITS / "appliance.service.d/silent.conf": NO_RECORDING},
     "9.3": {UNITS / "bench-panic.service": PANIC, UNITS / "sysinit.target.d/bench.conf": WANTED},
     "9.4": {},
 }
@@ -49,7 +49,7 @@ class Bundles:
         """A whole image of that version; what is wrong with it is in ``VERSIONS``."""
         target = self._folder / f"{name}.raucb"
         if not target.exists():
-            tree, rootfs = self._out / "root", self._folder / f"{name}.squashfs"
+            tree, rootfs = (self._out / "root").resolve(), self._folder / f"{name}.squashfs"
             with _changed(tree, self._recipe, name):
                 root.squash(self._recipe, tree, rootfs)
             self._make(rootfs, target, name, self._recipe.compatible)

@@ -9,7 +9,7 @@ import pytest
 from appliance.base.errors import ApplianceError
 from appliance.system.update import boot
 from appliance.system.update.judging import key
-from firmware import bill, image, recipe
+from firmware import bill, image, recipe, root
 from firmware.life.material import VERSIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +76,17 @@ def test_the_bill_names_packages_and_wheels_the_same_each_time(tmp_path) -> None
     assert parts == [("deb", "zlib1g", "1:1.2.13", "Zlib"), ("pypi", "msgspec", "0.19", "BSD")]
     once, again = (bill.bill(recipe.read(), "1.0", parts) for _ in range(2))
     assert once == again and "pkg:deb/debian/zlib1g@1:1.2.13" in once and "timestamp" not in once
+
+
+def test_what_a_wheel_s_command_says_of_the_builder_is_not_in_an_image(tmp_path) -> None:
+    info = tmp_path / "segno-1.6.6.dist-info"
+    info.mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/segno").write_text("#!/home/somebody/.venv/bin/python\n")
+    (info / "RECORD").write_text("../../bin/segno,sha256=nMF3,171\nsegno/__init__.py,sha256=aa,3\n")
+    root.forget_scripts(tmp_path)
+    assert (info / "RECORD").read_text() == "segno/__init__.py,sha256=aa,3\n"
+    assert not (tmp_path / "bin").exists()
 
 
 def test_the_bench_s_versions_are_newer_one_after_the_other() -> None:

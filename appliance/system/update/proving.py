@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
 LONGEST_JOURNAL_BYTES = 20 << 20
+REBOOT_S = 120.0  # for the answer; the machine goes down after it
 REBUILT = "archive.db"  # from the heads and footers of the files
 
 
@@ -128,8 +129,14 @@ def bring_back(places: Places) -> None:
 
 
 def reboot() -> None:
-    """Cleanly: recordings are closed, the daemon says farewell."""
-    subprocess.run(["systemctl", "reboot", "--no-wall"], check=False, timeout=60)
+    """Cleanly: recordings are closed, the daemon says farewell. Not so where the service manager has no
+    answer: then without asking the services."""
+    for how in ("--no-wall", "--force"):
+        try:
+            if subprocess.run(["systemctl", "reboot", how], check=False, timeout=REBOOT_S).returncode == 0:
+                return
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log.error("systemctl reboot %s: %s", how, error)
 
 
 def keep_journal(places: Places, made: Record) -> str:

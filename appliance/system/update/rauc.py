@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 CONFIG = Path("/etc/rauc/system.conf")
 KEYRING = Path("/etc/rauc/keyring.pem")
 ANSWER_S = 300.0  # on a slow and busy box a look at the slots alone starts five programs
+TURNS = 10
+TOO_SLOW = "Timeout was reached"  # of RAUC's client, after 25 s: its service is at it, behind what records
 MAGIC = b"hsqs"  # a bundle is a squashfs with a signature behind it
 Fault = Literal["wrong_key", "tampered", "no_bundle"]
 _PERCENT = re.compile(r"^ *(\d{1,3})% ")
@@ -162,6 +164,15 @@ class Rauc:
             )
 
     def _ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """All that is asked may be asked again: it says how things are, or makes them so."""
+        for _ in range(TURNS):
+            done = self._ask_once(*words)
+            if done.returncode == 0 or TOO_SLOW not in done.stderr:
+                break
+            log.warning("rauc %s: %s; asked again", " ".join(words), _last(done.stderr))
+        return done
+
+    def _ask_once(self, *words: str) -> "subprocess.CompletedProcess[str]":
         try:
             return subprocess.run(
                 [self._program, *self._options, *words], env=os.environ | self._environ,

@@ -175,6 +175,15 @@ def test_limits_and_places_are_in_force(image):
     assert failed == ""
 
 
+def test_the_journal_may_be_read_for_the_support_bundle(guest, box):
+    guest.install()
+    look = "ExecStartPre=/bin/sh -c 'journalctl --no-pager -n 50 > /var/lib/aries/seen'"
+    guest.write("/etc/systemd/system/appliance.service.d/look.conf", f"[Service]\n{look}\n")
+    guest.boot()
+    box.start()
+    assert "systemd" in guest.ask("cat", "/var/lib/aries/seen").stdout
+
+
 def test_the_real_wizard_answers_and_makes_the_box_within_its_rights(real):
     """Its port; then, with answers, the steps that need no port and no disk of their own."""
     guest = real

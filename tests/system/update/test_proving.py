@@ -97,6 +97,20 @@ async def test_a_slot_that_proved_itself_long_ago_gets_its_tries_back_when_the_s
     assert made.phase == "good" and rauc.told == [("B", "good")] and reboots == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [("exit 0", ["--no-wall"]), ("exit 1", ["--no-wall", "--force"]), ("sleep 9", ["--no-wall", "--force"])],
+)
+def test_a_box_that_is_to_start_the_other_slot_starts_it(tmp_path, monkeypatch, answer, asked):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\necho $2 >> {tmp_path}/asked\nexec 2>&-\n{answer}\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(proving, "REBOOT_S", 1 if "sleep" in answer else 60)
+    proving.reboot()
+    assert (tmp_path / "asked").read_text().split() == asked
+
+
 def test_back_in_the_old_slot_the_reason_stands_in_the_record(places):
     records.write(places, ON_TRIAL)
     made = settle_now(places, Played("A"), ManualClock())
