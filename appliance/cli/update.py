@@ -13,7 +13,7 @@ from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.box import add_command, config_of, print_json
-from appliance.system.update import proving, record, release
+from appliance.system.update import boot, proving, record, release
 from appliance.system.update.installing import Installer, read_wish
 from appliance.system.update.judging import Facts, Manifest, refusal
 from appliance.system.update.observing import Observer
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         case "install":
             return _install(places, rauc, args)
         case "settle":
-            return _said(proving.settle_now(places, rauc, BoxClock()))
+            return _said(proving.settle_now(places, rauc, BoxClock(), boot.booted()))
     return _judge(config, places, rauc, args)
 
 

@@ -63,6 +63,15 @@ class BootState(msgspec.Struct, frozen=True):
 FACTORY = BootState()
 
 
+def booted(cmdline: Path = Path("/proc/cmdline")) -> Slot | None:
+    """The slot that this kernel came from, as GRUB told it; None: not by our GRUB."""
+    try:
+        found = re.search(r"(?:^| )rauc\.slot=([AB])(?: |$)", cmdline.read_text().strip())
+    except OSError:
+        return None
+    return slot_of(found[1]) if found else None
+
+
 def other(slot: Slot) -> Slot:
     return "B" if slot == "A" else "A"
 

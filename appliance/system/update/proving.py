@@ -15,10 +15,11 @@ from appliance.base.clock import SECOND_NS, Clock, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.store import carrying_back
 from appliance.system.update import record as records
+from appliance.system.update.boot import Slot
 from appliance.system.update.observing import Observer
 from appliance.system.update.rauc import Rauc
 from appliance.system.update.record import MOVING, Places, Record
-from appliance.system.update.settling import settle
+from appliance.system.update.settling import Settled, settle
 from appliance.system.update.verdict import Rules, Watch, look
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ class Judge:
 
     async def run(self) -> Record:
         """Until it is decided. Where nothing is on trial, until the screen answers."""
-        slots = self._rauc.slots()
-        settled = settle(records.read(self._places), slots.booted, self._clock.now_ns())
+        slots, before = self._rauc.slots(), records.read(self._places)
+        settled = settle(before, slots.booted, self._clock.now_ns())
         if settled.act == "finish_going_back":
             return self._go_back(settled.record, settled.record.reason)
         if settled.act != "judge":
             await self._screen()
             self._rauc.mark(slots.booted, slots.booted, "good")
-            return settled.record
+            return before if settled.record == before else _keep(self._places, settled)
         records.write(self._places, settled.record)
         return await self._judge(settled.record)
 
@@ -85,23 +86,29 @@ class Judge:
             await self._clock.sleep(LOOK_S)
 
 
-def settle_now(places: Places, rauc: Rauc, clock: Clock) -> Record:
+def settle_now(places: Places, rauc: Rauc, clock: Clock, booted: Slot | None = None) -> Record:
     """Before the daemon opens anything, at each start: the record is brought up to date, the journal of a
-    failed slot kept, and databases that a newer version wrote are brought back."""
+    failed slot kept, and databases that a newer version wrote are brought back. ``booted``: as the kernel
+    was told; RAUC, which is slow while the machine starts, is asked only where nobody told it."""
     made = records.read(places)
     if made.phase in MOVING:
         # The power may have gone before these were taken away: this wish must not be taken for another one.
         places.wish.unlink(missing_ok=True)
         places.taken.unlink(missing_ok=True)
     try:
-        settled = settle(made, rauc.slots().booted, clock.now_ns())
-        made = settled.record
-        if settled.act == "close":
-            made = msgspec.structs.replace(made, journal=keep_journal(places, made))
-        records.write(places, made)
+        made = _keep(places, settle(made, booted or rauc.slots().booted, clock.now_ns()))
     except ApplianceError as error:
         log.error("which slot this is, is not known: %s", error)
     bring_back(places)
+    return made
+
+
+def _keep(places: Places, settled: Settled) -> Record:
+    """On the disk; with the journal of the slot that this box came back from."""
+    made = settled.record
+    if settled.act == "close":
+        made = msgspec.structs.replace(made, journal=keep_journal(places, made))
+    records.write(places, made)
     return made
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.base.errors import ApplianceError
+from appliance.system.update import boot
 from appliance.system.update.boot import (
     FACTORY,
     SECTOR_BYTES,
@@ -93,3 +94,14 @@ def test_a_disk_without_the_sector(tmp_path):
     (tmp_path / "other").write_bytes(bytes(5000))
     with pytest.raises(ApplianceError, match="no sector"):
         BootSector(tmp_path / "other").write(FACTORY)
+
+
+@pytest.mark.parametrize(
+    ("said", "slot"),
+    [("root=PARTLABEL=aries-b rauc.slot=B ro quiet\n", "B"), ("rauc.slot=A", "A"), ("ro quiet\n", None),
+     ("rauc.slot=AB", None)],
+)  # fmt: skip
+def test_grub_tells_the_kernel_which_slot_it_is(tmp_path, said, slot):
+    (tmp_path / "cmdline").write_text(said)
+    assert boot.booted(tmp_path / "cmdline") == slot
+    assert boot.booted(tmp_path / "nothing") is None

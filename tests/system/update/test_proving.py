@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from appliance.base.clock import ManualClock
+from appliance.base.errors import ApplianceError
 from appliance.store.carrying_back import KNOWN
 from appliance.system.update import proving
 from appliance.system.update import record as records
@@ -115,6 +116,22 @@ def test_back_in_the_old_slot_the_reason_stands_in_the_record(places):
     records.write(places, ON_TRIAL)
     made = settle_now(places, Played("A"), ManualClock())
     assert made.phase == "back" and "three times" in made.reason and records.read(places).phase == "back"
+
+
+async def test_what_was_not_settled_at_the_start_is_settled_by_the_judge(places):
+    records.write(places, ON_TRIAL)
+    made, reboots = await judged(places, Played("A"), PlayedObserver())
+    assert made.phase == "back" and records.read(places) == made and reboots == []
+
+
+def test_the_kernel_knows_its_slot_without_rauc(places):
+    class Silent:
+        def slots(self):
+            raise ApplianceError("unavailable", "rauc does not answer", "")
+
+    records.write(places, ON_TRIAL)
+    assert settle_now(places, Silent(), ManualClock()).phase == "trial"
+    assert settle_now(places, Silent(), ManualClock(), "A").phase == "back"
 
 
 @pytest.mark.parametrize(("phase", "left"), [("writing", False), ("trial", False), ("good", True)])
