@@ -19,6 +19,7 @@ import msgspec
 from appliance import __version__
 from appliance.base.clock import Clock, rfc3339
 from appliance.base.config import FILE_NAME, Config
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.daemon.stores import Stores
 from appliance.store import copying, passphrase, settings
@@ -167,7 +168,7 @@ def _collect(
     return Manifest(__version__, device_id, rfc3339(clock.now_ns()), digests), members
 
 
-class _Steadily(io.RawIOBase):
+class _Steadily:
     """A new file that never has more than one step in the system's cache: a slow stick would else hold up
     the disks that record. ``sha256`` is of all that was written."""
 
@@ -176,10 +177,7 @@ class _Steadily(io.RawIOBase):
         self.sha256 = hashlib.sha256()
         self.written = self._waiting = 0
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # bytes are all that is given to it
+    def write(self, data: bytes, /) -> int:
         self._file.write(data)
         self.sha256.update(data)
         self.written += len(data)
@@ -205,14 +203,14 @@ def _seal(plain: Path, output: Path, secret: str, tell: Tell) -> tuple[int, str]
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with plain.open("rb") as source, os.fdopen(descriptor, "wb") as file:
             steadily = _Steadily(file, plain.stat().st_size, tell)
-            passphrase.seal(source, steadily, secret)  # type: ignore[arg-type]  # it only writes
+            passphrase.seal(source, steadily, secret)
             steadily.settle()
         sha256 = steadily.sha256.hexdigest()
         if _read_again(partial, steadily.written, tell) != sha256:
             text = f"{output.parent} does not give back what was written to it"
             raise ApplianceError("data_loss", text, "take another stick: this one is worn out, or a fake")
         partial.rename(output)
-        _fsync(output.parent)
+        fsync_folder(output.parent)
         return steadily.written, sha256
     except OSError as error:
         raise fault(error, output) from error
@@ -261,14 +259,6 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _silent(step: str, done: int, all_bytes: int) -> None:

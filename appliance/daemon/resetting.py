@@ -18,6 +18,7 @@ import msgspec
 from appliance.base import config as configuration
 from appliance.base.clock import Clock, rfc3339
 from appliance.base.config import Config
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.daemon.stores import APPLIANCE, ARCHIVE, open_appliance
 from appliance.media.ring.volume import IDENTITY, read_identity
@@ -114,9 +115,9 @@ def _carry_out(data_dir: Path, reset: Reset, clock: Clock) -> None:
         is_anothers = entry not in roots and (entry / IDENTITY).exists()
         if entry.name not in stays and not (keeps and entry.name in inside) and not is_anothers:
             _remove(entry)
-    _fsync(data_dir)
+    fsync_folder(data_dir)
     (data_dir / MARKER).unlink()
-    _fsync(data_dir)
+    fsync_folder(data_dir)
 
 
 def _forget_all_but_footage(data_dir: Path, clock: Clock) -> None:
@@ -126,7 +127,7 @@ def _forget_all_but_footage(data_dir: Path, clock: Clock) -> None:
     for end in ("-wal", "-shm"):  # closed just now, so that all of it is in the file
         old.with_name(f"{old.name}{end}").unlink(missing_ok=True)
     new.rename(old)
-    _fsync(data_dir)
+    fsync_folder(data_dir)
 
 
 def _volumes(config: Config, *, must_know: bool) -> list[Path]:
@@ -164,7 +165,7 @@ def _empty(root: Path) -> None:
     for entry in sorted(root.iterdir(), key=lambda path: path.name == IDENTITY):
         if entry.name != "lost+found":
             _remove(entry)
-    _fsync(root)
+    fsync_folder(root)
 
 
 def _remove(path: Path) -> None:
@@ -172,14 +173,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -190,4 +183,4 @@ def _write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
-    _fsync(path.parent)
+    fsync_folder(path.parent)

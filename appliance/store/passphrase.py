@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -45,7 +45,13 @@ def check_strength(passphrase: str) -> None:
         raise invalid(text, "three or four unrelated words do well", field="passphrase")
 
 
-def seal(source: BinaryIO, target: BinaryIO, passphrase: str, *, cost_n: int = COST_N) -> None:
+class Sink(Protocol):
+    """What sealed bytes go to."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+def seal(source: BinaryIO, target: Sink, passphrase: str, *, cost_n: int = COST_N) -> None:
     """Write what ``source`` holds to ``target``, sealed. Raises ``invalid`` for a weak passphrase."""
     check_strength(passphrase)
     head = Head(os.urandom(16), os.urandom(7), cost_n)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 
 
@@ -76,11 +77,7 @@ def put(file: MachineFile, root: Path) -> None:
             out.flush()
             os.fsync(descriptor)
         partial.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        fsync_folder(path.parent)
     except OSError as error:
         text = f"{file.path} cannot be written: {error.strerror}"
         raise ApplianceError(

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError, not_found
 from appliance.hub.files import PIECE_BYTES, checked
 
@@ -90,7 +91,7 @@ class Folder:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        _fsync(path.parent)
+        fsync_folder(path.parent)
 
     def _make(self, folder: Path) -> None:
         """With all that leads to it, each on stable storage."""
@@ -100,7 +101,7 @@ class Folder:
             folder = folder.parent
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
-            _fsync(each.parent)
+            fsync_folder(each.parent)
 
     def _delete(self, prefix: str) -> None:
         path = self._path / prefix
@@ -122,14 +123,6 @@ class Folder:
             raise not_found("file", Path(error.filename or "").name) from error
         except OSError as error:
             raise _foreign(error) from error
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _foreign(error: OSError) -> ApplianceError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Segment
 from appliance.media.mp4 import boxes
@@ -50,7 +51,7 @@ def mend(
         found = _shorter(found, at_most)
     if found is None or not found.video:
         path.unlink()
-        _fsync_dir(path.parent)
+        fsync_folder(path.parent)
         return None
     if end_ns is None or (at_most is not None and found.whole_bytes < at_most):
         end_ns = found.last_ns
@@ -65,7 +66,7 @@ def mend(
         file.write(boxes.uuid_box(FOOTER, msgspec.json.encode(footer)))
         file.flush()
         os.fsync(file.fileno())
-    _fsync_dir(path.parent)
+    fsync_folder(path.parent)
     return row_of_scan(scan(path), volume_id, relative, path)
 
 
@@ -143,11 +144,3 @@ def quick_row(path: Path, volume_id: str, relative: str) -> Segment | None:
     if found is None:
         return None
     return row_of_parts(found.head, found.init, footer, volume_id, relative, size)
-
-
-def _fsync_dir(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

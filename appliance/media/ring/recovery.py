@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.base.clock import SECOND_NS
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Gap, GapCause, Segment
 from appliance.media.ring.mend import mend, read_head
 from appliance.media.ring.seams import find_seams
-from appliance.media.ring.volume import Volume, fsync_dir
+from appliance.media.ring.volume import Volume
 from appliance.media.ring.volumes import Volumes
 from appliance.store import gaps, garbage, segments, settings
 from appliance.store.database import Database
@@ -86,7 +87,7 @@ def take_out_all(db: Database, archive: Database, root: Path, items: list[garbag
         (root / item.path).unlink(missing_ok=True)
     for folder in folders:
         try:
-            fsync_dir(folder)
+            fsync_folder(folder)
         except FileNotFoundError:
             pass  # it went with an earlier try
 
@@ -262,8 +263,8 @@ def quarantine(root: Path, path: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     name = "_".join(path.relative_to(root).parts)
     path.rename(folder / name)
-    fsync_dir(folder)
-    fsync_dir(path.parent)
+    fsync_folder(folder)
+    fsync_folder(path.parent)
     return folder / name
 
 

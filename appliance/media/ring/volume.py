@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Gap, GapCause, Segment
 from appliance.media.ring.mend import mend
@@ -53,15 +54,7 @@ def write_identity(root: Path, identity: Identity) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(root / IDENTITY)
-    fsync_dir(root)
-
-
-def fsync_dir(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_folder(root)
 
 
 class Volume:
@@ -191,7 +184,7 @@ class Volume:
     def _sync_dirs(self, writer: SegmentWriter) -> None:
         try:
             for folder in writer.new_dirs:
-                fsync_dir(folder)
+                fsync_folder(folder)
         except OSError as error:
             writer.fault = fault_from(error)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.base.durable import fsync_folder
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors.failures import Unbuilt
 
@@ -119,11 +120,7 @@ def put(path: Path, data: bytes) -> None:
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    fsync_folder(path.parent)
 
 
 def seal(path: Path, data: bytes) -> None:
