@@ -21,7 +21,7 @@ from appliance.vision.state import VisionFigures
 
 
 class Looked(Protocol):
-    """What is asked of the parts that know (``Box``)."""
+    """What is asked of ``media.record.recorder.Recorder``."""
 
     def stream_statuses(self) -> Mapping[tuple[str, str], CameraStatus]: ...
 

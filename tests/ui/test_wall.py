@@ -98,7 +98,12 @@ async def test_where_the_way_here_is_too_thin_for_video_there_are_stills(page, b
         await tile.locator(".over", has_text="Stills").filter(has_text="too little for video").wait_for()
         assert "dead" not in (await tile.get_attribute("class")).split()
         await until(page, "document.querySelector('img.slow-still').naturalWidth > 0")
+        await box.order(do="state", camera="yard", state="offline")  # now it is the camera's
+        await tile.locator(".over", has_text="Offline since").wait_for()
+        assert await tile.locator("img.slow-still").count() == 0
+        assert "dead" in (await tile.get_attribute("class")).split()
     finally:
+        await box.order(do="state", camera="yard", state="recording")
         await box.order(do="resume", camera="yard")
     await tile.locator("[data-picture=live]").wait_for(timeout=20_000)  # video is tried again
     await tile.locator("img.slow-still").wait_for(state="detached")

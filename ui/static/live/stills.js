@@ -39,7 +39,7 @@ export class Stills {
   /** Looks whether stills are wanted; `kept`: the box has the camera's video, and answers. */
   tick(stands, kept) {
     const now = performance.now();
-    if (!stands) {
+    if (!stands || (this.on && !kept)) { // video is back; or it is the camera, or the box, and no matter of speed
       this.stoodSince = 0;
       this.#end();
     } else if (this.on) {
@@ -65,9 +65,9 @@ export class Stills {
     this.picture.feed.open();
   }
 
-  /** Video is back. */
   #end() {
     this.#leave();
+    if (this.on) this.picture.feed.open();
     this.on = false;
     if (!this.element) return;
     URL.revokeObjectURL(this.element.src);
