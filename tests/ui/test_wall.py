@@ -94,7 +94,7 @@ async def test_where_the_way_here_is_too_thin_for_video_there_are_stills(page, b
     await until(page, "wallFigures().yard.frames > 3")
     await box.order(do="stall", camera="yard")
     try:
-        await tile.locator("img.slow-still").wait_for()
+        await tile.locator("img.slow-still").wait_for(timeout=20_000)  # tiles take turns
         await tile.locator(".over", has_text="Stills").filter(has_text="too little for video").wait_for()
         assert "dead" not in (await tile.get_attribute("class")).split()
         await until(page, "document.querySelector('img.slow-still').naturalWidth > 0")

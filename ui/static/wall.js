@@ -14,6 +14,7 @@ const tiles = new Map(); // camera id -> Tile
 const OPEN_STAGGER_MS = 40;
 const LATE_MS = 1000;
 const CAPTION_PX = 30;
+const BEHIND_MS = 8_000;
 const SLOW = "This connection brings too little for video";
 
 class Tile {
@@ -62,7 +63,9 @@ class Tile {
 
   tick() {
     const kept = journal.connected && (this.state === "recording" || this.state === "live");
-    this.stills.tick(this.host.dataset.picture === "stale", kept);
+    // Moving, and further behind with each second: of no use to a guard, and in the way of the alerts.
+    const behind = this.host.dataset.picture === "live" && this.picture.ageMs > BEHIND_MS;
+    this.stills.tick(behind || this.host.dataset.picture === "stale", kept);
     if (this.host.dataset.picture === "stale") this.show(); // the reason may change: the box may be gone too
     const age = this.stills.ageMs ?? this.picture.ageMs;
     const live = this.host.dataset.picture === "live";
