@@ -3,6 +3,7 @@
 #   make run   ARGS="--data /srv/aries"    the box on real cameras
 #   make test  ARGS="tests/base -x"        lint, types, floors, tests; ARGS goes to pytest, which without
 #                                          runs two files at a time: they wait more than they compute
+#                                          (a worker that dies ends the run: restarted, xdist waits for ever)
 #   make bench ARGS="recording"            JSON lines of figures
 #   make lint                              ruff, mypy --strict, import-linter
 #   make image ARGS="--keyring update.pem" the disk image and the root of a boot slot (as root; not for make test)
@@ -28,7 +29,7 @@ run:
 
 test: lint
 	$(PY) bootstrap.py tools
-	exec $(PY) -m pytest -m "not long" $(or $(ARGS),-n 2 --dist loadfile)
+	exec $(PY) -m pytest -m "not long" $(or $(ARGS),-n 2 --dist loadfile --max-worker-restart=0)
 
 bench:
 	$(call BOOT,dev) && exec $(PY) tests/bench/__main__.py $(ARGS)

@@ -28,6 +28,24 @@ sys.path.insert(0, str(ROOT / "tests" / "forward"))  # what the line to the hub 
 sys.path.insert(0, str(ROOT / "tests" / "hostile"))  # what two suites make bad models and packets with
 
 
+class _ToldAtOnce:
+    """A failure is printed when it happens: a run that is killed before its summary has told why."""
+
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\n{report.nodeid} failed in its {report.when}:")
+            self._terminal.write_line(report.longreprtext)
+
+
+@pytest.hookimpl(trylast=True)  # the terminal is there
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_ToldAtOnce(config.pluginmanager.get_plugin("terminalreporter")))
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

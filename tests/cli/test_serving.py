@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -9,13 +10,15 @@ from appliance.cli import serving
 
 
 @pytest.fixture
-def umask():
+def process(monkeypatch):
+    """What a box sets for its whole process: set back, or left with the tests' own."""
+    monkeypatch.setattr("faulthandler.enable", lambda **_: None)
     before = os.umask(0o022)
     yield
     os.umask(before)
 
 
-def test_what_a_running_box_writes_is_for_nobody_else(tmp_path, monkeypatch, umask):
+def test_what_a_running_box_writes_is_for_nobody_else(tmp_path, monkeypatch, process):
     async def play(*_):
         (tmp_path / "footage.mp4").write_bytes(b"a person")
 
@@ -60,11 +63,11 @@ async def slow(monkeypatch, clock, tmp_path):
     served = asyncio.create_task(serving._serve(config.load({}, data_dir=tmp_path), *words))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # or the next one would end all tests
     yield box, heard
-    box.start.set()
-    box.cameras.set()
-    os.kill(os.getpid(), signal.SIGTERM)
-    await served
+    served.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await served
 
 
 async def test_the_manager_is_asked_for_time_until_the_box_is_ready(slow, clock):
