@@ -2,7 +2,7 @@
 
 The code is made anew at each start of the wizard and lives in its memory alone. What it is exchanged for,
 a session, is on disk as a hash, so that a telephone that was let in goes on after a restart. There is one
-session: the next claim takes it over.
+session: the next claim takes it over, and the telephone that had it is told so.
 
 Eight signs of 31 are 39 bits: an address has five tries, then pauses that double up to 15 min; with twenty
 wrong codes in ten minutes, from wherever, there is one try in two seconds, which is 27 000 years for half
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.base.clock import SECOND_NS, Clock
+from appliance.base.clock import SECOND_NS, Clock, rfc3339
 from appliance.base.errors import ApplianceError
 from appliance.base.redaction import forbid
 from provisioning.record import write_whole
@@ -40,10 +40,12 @@ CROWD_PAUSE_NS = 2 * SECOND_NS
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What the telephone gets. ``csrf`` follows from ``token`` and is not kept."""
+    """What the telephone gets. ``csrf`` follows from ``token`` and is not kept. ``took_over``: another one
+    had it until now."""
 
     token: str
     csrf: str
+    took_over: bool = False
 
 
 class TooEarly(ApplianceError):
@@ -56,7 +58,11 @@ class TooEarly(ApplianceError):
 
 
 class _Kept(msgspec.Struct, frozen=True):
+    """``lost_hash``: of the session before this one; ``lost_at``: RFC 3339, when this one took it over."""
+
     token_hash: str
+    lost_hash: str = ""
+    lost_at: str = ""
 
 
 class _Tries(msgspec.Struct):
@@ -72,7 +78,7 @@ class Claim:
         self._path = folder / "session.json"
         self._clock = clock
         self._slow = Slow(clock)
-        self._token_hash = _read(self._path)
+        self._kept = _read(self._path)
         groups = ("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
         self.code = "-".join(groups)
         forbid(self.code, _plain(self.code))
@@ -89,18 +95,27 @@ class Claim:
             )
         self._slow.succeeded(address)
         log.info("claimed from %s", address)
-        token = secrets.token_urlsafe(32)
-        self._token_hash = _hash(token)
-        write_whole(self._path, msgspec.json.encode(_Kept(self._token_hash)))
-        return Session(token, csrf_of(token))
+        token, before = secrets.token_urlsafe(32), self._kept
+        self._kept = _Kept(_hash(token))
+        if before is not None:
+            self._kept = _Kept(_hash(token), before.token_hash, rfc3339(self._clock.now_ns()))
+        write_whole(self._path, msgspec.json.encode(self._kept))
+        return Session(token, csrf_of(token), before is not None)
 
     def holds(self, token: str) -> bool:
         """True for the session's own token."""
-        return self._token_hash is not None and hmac.compare_digest(_hash(token), self._token_hash)
+        return self._kept is not None and hmac.compare_digest(_hash(token), self._kept.token_hash)
+
+    def lost_at(self, token: str) -> str | None:
+        """When another telephone took over from that of ``token``, RFC 3339; None: it had nothing to lose, or
+        has it still."""
+        if self._kept is None or not hmac.compare_digest(_hash(token), self._kept.lost_hash):
+            return None
+        return self._kept.lost_at
 
     def end(self) -> None:
         """After the last step nobody is let in any more."""
-        self._token_hash = None
+        self._kept = None
         self._path.unlink(missing_ok=True)
 
 
@@ -166,8 +181,8 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path) -> _Kept | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept).token_hash
+        return msgspec.json.decode(path.read_bytes(), type=_Kept)
     except (OSError, msgspec.DecodeError):
         return None  # nobody was let in yet, or they are let in again with the code

@@ -144,7 +144,8 @@ class Serving:
                 shown = Shown(self._claim.code, name, urls, self._fingerprint)
                 self._options.console.show(shown)
                 if not is_told:
-                    self._options.ready(f"https://{listen.host}:{port}", shown)
+                    can_be_opened = urls and listen.host in ("0.0.0.0", "::")  # noqa: S104 - "any" cannot
+                    self._options.ready(urls[0] if can_be_opened else f"https://{listen.host}:{port}", shown)
                     is_told = True
                 try:
                     await announcement.follow(addresses)

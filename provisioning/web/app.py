@@ -12,7 +12,7 @@ from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.http_errors import HttpError
 from provisioning.claim import Claim
 from provisioning.web.errors import answer, answer_errors
-from provisioning.web.guard import CLAIM, address_of, give, is_claimed, let_in
+from provisioning.web.guard import CLAIM, address_of, give, is_claimed, let_in, lost_at
 from provisioning.web.pages import has_page, page, secure, ui_path
 from provisioning.wizard import Wizard
 
@@ -45,7 +45,7 @@ class ApplyBody(msgspec.Struct, forbid_unknown_fields=True):
 async def front(request: web.Request) -> web.StreamResponse:
     wizard = request.app[WIZARD]
     if not is_claimed(request):
-        return page(request, "claim.html", title="Claim this box")
+        return page(request, "claim.html", title="Claim this box", lost_at=lost_at(request))
     current = wizard.current
     raise web.HTTPSeeOther("/finish" if current is None else f"/steps/{current}")
 
@@ -55,7 +55,7 @@ async def claim(request: web.Request) -> web.StreamResponse:
         raise HttpError(413, "invalid", "this is no claim", "send the code, and nothing else")
     body = await read(request, ClaimBody)
     session = request.app[CLAIM].enter(body.code, address_of(request))
-    response = answer({"current": request.app[WIZARD].current})
+    response = answer({"current": request.app[WIZARD].current, "took_over": session.took_over})
     give(response, session)
     return response
 

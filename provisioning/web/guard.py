@@ -26,10 +26,11 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     known = is_claimed(request)
     if not known and not _is_open(request):
         if request.path.startswith("/api/"):
-            hint = (
-                "enter the code from the box's screen on its first page; another telephone may have done so"
-            )
-            raise HttpError(401, "denied", "this telephone has not claimed the box", hint)
+            hint = "enter the code from the box's screen on its first page"
+            what = "this telephone has not claimed the box"
+            if lost_at(request):
+                what, hint = "another telephone goes on with this box", "enter the code again to go on here"
+            raise HttpError(401, "denied", what, hint)
         raise web.HTTPSeeOther("/")
     if known and request.method not in SAFE and request.path != "/api/claim":
         sent = request.headers.get(CSRF_HEADER, "")
@@ -43,6 +44,12 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
 def is_claimed(request: web.Request) -> bool:
     token = request.cookies.get(COOKIE)
     return token is not None and request.app[CLAIM].holds(token)
+
+
+def lost_at(request: web.Request) -> str | None:
+    """When another telephone took over from this one, RFC 3339."""
+    token = request.cookies.get(COOKIE)
+    return None if token is None else request.app[CLAIM].lost_at(token)
 
 
 def give(response: web.Response, session: Session) -> None:

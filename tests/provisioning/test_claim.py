@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.base.clock import ManualClock
+from appliance.base.clock import SECOND_NS, ManualClock, rfc3339
 from appliance.base.errors import ApplianceError
 from provisioning.claim import CROWD, FREE_TRIES, Claim, TooEarly, csrf_of
 
@@ -124,6 +124,21 @@ def test_a_telephone_goes_on_after_a_restart_and_the_code_is_new(claim, tmp_path
 def test_the_next_claim_takes_over(claim):
     first, second = (claim.enter(claim.code, address) for address in ("10.0.0.9", "10.0.0.10"))
     assert claim.holds(second.token) and not claim.holds(first.token)
+    assert (first.took_over, second.took_over) == (False, True)
+
+
+def test_who_lost_it_is_told_when_and_nobody_else(claim, tmp_path, clock):
+    first = claim.enter(claim.code, "10.0.0.9")
+    clock.tick(60)
+    second = claim.enter(claim.code, "10.0.0.10")
+    clock.tick(60)
+    for known in (claim, Claim(tmp_path, clock)):  # also after a restart
+        assert known.lost_at(first.token) == rfc3339(clock.now_ns() - 60 * SECOND_NS)
+        assert known.lost_at(second.token) is known.lost_at("") is known.lost_at("x") is None
+    claim.enter(claim.code, "10.0.0.9")
+    assert claim.lost_at(second.token) and claim.lost_at(first.token) is None
+    claim.end()
+    assert claim.lost_at(second.token) is None
 
 
 def test_after_the_end_nobody_is_let_in(claim, tmp_path, clock):

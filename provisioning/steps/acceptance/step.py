@@ -64,7 +64,7 @@ class Acceptance(BaseStep[Given]):
         what = [
             f"Measure {streams} streams of {cameras} cameras for {given.minutes:g} min",
             "Take a picture of each camera",
-            f"Write to {len(subject.volumes)} disk(s) for some seconds, beside the recording",
+            f"Write to {_disks(len(subject.volumes))} for some seconds, beside the recording",
             "Look at UPS, remote link and update key",
         ]
         if given.channels:
@@ -192,3 +192,7 @@ async def _run(name: str, ground: Ground, subject: Subject, asked: Asked, say: S
         return Result(
             proof.NAME, proof.TITLE, "failed", f"It could not be tested: {error.message}", error.hint, at
         )
+
+
+def _disks(count: int) -> str:
+    return "the disk" if count == 1 else f"each of {count} disks"

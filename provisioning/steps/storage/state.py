@@ -144,7 +144,8 @@ def key_file(data_dir: Path, mapper: str) -> Path:
 def words(disk: Disk) -> tuple[str, ...]:
     """What is on it, for a person."""
     return tuple(
-        f"{part.kind or 'something'}{f' “{part.label}”' if part.label else ''}, {size(part.size_bytes)}"
+        f"{part.kind or 'an unknown file system'}"
+        f"{f' “{part.label}”' if part.label else ''}, {size(part.size_bytes)}"
         + (f", in use at {', '.join(part.mounted)}" if part.mounted else "")
         for part in disk.parts
         if part.kind or part.mounted

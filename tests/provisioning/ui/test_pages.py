@@ -105,6 +105,45 @@ async def test_a_wizard_that_is_gone_is_said(wizard_on, phone, tmp_path):
     assert await phone.page.input_value("[name=password]") == PASSWORD  # nothing is typed twice
 
 
+async def test_what_was_typed_outlives_a_reload_and_a_password_does_not(wizard_on, phone, tmp_path):
+    wizard = await wizard_on(tmp_path / "box")
+    await phone.scan(wizard.url, wizard.code)
+    await phone.is_at("administrator")
+    await phone.page.fill("[name=name]", "boss")
+    await phone.page.fill("[name=password]", PASSWORD)
+    await phone.page.reload()
+    await phone.is_at("administrator")
+    assert await phone.page.input_value("[name=name]") == "boss"
+    assert await phone.page.input_value("[name=password]") == ""
+    assert PASSWORD not in await phone.page.evaluate("JSON.stringify(sessionStorage)")
+    await phone.page.fill("[name=password]", PASSWORD)
+    await phone.go()
+    await phone.is_at("site")
+    assert await phone.page.evaluate("sessionStorage.length") == 0  # that step is done
+    await phone.type("[name=name]", "Harbour")
+    await phone.page.check("[name='clock.kind'][value=hand]")
+    await phone.page.reload()
+    await phone.is_at("site")
+    assert await phone.page.input_value("[name=name]") == "Harbour"
+    assert await phone.page.is_checked("[name='clock.kind'][value=hand]")
+    assert not await phone.page.is_visible("[data-for=ntp]")  # what depends on it follows
+
+
+async def test_a_telephone_that_lost_the_box_to_another_is_told(wizard_on, phone_with, chromium, tmp_path):
+    first, second = await phone_with(chromium), await phone_with(chromium)
+    wizard = await wizard_on(tmp_path / "box")
+    await first.scan(wizard.url, wizard.code)
+    await first.is_at("administrator")
+    await second.scan(wizard.url, wizard.code)
+    await second.page.locator(".toast", has_text="another phone was").wait_for()
+    await first.page.fill("[name=password]", PASSWORD)
+    await first.tap("#continue")
+    await first.page.locator("[role=status]", has_text="Another phone entered the code").wait_for()
+    told = await first.page.inner_text("time")
+    assert ":" in told and "UTC" not in told  # by this phone's clock
+    first.complaints[:] = [one for one in first.complaints if "401" not in one]
+
+
 async def wizard_state(wizard, phone):
     answer = await phone.page.request.get(f"{wizard.url}/api/steps")
     return (await answer.json())["steps"][0]

@@ -145,7 +145,11 @@ async def test_a_second_telephone_takes_over(phone, telephones):
     second = telephones()
     await second.claim()
     assert (await second.ask("GET", "/api/steps")).status == 200
-    assert (await phone.ask("GET", "/api/steps")).status == 401
+    refused = await phone.ask("GET", "/api/steps")
+    assert refused.status == 401
+    assert "another telephone goes on" in (await refused.json())["error"]["message"]
+    assert "Another phone entered the code" in await (await phone.ask("GET", "/")).text()
+    assert "nother phone" not in await (await telephones().ask("GET", "/")).text()
 
 
 async def test_the_front_leads_to_the_step(phone):

@@ -2,13 +2,15 @@
 // and used without a tap.
 
 import { onSend } from "../forms.js";
+import { told } from "./moments.js";
 import { post } from "./calls.js";
 
 const form = document.querySelector("#claim");
 const button = form.querySelector("button");
 
 async function claim(code) {
-  const { current } = await post("/api/claim", { code });
+  const { current, took_over: tookOver } = await post("/api/claim", { code });
+  if (tookOver) sessionStorage.setItem("took-over", "1"); // the next page says so
   location.replace(current ? `/steps/${current}` : "/finish");
 }
 
@@ -39,8 +41,10 @@ function use() {
   if (!scanned) return;
   history.replaceState(null, "", "/");
   form.elements.namedItem("code").value = scanned;
+  form.querySelector("#how").textContent = "The scanned code is being used …";
   form.requestSubmit();
 }
 
+for (const time of form.querySelectorAll("time")) time.textContent = told(time.dateTime);
 addEventListener("hashchange", use);
 use();

@@ -1,6 +1,6 @@
 // The sheet: what will be done (typed where it cannot be undone), what is being done, and whether it holds.
 
-import { problem, sentence } from "../forms.js";
+import { full, problem, sentence } from "../forms.js";
 import { element } from "../nodes.js";
 import { Refusal, get, pause, post } from "./calls.js";
 
@@ -79,7 +79,7 @@ export async function carryOut(here, given) {
 function showProblem(error) {
   const box = sheet.querySelector(".problem");
   box.hidden = !error;
-  box.textContent = error ? sentence([error.message, error.hint].filter(Boolean).join(". ")) : "";
+  box.textContent = error ? [error.message, error.hint].filter(Boolean).map(full).join(" ") : "";
 }
 
 /** What is at work, until it ends. True where it holds, or a person says so. */

@@ -15,8 +15,10 @@
 // "Continue" sends the form: the frame asks `make()` for what was given and carries it out.
 
 import { onSend, problem } from "../forms.js";
-import { complain } from "../toasts.js";
+import { complain, toast } from "../toasts.js";
 import { get, picture, post } from "./calls.js";
+import { dropDraft, keepDraft } from "./draft.js";
+import { told } from "./moments.js";
 import { carryOut, follow } from "./sheet.js";
 
 const { step: name } = document.body.dataset;
@@ -31,6 +33,7 @@ export function next(current) {
 
 /** The first step that is to be done, seen from here: the one behind this one, else any. */
 async function goOn() {
+  dropDraft(name);
   const { steps, current } = await get("/api/steps");
   const place = steps.findIndex((line) => line.name === name);
   next((steps.slice(place + 1).find((line) => line.state === "todo") ?? { name: current }).name);
@@ -57,7 +60,7 @@ function showState({ state, at, findings }) {
   const box = document.querySelector("#state");
   if (state === "todo") return;
   box.hidden = false;
-  const when = new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const when = told(at);
   box.textContent = state === "skipped" ? `Skipped, ${when}. It can still be done.` : `Done, ${when}${findings ? ", with findings" : ""}. It can be done again.`;
 }
 
@@ -72,6 +75,7 @@ async function begin() {
   const module = await import(`./${name}.js`);
   const given = await module.start(step);
   if (given) make = given;
+  keepDraft(form, name);
   document.querySelector("#loading").hidden = true;
   form.hidden = false;
   go.disabled = false;
@@ -94,6 +98,11 @@ document.querySelector("#skip")?.addEventListener("click", async () => {
     await goOn();
   } catch (error) { complain(error); }
 });
+
+if (sessionStorage.getItem("took-over")) {
+  sessionStorage.removeItem("took-over");
+  toast("You go on from where another phone was.", "info", "That phone is told so.");
+}
 
 begin().catch((error) => {
   console.error(error);
