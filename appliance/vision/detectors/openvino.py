@@ -8,6 +8,7 @@ between them. Nothing is reported to anybody and no cache is written.
 import logging
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ _UNKNOWN = (
 )
 
 
+@cache
+def core() -> "openvino.Core":
+    """The runtime of this process, for good. Its CPU plugin gives the thread that makes it a signal stack
+    of its own, and puts back the one before when it goes: of two that go as they came, the second puts back
+    the first one's, which is freed, and the next signal that Python handles ends the process."""
+    return openvino.Core()
+
+
 class OpenvinoDetector(ModelDetector):
     def __init__(self) -> None:
         super().__init__("openvino", OpenvinoRunner, most=1)
@@ -44,8 +53,7 @@ class OpenvinoRunner:
     batch = 1  # shapes that may vary are slow here; two callers keep two requests in flight instead
 
     def __init__(self, pack: Pack, threads: int) -> None:
-        core = openvino.Core()
-        model = _read(core, pack)
+        model = _read(pack)
         self.inputs = tuple(
             Port(port.any_name, _shape(port.partial_shape), _dtype(port.element_type))
             for port in model.inputs
@@ -54,7 +62,7 @@ class OpenvinoRunner:
         self._size = (1, 3, pack.input_height, pack.input_width)
         try:
             self._fix(model)
-            self._compiled, self.device = _compile(core, model, threads, pack.precision)
+            self._compiled, self.device = _compile(model, threads, pack.precision)
         except RuntimeError as error:
             raise _refusal(pack, error) from error
         self._names = [_name(port) for port in self._compiled.outputs]
@@ -96,25 +104,25 @@ class OpenvinoSeat:
         return {name: self._request.get_output_tensor(number).data for number, name in enumerate(self._names)}
 
 
-def _read(core: Any, pack: Pack) -> Any:
+def _read(pack: Pack) -> Any:
     """The pack's IR, or its .onnx. Both of IR's files are checked before either is opened."""
     if any(entry.path.endswith(".xml") for entry in pack.files):
         path, weights = pack.file(".xml"), str(pack.file(".bin"))
     else:
         path, weights = pack.file(".onnx"), ""
     try:
-        return core.read_model(str(path), weights) if weights else core.read_model(str(path))
+        return core().read_model(str(path), weights) if weights else core().read_model(str(path))
     except RuntimeError as error:
         raise _refusal(pack, error) from error
 
 
-def _compile(core: Any, model: Any, threads: int, precision: str) -> tuple[Any, str]:
+def _compile(model: Any, threads: int, precision: str) -> tuple[Any, str]:
     """On the best device that takes it; the CPU takes everything. Left to itself a CPU that knows bfloat16
     uses it: twice as fast, and of no matter to some models; DEIMv2-femto loses 10 AP by it."""
-    devices = [name for kind in ("GPU", "NPU") for name in core.available_devices if name.startswith(kind)]
+    devices = [name for kind in ("GPU", "NPU") for name in core().available_devices if name.startswith(kind)]
     for device in devices:
         try:
-            return core.compile_model(model, device, {"PERFORMANCE_HINT": "LATENCY"}), device
+            return core().compile_model(model, device, {"PERFORMANCE_HINT": "LATENCY"}), device
         except RuntimeError as error:
             log.warning("%s does not take the model: %s", device, said(error))
     settings: dict[str, Any] = {
@@ -124,7 +132,7 @@ def _compile(core: Any, model: Any, threads: int, precision: str) -> tuple[Any, 
     }
     if precision == "f32":
         settings["INFERENCE_PRECISION_HINT"] = "f32"
-    return core.compile_model(model, "CPU", settings), "CPU"
+    return core().compile_model(model, "CPU", settings), "CPU"
 
 
 def _refusal(pack: Pack, error: Exception) -> ApplianceError:

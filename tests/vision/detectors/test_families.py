@@ -211,9 +211,11 @@ REFERENCES = {  # decoder, fit, padding, normalised
 def bare(pack):
     """The model alone: input -> outputs by name."""
     if pack.files[0].path.endswith(".xml"):
-        openvino = pytest.importorskip("openvino")
+        pytest.importorskip("openvino")
+        from appliance.vision.detectors.openvino import core
+
         hints = {"INFERENCE_PRECISION_HINT": "f32"} if pack.precision == "f32" else {}
-        model = openvino.Core().compile_model(str(pack.file(".xml")), "CPU", hints)
+        model = core().compile_model(str(pack.file(".xml")), "CPU", hints)
         names = [output.any_name for output in model.outputs]
         return lambda tensor: dict(zip(names, model([tensor]).values(), strict=True))
     import onnxruntime
