@@ -113,11 +113,15 @@ class Guest:
 
     def shell(self, command: str, seconds: float = 120.0) -> str:
         """Root's shell: what ``command`` printed. Raises ``unavailable`` where it fails, or is silent."""
-        mark = f"end-{uuid.uuid4().hex[:12]}"
+        # Two marks, which an echo of what is typed does not show: on the same line the firmware and the
+        # kernel speak at each boot.
+        begin, mark = (f"{word}-{uuid.uuid4().hex[:12]}" for word in ("begin", "end"))
         peer = self._line()
-        peer.sendall(f" {command}\n echo {mark[:6]}''{mark[6:]} $?\n".encode())
+        typed = (f"echo {begin[:6]}''{begin[6:]}", command, f"echo {mark[:6]}''{mark[6:]} $?")
+        peer.sendall("".join(f" {line}\n" for line in typed).encode())
         said = self._read_until(re.compile(rf"{mark} (\d+)"), seconds, command)
         text, status = said[: said.rindex(mark)], int(said[said.rindex(mark) :].split()[1])
+        text = text.rpartition(begin)[2]
         lines = _ANSI.sub("", text).split("\n")
         kept = "\n".join(line for line in lines if mark[6:] not in line and command[:60] not in line)
         if status != 0:
