@@ -22,6 +22,7 @@ from appliance.system.owner import give_to_owner_of
 log = logging.getLogger(__name__)
 
 FOLDER = ".provisioning"  # first boot passes over what begins with a dot
+WANTED = ".wizard-wanted"  # a reset leaves it: systemd starts the wizard then
 PROVISIONED = "provisioned"  # the units look for it (ConditionPathExists=)
 
 State = Literal["todo", "done", "skipped"]
@@ -61,9 +62,14 @@ class Record:
     def is_provisioned(self) -> bool:
         return (self._data_dir / PROVISIONED).exists()
 
+    def begin(self) -> None:
+        """Somebody is at it: nobody need start the wizard any more."""
+        (self._data_dir / WANTED).unlink(missing_ok=True)
+
     def finish(self, version: str) -> None:
         """The last file that the wizard writes: from now on the box's own unit starts."""
         fact = {"at": rfc3339(self._clock.now_ns()), "version": version}
+        self.begin()
         write_whole(self._data_dir / PROVISIONED, msgspec.json.encode(fact))
 
     def _read(self) -> Kept:

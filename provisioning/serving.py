@@ -62,6 +62,7 @@ class Serving:
         data_dir = self._options.data_dir
         with alone(data_dir):
             self._record = Record(data_dir, self._clock)
+            self._record.begin()
             if self._record.is_provisioned:
                 raise ApplianceError(
                     "conflict",

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 MARKER = ".reset.json"
 NEW_DATABASE = ".reset.db"
 PROVISIONED = "provisioned"
+WANTED = ".wizard-wanted"  # aries-provision.path waits for it, the wizard takes it away
 STICK_FILE = "ARIES-RESET.txt"
 _LARGEST_PROOF_BYTES = 4096
 Footage = Literal["keep", "delete"]
@@ -115,6 +116,8 @@ def _carry_out(data_dir: Path, reset: Reset, clock: Clock) -> None:
         is_anothers = entry not in roots and (entry / IDENTITY).exists()
         if entry.name not in stays and not (keeps and entry.name in inside) and not is_anothers:
             _remove(entry)
+    if reset.provisioned:
+        (data_dir / WANTED).touch()
     fsync_folder(data_dir)
     (data_dir / MARKER).unlink()
     fsync_folder(data_dir)

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.base.errors import ApplianceError
 from provisioning import record as record_module
-from provisioning.record import FOLDER, Record, alone, write_whole
+from provisioning.record import FOLDER, WANTED, Record, alone, write_whole
 
 
 def test_marks_are_found_again(tmp_path, clock):
@@ -94,3 +94,12 @@ def test_a_place_that_cannot_be_is_said(tmp_path):
     with pytest.raises(ApplianceError) as caught, alone(tmp_path / "file"):
         pass
     assert caught.value.kind == "unavailable" and caught.value.field == "data_dir"
+
+
+@pytest.mark.parametrize("how", ["begin", "finish"])
+def test_the_wish_of_a_reset_is_fulfilled_once(tmp_path, clock, how):
+    record = Record(tmp_path, clock)
+    record.begin()  # there need be none
+    (tmp_path / WANTED).touch()
+    record.begin() if how == "begin" else record.finish("1.2.3")  # the second is without a page, by answers
+    assert not (tmp_path / WANTED).exists()

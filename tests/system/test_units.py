@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.daemon import resetting
+from provisioning import record
+
 if shutil.which("systemd-analyze") is None:
     pytest.skip("systemd-analyze is not installed", allow_module_level=True)
 
@@ -119,6 +122,12 @@ def test_the_wizard_is_for_a_box_that_is_not_provisioned_and_the_daemon_of_an_im
     assert settings(folder / "aries-provision.service")["Unit"]["ConditionPathExists"] == f"!{file}"
     assert settings(folder / "provisioned.conf")["Unit"]["ConditionPathExists"] == file
     assert "ConditionPathExists" not in settings(folder / "appliance.service")["Unit"]  # by hand
+
+
+def test_the_file_that_a_reset_leaves_is_the_one_that_starts_the_wizard(root):
+    waited = settings(root / "systemd" / "aries-provision.path")["Path"]
+    assert waited["PathExists"] == f"/var/lib/aries/{resetting.WANTED}" == f"/var/lib/aries/{record.WANTED}"
+    assert waited["Unit"] == "aries-provision.service"
 
 
 def test_it_comes_back_at_once_and_for_ever(unit):

@@ -95,7 +95,7 @@ async def test_a_reset_is_asked_for_and_called_off_or_begins(page, order) -> Non
     await page.locator("#reset [type=submit]").wait_for()
     await order(reset={"phase": "begun", "footage": "keep"})
     await job.locator("text=The box forgets everything now. The recordings stay.").wait_for()
-    assert "switch the box off and on" in await job.inner_text()
+    assert "switch it off and on" in await job.inner_text()
 
 
 async def test_care_is_the_admins(page, sign_in) -> None:

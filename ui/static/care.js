@@ -133,7 +133,7 @@ function showReset(asked) {
     report.append(line("clock", `Plug the stick in before ${moment(Date.parse(asked.until))}. ${stay}${message}`), element("div", "actions", off));
   } else if (asked.phase === "begun") {
     report.append(line("warning", `The box forgets everything now. ${stay}`),
-      element("p", "fine", "Pull the stick out, and switch the box off and on in a minute: it is as it was delivered, and its screen shows a code to claim it."));
+      element("p", "fine", "Pull the stick out. In a minute the box is as it was delivered, and its screen shows a code to claim it. If it shows none, switch it off and on."));
   } else report.append(line("info", message));
   return place.replaceChildren(report);
 }

@@ -121,6 +121,24 @@ def test_the_wizard_comes_once_then_the_daemon_and_it_does_so_at_every_boot(imag
     assert "Killing" not in guest.journal("-u", "appliance", "-b")
 
 
+def test_after_a_reset_the_wizard_comes_without_a_power_cycle(real):
+    guest = real
+    guest.write("/var/lib/aries/provisioned", "")
+    guest.boot()
+    guest.until(lambda: guest.check("database")[0] == "ok", 60, "the daemon runs")
+    reset = {"footage": "delete", "volumes": [], "asked_at": "2026-01-20T14:30:00Z", "provisioned": True}
+    guest.write("/var/lib/aries/.reset.json", json.dumps(reset))  # as resetting.begin_here does
+    guest.ask("systemctl", "kill", "--signal=SIGTERM", "appliance")  # as the daemon does to itself then
+    guest.until(
+        lambda: active(guest, "aries-provision")["aries-provision"] == "active", 60, "the wizard comes"
+    )
+    claim = ("curl", "-sk", "-m", "5", "https://127.0.0.1:8443/")
+    guest.until(lambda: "code" in guest.ask(*claim, check=False).stdout, 30, "the claim page is there")
+    assert active(guest, "appliance") == {"appliance": "inactive"}
+    left = {path.name for path in (guest.root / "var/lib/aries").iterdir()}
+    assert not left & {".reset.json", ".wizard-wanted", "provisioned", "appliance.db"}
+
+
 def test_the_wizard_may_what_its_steps_need_and_no_more(image):
     guest = image
     guest.boot()
