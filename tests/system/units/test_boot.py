@@ -123,8 +123,13 @@ def test_the_wizard_comes_once_then_the_daemon_and_it_does_so_at_every_boot(imag
 
 def test_after_a_reset_the_wizard_comes_without_a_power_cycle(real):
     guest = real
-    guest.write("/var/lib/aries/provisioned", "")
     guest.boot()
+    guest.ask("systemctl", "stop", "aries-provision")
+    guest.ask("find", "/var/lib/aries", "-mindepth", "1", "-delete")
+    init = ("appliance", "init", "--data", "/var/lib/aries", "--admin-password-file", "/run-pw")
+    guest.as_aries(*init)
+    guest.write("/var/lib/aries/provisioned", "")
+    guest.ask("systemctl", "start", "appliance")
     guest.until(lambda: guest.check("database")[0] == "ok", 60, "the daemon runs")
     reset = {"footage": "delete", "volumes": [], "asked_at": "2026-01-20T14:30:00Z", "provisioned": True}
     guest.write("/var/lib/aries/.reset.json", json.dumps(reset))  # as resetting.begin_here does
