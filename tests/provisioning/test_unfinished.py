@@ -10,7 +10,7 @@ def test_a_reset_that_was_cut_short_is_finished_first(tmp_path):
     (tmp_path / "secrets").mkdir()
     (tmp_path / MARKER).write_text('{"footage":"delete","volumes":[],"asked_at":"","provisioned":true}')
     assert finish_reset(tmp_path) is True
-    assert {path.name for path in tmp_path.iterdir()} <= {".daemon.lock"}
+    assert {path.name for path in tmp_path.iterdir()} <= {".daemon.lock", ".wizard-wanted"}
 
 
 def test_one_that_cannot_be_finished_stops_the_wizard(tmp_path):

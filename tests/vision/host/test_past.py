@@ -112,9 +112,9 @@ async def test_live_pictures_go_first(running, play, scene):
         looked = Looked(host, Film(scene(60.0)))
         assert await asyncio.wait_for(looked.run(), 60) > 100
         await heard.until(lambda: host.figures()["yard"].fps_done > 4, 5)
-        # Of a machine that is busy with other things a picture may be late; behind the film most would be.
-        lived = len(heard.points) - lived
-        assert lived and host.figures()["yard"].skipped - skipped <= max(3, lived // 5)
+        # On a machine that is busy with other things some pictures are late; behind the film most would be.
+        lived, late = len(heard.points) - lived, host.figures()["yard"].skipped - skipped
+        assert lived and late < lived / 2, (lived, late)
         assert all(point.time_ns > THEN_NS + 1000 * S for point in heard.points)
 
 
