@@ -7,6 +7,8 @@ import { post } from "./calls.js";
 
 const form = document.querySelector("#claim");
 const button = form.querySelector("button");
+const how = form.querySelector("#how");
+const ASKED = how.textContent;
 
 async function claim(code) {
   const { current, took_over: tookOver } = await post("/api/claim", { code });
@@ -30,6 +32,7 @@ onSend(form, async (given) => {
   try {
     await claim(given.get("code"));
   } catch (error) {
+    how.textContent = ASKED;
     if (error.status === 429) countDown(error.retryAfter || 30);
     throw error;
   }
@@ -41,7 +44,7 @@ function use() {
   if (!scanned) return;
   history.replaceState(null, "", "/");
   form.elements.namedItem("code").value = scanned;
-  form.querySelector("#how").textContent = "The scanned code is being used …";
+  how.textContent = "The scanned code is being used …";
   form.requestSubmit();
 }
 

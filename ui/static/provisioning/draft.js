@@ -1,7 +1,7 @@
 // What was typed in a step and not sent yet outlives a reload of its page: a phone that sleeps loads it anew.
 // Kept in this tab alone, until the step is done; never a password or another secret.
 
-const SECRET = /passw|passphrase|secret|pin|code/i;
+const SECRET = /passw|passphrase|secret|pin|code|url|address/i; // an address may carry a login or a token
 
 const isKept = (field) => field.name && field.type !== "password" && field.type !== "file" && !SECRET.test(field.name)
   && field.autocomplete !== "new-password" && field.autocomplete !== "current-password";
