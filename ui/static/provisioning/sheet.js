@@ -53,11 +53,6 @@ function changeRow(change) {
   return row;
 }
 
-const AT_WORK = "at-work"; // which step this tab asked for, until it has seen how that ended
-
-/** This page was left (a phone sleeps) before it saw how its work ended. */
-export const leftAtWork = (here) => sessionStorage.getItem(AT_WORK) === here;
-
 const notes = (plan) => plan.notes.map((note) => element("p", "note", sentence(note)));
 
 /** Plan, ask, do. True where the step is done; false where the person went back. Throws what the plan refuses. */
@@ -69,11 +64,9 @@ export async function carryOut(here, given) {
     if (!(await pressed({ go: plan.changes.length ? "Do it" : "Go on", back: "Back" }))) { sheet.close(); return false; }
     const typed = Object.fromEntries([...body.querySelectorAll("[data-typed]")].map((input) => [input.dataset.typed, input.value.trim()]));
     try {
-      sessionStorage.setItem(AT_WORK, here);
       await post(`${here}/apply`, { given, digest, typed });
       return await follow(here);
     } catch (error) {
-      if (error.status !== 0) sessionStorage.removeItem(AT_WORK); // unheard it may be at work all the same
       if (!(error instanceof Refusal) || error.status === 0) { showProblem(error); continue; }
       if (error.status === 409) { ({ plan, digest } = await post(`${here}/plan`, { given })); showProblem(error); continue; }
       if (error.field?.startsWith("typed.")) { showProblem(error); continue; }
@@ -105,7 +98,6 @@ export async function follow(here) {
     if (running.done) break;
     await pause(POLL_MS);
   }
-  sessionStorage.removeItem(AT_WORK);
   return outcome(here, looked);
 }
 

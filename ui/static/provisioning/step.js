@@ -19,7 +19,7 @@ import { complain, toast } from "../toasts.js";
 import { get, picture, post } from "./calls.js";
 import { dropDraft, keepDraft } from "./draft.js";
 import { told } from "./moments.js";
-import { carryOut, follow, leftAtWork } from "./sheet.js";
+import { carryOut, follow } from "./sheet.js";
 
 const { step: name } = document.body.dataset;
 const form = document.querySelector("#step");
@@ -67,7 +67,7 @@ function showState({ state, at, findings }) {
 async function begin() {
   let looked = await get(here);
   showState(looked.step);
-  if (looked.running && (!looked.running.done || looked.trial || leftAtWork(here))) { // this page was left while the box worked
+  if (looked.running && (!looked.running.done || looked.trial)) { // this page was left while the box worked
     if (await follow(here)) return goOn();
     looked = await get(here);
   }
