@@ -198,7 +198,7 @@ def besides_the_model(
         batch = batcher.take(1, 1.0, weights={})
         (answer,) = detector.detect(batch)
         batcher.done(batch)
-        return answer.only(answer.scores >= WEAKEST_TRACKED)
+        return answer.above(WEAKEST_TRACKED)
 
     def follow(tracker: Tracker, picture: Picture, seen: Detections) -> None:
         points = tracker.update(picture.time_ns, seen, detector.labels, picture.motion)

@@ -14,6 +14,7 @@ backend), ``families``, ``filling`` (a frame into a tensor), ``motion`` (needs n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from math import isinf
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -48,6 +49,7 @@ __all__ = [
 LOWEST_SCORE = 0.001
 WEAKEST_TRACKED = 0.1  # the tracker's second stage lives on weak boxes (ByteTrack), not on noise
 MOST_BOXES = 300  # per picture, best first
+SHORTEST_SIDE = 1e-4  # of the picture: what is shorter is no thing
 
 Columns = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -76,10 +78,15 @@ class Detections:
         return len(self.scores)
 
     def only(self, keep: NDArray[np.bool_]) -> "Detections":
-        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
+        (kept,) = keep.nonzero()
+        if len(kept) == len(self):
+            return self
+        return Detections(self.boxes.take(kept, axis=0), self.scores.take(kept), self.classes.take(kept))
 
     def above(self, score: float) -> "Detections":
         """Those of at least ``score``: views, since scores fall."""
+        if not len(self) or self.scores[-1] >= score:
+            return self
         count = int(np.searchsorted(-self.scores, -np.float32(score), side="right"))
         return Detections(self.boxes[:count], self.scores[:count], self.classes[:count])
 
@@ -146,25 +153,43 @@ def make(backend: str) -> Detector:
     return detector
 
 
+def strongest(scores: Columns, lowest: float, most: int) -> NDArray[np.intp]:
+    """Indices of at most ``most`` scores of at least ``lowest``, best first; NaN is not among them."""
+    (strong,) = (scores >= lowest).nonzero()
+    falling = -scores.take(strong)
+    if len(strong) > most:
+        best = np.argpartition(falling, most)[:most]
+        strong, falling = strong[best], falling[best]
+    order: NDArray[np.intp] = strong.take(falling.argsort(kind="stable"))
+    return order
+
+
 def ordered(boxes: Columns, scores: Columns, classes: Labels, lowest: float = 0.0) -> Detections:
-    """Clip to the picture, drop what has no area there, is weaker than ``lowest`` or is no number; best
-    score first, at most ``MOST_BOXES``. In few steps: after a model's run each is cold, and costs ten times
+    """What is of at least ``lowest`` and a number, best score first, as ``clipped`` leaves it."""
+    order = strongest(scores, lowest, len(scores))
+    return clipped(boxes.take(order, axis=0), scores.take(order), classes.take(order))
+
+
+def clipped(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
+    """Clip to the picture, drop what has no area there or is no number; at most ``MOST_BOXES``. They come
+    best first, and no score is NaN. In few steps: after a model's run each is cold, and costs ten times
     what it does."""
-    if not np.isfinite(scores).all():
-        scores = np.where(np.isfinite(scores), scores, -np.inf)
-    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= lowest)]
-    boxes = boxes[order]
+    if not len(scores):
+        return NOTHING
+    if isinf(scores[0]):
+        endless = np.isinf(scores)
+        boxes, scores, classes = boxes[~endless], scores[~endless], classes[~endless]
     if not np.isfinite(boxes).all():  # clipped, infinity would be an edge
         sound = np.isfinite(boxes).all(axis=1)
-        order, boxes = order[sound], boxes[sound]
+        boxes, scores, classes = boxes[sound], scores[sound], classes[sound]
     boxes = np.minimum(boxes, np.float32(1.0), dtype=np.float32)
     np.maximum(boxes, np.float32(0.0), out=boxes)
-    real = (boxes[:, 2:] - boxes[:, :2] > 1e-4).all(axis=1)
-    if not real.all():
-        order, boxes = order[real], boxes[real]
-    order = order[:MOST_BOXES]
+    long = boxes[:, 2:] - boxes[:, :2] > SHORTEST_SIDE
+    if not long.all():
+        real = long.all(axis=1)
+        boxes, scores, classes = boxes[real], scores[real], classes[real]
     return Detections(
         boxes[:MOST_BOXES],
-        scores[order].astype(np.float32, copy=False),
-        classes[order].astype(np.int32, copy=False),
+        scores[:MOST_BOXES].astype(np.float32, copy=False),
+        classes[:MOST_BOXES].astype(np.int32, copy=False),
     )

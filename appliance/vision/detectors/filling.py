@@ -6,6 +6,7 @@ area scaler is within half a grey level of bilinear scaling in floating point, n
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import av
@@ -40,7 +41,7 @@ class Feeding:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Placed:
     """Where the picture lies in the input, in input pixels."""
 
@@ -49,14 +50,19 @@ class Placed:
     width: int
     height: int
 
+    @cached_property
+    def _corner_and_size(self) -> tuple[Columns, Columns]:
+        corner, size = [self.left, self.top] * 2, [self.width, self.height] * 2
+        return np.array(corner, np.float32), np.array(size, np.float32)
+
     def boxes(self, boxes: Columns) -> Columns:
         """Boxes in input pixels -> 0..1 of the picture."""
-        corner = np.array([self.left, self.top] * 2, np.float32)
-        size = np.array([self.width, self.height] * 2, np.float32)
-        result: Columns = ((boxes - corner) / size).astype(np.float32, copy=False)
+        corner, size = self._corner_and_size
+        result: Columns = np.divide(boxes - corner, size, dtype=np.float32)
         return result
 
 
+@lru_cache(maxsize=64)  # a box's cameras have few sizes
 def place(feeding: Feeding, width: int, height: int) -> Placed:
     """For a picture of that size. The corner's size is rounded down as YOLOX does, the centre's to the
     nearest as Ultralytics does."""

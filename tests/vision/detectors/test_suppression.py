@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.vision.boxes import iou
+from appliance.vision.detectors import strongest
 from appliance.vision.detectors.families import suppression
-from appliance.vision.detectors.families.suppression import strongest, suppress
+from appliance.vision.detectors.families.suppression import suppress
 
 
 @settings(max_examples=200, deadline=None)
@@ -34,7 +35,7 @@ def test_a_long_chain_is_settled_link_by_link():
 
 def test_only_the_strongest_enter():
     scores = np.random.default_rng(1).random(3 * suppression.MOST).astype(np.float32)
-    best = strongest(scores, 0.2)
+    best = strongest(scores, 0.2, suppression.MOST)
     assert len(best) == suppression.MOST and np.all(np.diff(scores[best]) <= 0)
     assert scores[best].min() >= np.sort(scores)[-suppression.MOST]
-    assert len(strongest(scores, 2.0)) == 0
+    assert len(strongest(scores, 2.0, suppression.MOST)) == 0

@@ -41,7 +41,8 @@ def numbers_fit(pack: Pack, found: Detections) -> Detections:
     if pack.first_label:
         found = replace(found, classes=classes - np.int32(pack.first_label))
         classes = found.classes
-    if len(classes) and classes.view(np.uint32).max() >= len(pack.labels):  # one below 0 is large there
+    # One below 0 is large where there is no sign.
+    if len(classes) and np.maximum.reduce(classes.view(np.uint32)) >= len(pack.labels):
         worst = classes.max() if classes.max() >= len(pack.labels) else classes.min()
         raise invalid(
             f"the model of {pack.name} answers class {worst + pack.first_label}, and model.toml has "

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import Columns, Detections, ordered
+from appliance.vision.detectors import Columns, Detections, clipped, strongest
 from appliance.vision.detectors.families.answers import Outputs, columns_fit, no_extras, single, strange
-from appliance.vision.detectors.families.suppression import strongest, suppress
+from appliance.vision.detectors.families.suppression import MOST, suppress
 from appliance.vision.detectors.families.yolox import grid
 from appliance.vision.detectors.filling import Placed, normalised
 from appliance.vision.packs.pack import Pack
@@ -38,14 +38,15 @@ class _Distributions:
         self._set(_PICO, 0.5)
 
     def _set(self, strides: Sequence[int], offset: float) -> int:
-        corners, self._strides = grid(self._pack.input_width, self._pack.input_height, strides)
-        self._points = (corners + np.float32(offset)) * self._strides
-        return len(corners)
+        cells = grid(self._pack.input_width, self._pack.input_height, strides)
+        self._strides = cells[:, 2:3]
+        self._points = cells[:, :2] + np.float32(offset) * self._strides
+        return len(cells)
 
     def _one(self, table: NDArray[Any], sides: NDArray[Any], where: Placed) -> Detections:
         """``table``: cells x classes; ``sides``: cells x 4 bins. Only cells that survive are decoded."""
         surest: Columns = table.max(axis=1).astype(np.float32, copy=False)
-        best = strongest(surest, self._lowest)
+        best = strongest(surest, self._lowest, MOST)
         classes = table[best].argmax(axis=1).astype(np.int32)
         reach = _means(sides[best].astype(np.float32)) * self._strides[best]
         points = self._points[best]
@@ -53,7 +54,7 @@ class _Distributions:
         limits = np.array([self._pack.input_width, self._pack.input_height] * 2, np.float32)
         boxes = np.clip(boxes, 0.0, limits)
         kept = suppress(boxes, classes, self._pack.nms_iou or NMS_IOU)
-        return ordered(where.boxes(boxes[kept]), surest[best[kept]], classes[kept])
+        return clipped(where.boxes(boxes[kept]), surest[best[kept]], classes[kept])
 
 
 class Nanodet(_Distributions):

@@ -25,6 +25,7 @@ class OpenvinoSsd:
     def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = greys(pack, "stretch")
         self._pack, self._lowest = pack, lowest
+        self._size = np.array([pack.input_width, pack.input_height] * 2, np.float32)
 
     def check(self, outputs: Outputs) -> None:
         """The shapes; whether each label is known can only be seen when it is answered."""
@@ -41,14 +42,17 @@ class OpenvinoSsd:
             return [self._one(placed[0].boxes(boxes[:, :4]), boxes[:, 4], outputs["labels"])]
         (rows,) = outputs.values()
         rows = rows.reshape(-1, 7)
-        ended = np.flatnonzero(rows[:, 0] < 0)
+        (ended,) = (rows[:, 0] < 0).nonzero()
         rows = rows[: ended[0]] if len(ended) else rows
-        answers = []
-        for number, where in enumerate(placed):
-            mine = rows[rows[:, 0] == number]
-            size = np.array([self.feeding.width, self.feeding.height] * 2, np.float32)
-            answers.append(self._one(where.boxes(mine[:, 3:7] * size), mine[:, 2], mine[:, 1]))
-        return answers
+        if len(placed) == 1:
+            return [self._row(rows, placed[0])]
+        return [self._row(rows[rows[:, 0] == number], where) for number, where in enumerate(placed)]
+
+    def _row(self, rows: NDArray[Any], where: Placed) -> Detections:
+        boxes = rows[:, 3:]
+        if self.feeding.fit != "stretch":
+            boxes = where.boxes(boxes * self._size)
+        return self._one(boxes, rows[:, 2], rows[:, 1])
 
     def _one(self, boxes: Columns, scores: NDArray[Any], numbers: NDArray[Any]) -> Detections:
         return numbers_fit(self._pack, ordered(boxes, scores, numbers, self._lowest))

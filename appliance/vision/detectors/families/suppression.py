@@ -6,14 +6,8 @@ from numpy.typing import NDArray
 from appliance.vision.detectors import Columns, Labels
 
 MOST = 1000  # boxes that enter, best first: the cost grows with the square
-
-
-def strongest(scores: Columns, lowest: float) -> NDArray[np.intp]:
-    """Indices of at most ``MOST`` scores of at least ``lowest``, best first."""
-    strong = np.flatnonzero(scores >= lowest)
-    if len(strong) > MOST:
-        strong = strong[np.argpartition(-scores[strong], MOST)[:MOST]]
-    return strong[np.argsort(-scores[strong], kind="stable")]
+_BETTER = np.triu(np.ones((MOST, MOST), np.bool_), 1)  # [i, j]: i comes before j
+_any = np.logical_or.reduce
 
 
 def suppress(boxes: Columns, classes: Labels, most_iou: float) -> NDArray[np.intp]:
@@ -27,29 +21,29 @@ def suppress(boxes: Columns, classes: Labels, most_iou: float) -> NDArray[np.int
     if count < 2:
         return np.arange(count)
     near = _near(boxes, classes, most_iou)
-    kept: NDArray[np.bool_] = np.ones(count, np.bool_)
+    kept: NDArray[np.bool_] = ~_any(near, axis=0)
     for _ in range(count):
-        again: NDArray[np.bool_] = np.logical_not(near[kept].any(axis=0))
-        if (again == kept).all():
+        again: NDArray[np.bool_] = ~_any(near[kept], axis=0)
+        if again.tobytes() == kept.tobytes():
             break
         kept = again
-    return np.flatnonzero(kept)
+    return kept.nonzero()[0]
 
 
 def _near(boxes: Columns, classes: Labels, most_iou: float) -> NDArray[np.bool_]:
     """[i, j]: i is better than j, of its class, and overlaps it by more than ``most_iou``. In float32
     and without divisions: it is the most expensive part of reading a crowd."""
-    left, top, right, bottom = (np.ascontiguousarray(column) for column in boxes.T)
-    shared = np.minimum(right[:, None], right)
-    shared -= np.maximum(left[:, None], left)
+    columns = np.ascontiguousarray(boxes.T)
+    start, end = columns[:2], columns[2:]
+    shared = np.minimum(end[:, :, None], end[:, None])  # of each axis
+    shared -= np.maximum(start[:, :, None], start[:, None])
     np.maximum(shared, 0.0, out=shared)
-    high = np.minimum(bottom[:, None], bottom)
-    high -= np.maximum(top[:, None], top)
-    np.maximum(high, 0.0, out=high)
-    shared *= high
-    area = (right - left) * (bottom - top)
-    # shared / (a + b - shared) > t   <=>   shared * (1 + t) > t * (a + b)
-    shared *= np.float32(1.0 + most_iou)
-    near: NDArray[np.bool_] = shared > np.float32(most_iou) * np.add.outer(area, area)
+    both = np.multiply(shared[0], shared[1], out=shared[0])
+    side = end - start
+    area = side[0] * side[1]
+    # both / (a + b - both) > t   <=>   both > t / (1 + t) * (a + b)
+    area *= np.float32(most_iou / (1.0 + most_iou))
+    near: NDArray[np.bool_] = both > area[:, None] + area
     near &= classes[:, None] == classes
-    return np.triu(near, 1)
+    near &= _BETTER[: len(boxes), : len(boxes)]
+    return near

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.vision.detectors import Columns, Detections, Labels, ordered
+from appliance.vision.detectors import Columns, Detections, Labels, ordered, strongest
 from appliance.vision.detectors.families.answers import (
     Outputs,
     columns_fit,
@@ -22,7 +22,7 @@ from appliance.vision.detectors.families.answers import (
     single,
     strange,
 )
-from appliance.vision.detectors.families.suppression import strongest, suppress
+from appliance.vision.detectors.families.suppression import MOST, suppress
 from appliance.vision.detectors.filling import Placed, normalised
 from appliance.vision.packs.pack import Pack
 
@@ -107,7 +107,7 @@ class Yolo:
 
     def _apart(self, middles: Columns, scores: Columns, classes: Labels) -> Read:
         """Centre and size -> corners, and NMS."""
-        best = strongest(scores, self._lowest)
+        best = strongest(scores, self._lowest, MOST)
         half = middles[best, 2:] / 2
         boxes = np.concatenate([middles[best, :2] - half, middles[best, :2] + half], axis=1)
         kept = suppress(boxes, classes[best], self._pack.nms_iou or NMS_IOU)
