@@ -12,6 +12,7 @@ from pathlib import Path
 from appliance import __version__
 from appliance.base.errors import ApplianceError
 from firmware.build import must
+from firmware.keys import of_the_bench
 from firmware.recipe import HERE, ROOT, read
 
 MANIFEST = """[update]
@@ -49,14 +50,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build/firmware", help="where the image was built")
     parser.add_argument("--recipe", type=Path, default=HERE / "image.toml")
     parser.add_argument("--version", default=__version__)
-    parser.add_argument("--key", required=True, help="PEM file, or pkcs11:…")
-    parser.add_argument("--certificate", type=Path, required=True, help="PEM")
+    parser.add_argument("--key", help="PEM file, or pkcs11:…; else the one for tests")
+    parser.add_argument("--certificate", type=Path, help="PEM; goes with --key")
     args = parser.parse_args()
+    if (args.key is None) != (args.certificate is None):
+        parser.error("--key and --certificate belong together")
     try:
         made = read(args.recipe)
+        key, certificate = (args.key, args.certificate) if args.key else of_the_bench(args.out)
         target = args.out / f"{made.name}-{args.version}.raucb"
         make(args.out / "rootfs.squashfs", target, version=args.version, compatible=made.compatible,
-             key=args.key, certificate=args.certificate)  # fmt: skip
+             key=str(key), certificate=certificate)  # fmt: skip
     except ApplianceError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

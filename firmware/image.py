@@ -18,6 +18,7 @@ from appliance.base.errors import ApplianceError
 from appliance.system.update import boot
 from firmware import bill, recipe, root
 from firmware.build import must, say
+from firmware.keys import of_the_bench
 from firmware.recipe import HERE, MIB, ROOT, Recipe
 
 FIRST_MIB = 1
@@ -127,11 +128,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "build/firmware")
     parser.add_argument("--version", default=__version__)
     parser.add_argument(
-        "--keyring", type=Path, required=True, help="the certificate bundles are checked with, PEM"
+        "--keyring", type=Path, help="the certificate bundles are checked with, PEM; else one for tests"
     )
     args = parser.parse_args()
     try:
-        made = build(recipe.read(args.recipe), args.out, args.version, args.keyring)
+        keyring = args.keyring or of_the_bench(args.out)[1]
+        made = build(recipe.read(args.recipe), args.out, args.version, keyring)
     except ApplianceError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

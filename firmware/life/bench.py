@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from firmware import image
+from firmware.keys import keys
 from firmware.life.box import Screen
 from firmware.life.guest import Guest, bench_disk, copy, room_for
-from firmware.life.material import Bundles, keys
+from firmware.life.material import Bundles
 from firmware.recipe import ROOT, read
 
 BOOT_S = 600.0  # software emulation on a busy machine

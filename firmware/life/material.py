@@ -5,6 +5,7 @@ from pathlib import Path
 
 from firmware import bundle, root
 from firmware.build import must, say
+from firmware.keys import keys
 from firmware.recipe import Recipe
 
 PANIC = """[Unit]
@@ -24,16 +25,6 @@ VERSIONS: dict[str, dict[Path, str]] = {
     "9.4": {},
 }
 GOOD, SILENT, PANICS, LATER = VERSIONS
-
-
-def keys(folder: Path, name: str = "update") -> tuple[Path, Path]:
-    """(key, certificate) of this bench only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    if not key.exists():
-        must("openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", key, "-out", certificate,
-             "-subj", f"/O=Aries Edge bench/CN={name}", "-days", "3650")  # fmt: skip
-    return key, certificate
 
 
 class Bundles:

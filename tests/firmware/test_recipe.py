@@ -1,6 +1,7 @@
 """The recipe and what is made of it, as far as no image need be built; the rest is `make image-test`."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from appliance.base.errors import ApplianceError
 from appliance.system.update import boot
 from appliance.system.update.judging import key
 from firmware import bill, image, recipe, root
+from firmware.keys import of_the_bench
 from firmware.life.material import VERSIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,3 +99,12 @@ def test_the_bench_s_versions_are_newer_one_after_the_other() -> None:
 def test_what_is_said_of_jetson_reads() -> None:
     said = tomllib.loads((ROOT / "firmware/jetson.toml").read_text())
     assert said["not_tried"] and said["tried"]
+
+
+def test_a_key_of_the_bench_is_made_once_and_said(tmp_path, capsys) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl in PATH: apt-get install openssl")
+    made = of_the_bench(tmp_path)
+    assert of_the_bench(tmp_path) == made and [path.exists() for path in made] == [True, True]
+    assert made[0].parent.stat().st_mode & 0o077 == 0
+    assert "for tests only" in "".join(capsys.readouterr())
