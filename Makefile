@@ -6,7 +6,7 @@
 #                                          (a worker that dies ends the run: restarted, xdist waits for ever)
 #   make bench ARGS="recording"            JSON lines of figures
 #   make lint                              ruff, mypy --strict, import-linter
-#   make image ARGS="--keyring update.pem" the disk image and the root of a boot slot (as root; not for make test)
+#   make image                             the disk image and the root of a boot slot (as root; not for make test)
 #   make bundle ARGS="--key … --certificate …"   a signed bundle of that root
 #   make image-test ARGS="update"          a life of it in qemu, or one chapter; without an image it makes one
 PYTHON ?= python3

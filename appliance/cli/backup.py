@@ -12,7 +12,7 @@ from appliance.base.errors import ApplianceError, invalid
 from appliance.base.redaction import forbid
 from appliance.cli.box import add_data, open_box
 from appliance.cli.told import add_told, as_told
-from appliance.daemon import backing_up
+from appliance.daemon.care import backing_up
 from appliance.store import passphrase
 
 EXAMPLE = "appliance backup --data /var/lib/aries --to /media/usb"

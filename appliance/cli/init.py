@@ -8,10 +8,11 @@ from pathlib import Path
 
 from appliance.base.clock import BoxClock
 from appliance.base.errors import invalid
+from appliance.base.password_strength import check_strength
 from appliance.cli.box import add_data, config_of
 from appliance.daemon import first_boot
 from appliance.system import tls
-from appliance.web.people.passwords import Passwords, check_strength
+from appliance.web.people.passwords import Passwords
 from appliance.web.people.users import clean_name
 
 EXAMPLE = "appliance init --data /var/lib/aries --admin-password-file /run/secrets/admin"

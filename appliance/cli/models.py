@@ -11,9 +11,11 @@ from typing import Any
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, not_found
-from appliance.cli import model_install, models_add, models_list, models_measure
+from appliance.cli import models_add, models_list, models_measure
 from appliance.cli.box import add_command, config_of, open_box
 from appliance.cli.models_list import BUILT_IN, folders
+from appliance.cli.models_progress import Bar
+from appliance.daemon.models import install
 from appliance.vision.packs import choice, installed
 from appliance.vision.packs.choice import AUTO, BACKENDS, Choice
 from appliance.vision.packs.licences import meaning
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 def _install(args: argparse.Namespace) -> int:
     config = config_of(args)
     with _private_files():
-        pack = model_install.install(args.pack, config, args.source, args.sha256, _agreement(args))
+        pack = install.install(args.pack, config, args.source, args.sha256, _agreement(args), Bar)
     return _told(pack)
 
 

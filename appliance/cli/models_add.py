@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
-from appliance.cli.model_install import Agree, guarded
+from appliance.daemon.models.install import Agree, guarded
 from appliance.vision.packs.catalogue import COCO
 from appliance.vision.packs.installed import pack_from_onnx
 from appliance.vision.packs.pack import FAMILIES, LARGEST_SIDE, SMALLEST_SIDE, Pack, load_pack

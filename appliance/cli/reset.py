@@ -9,8 +9,8 @@ from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.box import add_data, config_of, must_be_box
-from appliance.daemon import resetting
-from appliance.daemon.resetting import STICK_FILE
+from appliance.daemon.care import resetting
+from appliance.daemon.care.resetting import STICK_FILE
 from appliance.daemon.stores import open_appliance
 from appliance.store import settings
 from appliance.system import disk

@@ -16,8 +16,8 @@ from appliance.base.config import FILE_NAME
 from appliance.base.errors import ApplianceError, invalid
 from appliance.cli.backup import add_passphrase, read_passphrase
 from appliance.cli.box import add_data, config_of
-from appliance.daemon import moving
-from appliance.daemon.backing_up import MANIFEST, Manifest
+from appliance.daemon.care import moving
+from appliance.daemon.care.backing_up import MANIFEST, Manifest
 from appliance.daemon.stores import APPLIANCE, ARCHIVE, TRACKS
 from appliance.store import copying, passphrase
 from appliance.system import ballast, instance, tls

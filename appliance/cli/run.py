@@ -5,7 +5,8 @@ import argparse
 from appliance.base.clock import BoxClock
 from appliance.cli.box import add_data, config_of
 from appliance.cli.serving import Announcement, must_be_known, run_box
-from appliance.daemon import first_boot, resetting
+from appliance.daemon import first_boot
+from appliance.daemon.care import resetting
 from appliance.web.people.passwords import Passwords
 
 EXAMPLE = "appliance run --data /var/lib/aries --listen 0.0.0.0:8443"

@@ -10,7 +10,7 @@ from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError
 from appliance.cli.box import add_data, open_box
 from appliance.cli.told import add_told, as_told
-from appliance.daemon import support
+from appliance.daemon.care import support
 from appliance.system.programs import Programs
 
 EXAMPLE = "appliance support -o support.tar.gz --data /var/lib/aries"

@@ -25,7 +25,7 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import time_or_none
 from appliance.daemon.health import Finding
 from appliance.daemon.looking_back import LookingBack
-from appliance.daemon.model_health import HINT, ModelHealth
+from appliance.daemon.models.health import HINT, ModelHealth
 from appliance.daemon.stores import Stores
 from appliance.media.play.archive import Archive
 from appliance.media.record.recorder import Recorder
@@ -202,6 +202,12 @@ class Analysis:
         if not under_way:  # else what was chosen before that one is still what to go back to
             self._choice_before = self._choice
         self._choice = choice
+
+    async def look_again(self) -> None:
+        """A model was installed: where something only stands in for what was chosen, or for want of any
+        model, the choice is tried once more."""
+        if self.vision.state().reason or not self.vision.as_chosen:
+            await self.vision.use(self._choice.detector, self._choice.backend)
 
     def _activation_changed(self, activation: Activation) -> None:
         """What failed must not be taken again at the next start."""

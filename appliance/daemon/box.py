@@ -25,15 +25,15 @@ from appliance.base.supervision import supervise
 from appliance.base.wire import status_json
 from appliance.daemon import health as looks
 from appliance.daemon.analysis import Analysis
-from appliance.daemon.behind_cameras import BehindCameras
-from appliance.daemon.care import Care
+from appliance.daemon.care.care import Care
 from appliance.daemon.control import make_control, settings_version
+from appliance.daemon.devices.behind_cameras import BehindCameras
 from appliance.daemon.health import Finding, Health, LoopLag
 from appliance.daemon.ledger_report import LedgerReports
 from appliance.daemon.liveness import Liveness
 from appliance.daemon.materials import RingMaterials
 from appliance.daemon.metrics_report import MetricsReports
-from appliance.daemon.models import Models
+from appliance.daemon.models.listing import Models
 from appliance.daemon.outside import Lamps, Mains
 from appliance.daemon.pulse import Pulse
 from appliance.daemon.reporting import Reporting
@@ -222,7 +222,12 @@ class Box:
             self.health, self.recorder, self.archive, self.analysis.vision, self.analysis.desk,
             self.analysis.bell, self._probe, self.analysis.still_of_event, self.changed,
             self.config.volumes, self.config.allow_file_sources,
-            Models(self.config, self.analysis, None if self._detector == "auto" else self._detector),
+            Models(
+                self.config,
+                self.analysis,
+                None if self._detector == "auto" else self._detector,
+                self.clock,
+            ),
             self.control,
             senders=self.analysis.sync, devices=self.behind.devices,
             notifying=self.analysis.notifying, updates=self.updates, support=care.support_now, care=care,

@@ -64,7 +64,10 @@ class LoopLag:
 
     def findings(self) -> list[Finding]:
         late = self.lag_s > LOOP_LAG_S
-        return [("loop", "degraded" if late else "ok", f"{self.lag_s * 1000:.0f} ms behind")]
+        if not late:
+            return [("loop", "ok", "answers at once")]
+        text = f"answers {self.lag_s * 1000:.0f} ms late: the box has more to do than it can"
+        return [("loop", "degraded", text)]
 
 
 def camera_findings(statuses: Iterable[CameraStatus]) -> list[Finding]:

@@ -92,7 +92,7 @@ class Liveness:
             ]
         if self._unanswered:
             return [("recording", "failing", "the disk does not answer")]
-        return [("recording", "ok", "all threads turn")]
+        return [("recording", "ok", "nothing holds it up")]
 
 
 async def ask_for_time(clock: Clock, notifier: Notifier) -> None:

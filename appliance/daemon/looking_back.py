@@ -12,7 +12,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from appliance.alerts.intake import Intake
-from appliance.alerts.late import LateFindings
+from appliance.alerts.late import RUN_OUT_NS, LateFindings
 from appliance.alerts.track_archive import TrackArchive
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 JUDGED_NS = 5 * SECOND_NS  # how far was looked is written so often, and whenever something was missed
 COMMIT_S = 1.0
 LONGEST_NS = 600 * SECOND_NS  # of one look back: its open visits are held back for so much video at most
+# A span is not begun before what is looked at behind it is on the disk: who passes as sight returns may be
+# seen by no one else.
+WRITTEN_NS = 1 * SECOND_NS
 ATTEMPTS = 3  # footage that ends so many workers is left alone
 WHY = {
     "worker_down": "the vision worker is down",
@@ -131,7 +134,9 @@ class LookingBack:
         ids = [camera_id for camera_id in self._vision.figures() if self._stream_of(camera_id) is not None]
         if not any(span.camera_id in ids for span in self._waiting):
             return None
-        return await self._db.write(lambda conn: blind_spans.newest(conn, ids, LONGEST_NS))
+        now_ns = self._clock.now_ns()  # what ends after it: the clock was set back
+        young_ns = now_ns - RUN_OUT_NS - WRITTEN_NS, now_ns
+        return await self._db.write(lambda conn: blind_spans.newest(conn, ids, LONGEST_NS, young_ns))
 
     async def _look(self, span: BlindSpan) -> None:
         watch, session = self._vision.watch_of(span.camera_id), self._vision.session

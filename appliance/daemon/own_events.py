@@ -8,7 +8,7 @@ from appliance.alerts.intake import Intake
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.model import Camera, Rule
 from appliance.base.supervision import supervise
-from appliance.daemon.devices import Devices
+from appliance.daemon.devices.devices import Devices
 from appliance.onvif.events import CameraEvent, PullPoint
 from appliance.rules.own_events import Noticed, What, listens_to
 

@@ -41,14 +41,16 @@ def add(
     _insert(conn, BlindSpan(uuid7(start_ns), camera_id, stream, start_ns, end_ns, cause, start_ns))
 
 
-def newest(conn: sqlite3.Connection, camera_ids: Iterable[str], longest_ns: int) -> BlindSpan | None:
-    """The newest waiting span of these cameras; what is longer than ``longest_ns`` is cut, and its
-    newest part is the answer."""
+def newest(
+    conn: sqlite3.Connection, camera_ids: Iterable[str], longest_ns: int, young_ns: tuple[int, int]
+) -> BlindSpan | None:
+    """The newest waiting span of these cameras that did not end in ``young_ns`` (from, to); what is
+    longer than ``longest_ns`` is cut, and its newest part is the answer."""
     ids = list(camera_ids)
     row = conn.execute(
-        f"SELECT {_COLUMNS} FROM blind_spans WHERE state='waiting'"
+        f"SELECT {_COLUMNS} FROM blind_spans WHERE state='waiting' AND NOT (end_ns>? AND end_ns<=?)"
         f" AND camera_id IN ({','.join('?' * len(ids))}) ORDER BY end_ns DESC, id LIMIT 1",
-        ids,
+        (*young_ns, *ids),
     ).fetchone()
     if row is None:
         return None

@@ -6,6 +6,7 @@ import msgspec
 
 from appliance.vision.health.judge import State
 from appliance.vision.state import TrialPhase
+from appliance.web.ports import InstallPhase
 
 
 class ModelInput(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,14 +84,33 @@ class CameraModelHealth(msgspec.Struct, forbid_unknown_fields=True):
     alarm: ModelAlarm | None
 
 
+class ModelInstalling(msgspec.Struct, forbid_unknown_fields=True):
+    """``name``: of the file, until the model in it is known. ``total_bytes`` 0: not known. ``reason`` and
+    ``hint``: why it failed."""
+
+    name: str
+    phase: InstallPhase
+    since: str
+    done_bytes: int
+    total_bytes: int
+    reason: str
+    hint: str
+
+
+class InstallAnswer(msgspec.Struct):
+    installing: ModelInstalling
+
+
 class ModelsAnswer(msgspec.Struct):
-    """``chosen``: what was asked for, which may be ``auto``. ``fixed``: by the box's command line."""
+    """``chosen``: what was asked for, which may be ``auto``. ``fixed``: by the box's command line.
+    ``installing``: the last installation that was asked for here."""
 
     models: list[Model]
     chosen: str
     fixed: bool
     activation: ModelActivation | None
     detector: DetectorNow
+    installing: ModelInstalling | None
 
 
 class ActivationAnswer(msgspec.Struct):

@@ -18,7 +18,7 @@ from appliance.vision.state import Activation
 from appliance.web.box import Box
 from appliance.web.model_shapes import ActivationAnswer, ModelHealthAnswer, ModelsAnswer
 from appliance.web.people.access import sees
-from appliance.web.ports import ModelEntry, VisionState
+from appliance.web.ports import ModelEntry, ModelInstall, VisionState
 from appliance.web.routes import API, Call, Route, answer, there
 
 NAMELESS = "analysis"  # the part's name where the box runs without it
@@ -39,6 +39,7 @@ async def overview(box: Box) -> dict[str, Any]:
     choice = await box.db.read(choices.read)
     state = models.state()
     return {
+        "installing": install_json(models.installing()),
         "models": [model_json(entry, state) for entry in await models.entries()],
         "chosen": models.fixed() or choice.detector,
         "fixed": models.fixed() is not None,
@@ -96,6 +97,20 @@ def activation_json(activation: Activation | None, shadow_s: float) -> dict[str,
         "new_ms": round(activation.new_ms, 2),
         "old_ms": round(activation.old_ms, 2),
         "switches_at": rfc3339(switches_ns) if activation.phase == "shadow" else None,
+    }
+
+
+def install_json(install: ModelInstall | None) -> dict[str, Any] | None:
+    if install is None:
+        return None
+    return {
+        "name": install.name,
+        "phase": install.phase,
+        "since": rfc3339(install.at_ns),
+        "done_bytes": install.done_bytes,
+        "total_bytes": install.total_bytes,
+        "reason": install.reason,
+        "hint": install.hint,
     }
 
 
@@ -165,7 +180,7 @@ def choosable(entries: list[ModelEntry], name: str) -> ModelEntry | None:
         near = difflib.get_close_matches(said, [*by_name, AUTO], n=1, cutoff=0.0)
         raise ApplianceError("not_found", f"there is no model {said!r}", f"did you mean {near[0]}?")
     if not entry.installed:
-        hint = f"on the box: appliance models install {name}"
+        hint = f"install it first, under Settings, Models, or on the box: appliance models install {name}"
         raise ApplianceError("conflict", f"the model {name} is not installed", hint)
     return entry
 

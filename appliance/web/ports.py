@@ -1,6 +1,6 @@
 """What the web asks of the rooms below it: the smallest interface of each."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -156,7 +156,34 @@ class ModelEntry(msgspec.Struct, frozen=True):
     known: bool
 
 
+InstallPhase = Literal["receiving", "running", "done", "failed"]
+
+
+class ModelInstall(msgspec.Struct, frozen=True):
+    """``name``: of the model, or of the file until it is known. ``total_bytes`` 0: not known."""
+
+    name: str
+    phase: InstallPhase
+    at_ns: int
+    done_bytes: int = 0
+    total_bytes: int = 0
+    reason: str = ""
+    hint: str = ""
+
+
 class Models(Protocol):
+    def installing(self) -> ModelInstall | None:
+        """How the last installation goes or went; None before the first."""
+
+    def install(self, name: str, accepted: bool) -> ModelInstall:
+        """Begin with a known model. Raises ``not_found``, ``denied`` (its licence), ``conflict``."""
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], size_bytes: int | None, name: str, accepted: bool
+    ) -> ModelInstall:
+        """Take a pack or a known model's file in, and begin with it. Raises ``conflict``, ``exhausted``,
+        ``invalid``, ``denied``."""
+
     def fixed(self) -> str | None:
         """The detector that the box was started with; None: people choose."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from appliance.base.errors import ApplianceError, invalid
+from appliance.base.password_strength import check_strength
 from appliance.base.redaction import forbid
 from appliance.system.sticks import PLACES, backups, sticks
 from provisioning.ground import Ground
@@ -78,7 +79,7 @@ class Administrator(BaseStep[AdministratorGiven]):
                 field="name",
             )
         if not ground.daemon.is_box:
-            _need_password(given)
+            check_strength(given.password, given.name, "password")
             return Plan(
                 (
                     Change(f"make the box in {ground.data_dir}: its databases, its keys, its certificate"),
@@ -88,7 +89,7 @@ class Administrator(BaseStep[AdministratorGiven]):
         there = await _administrators(ground)
         if given.name in there:
             return Plan(notes=(f"{given.name} is an administrator already; the password stays as it is.",))
-        _need_password(given)
+        check_strength(given.password, given.name, "password")
         return Plan(
             (Change(f"{given.name} becomes an administrator too, with the password that was given"),),
             (f"{', '.join(there)} can sign in as before.",),
@@ -159,17 +160,6 @@ async def _restore(ground: Ground, given: AdministratorGiven, say: Say) -> None:
     say("Starting it")
     await ground.daemon.ask("GET", "/system/status")
     say(f"It runs. {', '.join(await _administrators(ground))} can sign in as before")
-
-
-def _need_password(given: AdministratorGiven) -> None:
-    # What else a password must be is the daemon's to say; this is said before the plan is shown.
-    if len(given.password) < 10:
-        raise ApplianceError(
-            "invalid",
-            "the password is too short",
-            "use at least 10 characters; a sentence is easier to remember than symbols",
-            field="password",
-        )
 
 
 async def _administrators(ground: Ground) -> tuple[str, ...]:

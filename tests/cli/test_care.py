@@ -15,7 +15,7 @@ import pytest
 
 from appliance.base.config import load
 from appliance.cli import main
-from appliance.daemon import resetting
+from appliance.daemon.care import resetting
 from appliance.daemon.stores import Stores
 from appliance.store import cameras, settings, users
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.cli import model_install, models_measure
+from appliance.cli import models_measure
+from appliance.daemon.models import install as model_install
 from appliance.daemon.stores import open_appliance
 from appliance.vision.host import building
 from appliance.vision.packs import catalogue, choice
@@ -53,7 +54,7 @@ def test_a_mounted_stick_is_looked_at_before_the_network(appliance, box_dir, kno
 def test_without_stick_and_network_nothing_is_there(appliance, box_dir, known):
     (known / "deep" / "b.bin").unlink()
     said = appliance("models", "install", "--data", box_dir, "two")
-    assert said.status == 1 and "--from" in said.err
+    assert said.status == 1 and "stick" in said.err
     assert names(box_dir) == []
     said = appliance("models", "install", "--data", box_dir, "two", "--from", known)
     assert said.status == 1 and "m.bin" in said.err

@@ -203,3 +203,19 @@ async def test_at_the_start_nothing_of_before_stays_open_and_the_end_of_sight_is
         assert found.end_ns == 5 and found.metadata == {"ended": "restart"}
         assert analysis.bell.newest == await analysis._db.read(journal.newest) > 0
         assert analysis.vision.on_blind == analysis.intake.blinded
+
+
+async def test_a_model_that_came_in_gets_the_place_of_what_stands_in(analysis, monkeypatch):
+    asked: list[tuple[str, str]] = []
+
+    async def use(detector: str, backend: str, shadow_s: float = 0.0) -> None:
+        asked.append((detector, backend))
+
+    monkeypatch.setattr(analysis.vision, "use", use)
+    looks = VisionState("running", 0, "deimv2-femto", "", 0)
+    monkeypatch.setattr(analysis.vision, "state", lambda: looks)
+    await analysis.look_again()
+    assert asked == [], "the best that is installed looks already"
+    looks = VisionState("running", 0, "motion", "no model pack is installed", 0)
+    await analysis.look_again()
+    assert asked == [(BEFORE.detector, BEFORE.backend)]

@@ -70,7 +70,7 @@ def test_nobody_at_work_is_fed_for_ever(watched):
     assert watched.pass_s(2)
     watched.works = [Work("stream gate/main", True, 7, 0)]
     assert watched.pass_s(3600)
-    assert watched.said == ("ok", "all threads turn")
+    assert watched.said == ("ok", "nothing holds it up")
 
 
 def test_a_turn_that_does_not_end_stops_the_feeding_and_its_end_begins_it_again(watched):

@@ -121,6 +121,16 @@ async def test_the_newest_first_and_all_in_the_end(box):
     assert box.part.findings() == []
 
 
+async def test_a_span_waits_until_what_lies_behind_it_is_recorded(box):
+    """The gate that begins anew is blind for a moment: who passes then is seen in the run-out alone."""
+    await note(box, (0, 20), (100, 110))
+    box.clock.tick(110)
+    await look(box)  # for 6 s
+    older, newer = (box.db.read_now(lambda c, id_=id_: blind_spans.get(c, id_)) for id_ in box.looked)
+    assert older.start_ns == box.now_ns, "there is time for it meanwhile"
+    assert (newer.start_ns, newer.state) == (box.now_ns + 100 * S, "done")
+
+
 async def test_without_a_worker_that_looks_right_nothing_is_begun(box):
     await note(box, (0, 20))
     for _ in range(3):

@@ -14,7 +14,7 @@ from appliance.alerts.stills import Stills
 from appliance.base.clock import BoxClock
 from appliance.base.errors import not_found
 from appliance.base.model import Camera, Credentials, Rule
-from appliance.daemon.behind_cameras import BehindCameras
+from appliance.daemon.devices.behind_cameras import BehindCameras
 from appliance.rules.engine import Engine
 from appliance.store import alerts, cameras, events, rules
 from appliance.store.database import Database

@@ -68,19 +68,19 @@ def test_the_newest_comes_first_and_a_long_one_in_parts(conn) -> None:
     add(conn, 100, 125)
     add(conn, 200, 300, camera="removed")
     seen = []
-    while (span := blind_spans.newest(conn, ["gate", "yard"], 10 * S)) is not None:
+    while (span := blind_spans.newest(conn, ["gate", "yard"], 10 * S, (0, 0))) is not None:
         seen.append((span.start_ns / S, span.end_ns / S))
         blind_spans.progress(conn, span.id, span.end_ns, 0)
     assert seen == [(115, 125), (105, 115), (100, 105), (0, 5)]
     assert times(conn) == [(200, 300)]
-    assert blind_spans.newest(conn, [], S) is None
+    assert blind_spans.newest(conn, [], S, (0, 0)) is None
 
 
 def test_what_was_begun_is_not_cut_again(conn) -> None:
     add(conn, 0, 12)
     (span,) = blind_spans.waiting(conn)
     blind_spans.progress(conn, span.id, 4 * S, 1)
-    again = blind_spans.newest(conn, ["gate"], 10 * S)
+    again = blind_spans.newest(conn, ["gate"], 10 * S, (0, 0))
     assert again is not None and (again.id, again.done_until_ns, again.found) == (span.id, 4 * S, 1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.daemon import resetting
+from appliance.daemon.care import resetting
 from provisioning import record
 
 if shutil.which("systemd-analyze") is None:

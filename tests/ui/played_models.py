@@ -1,6 +1,7 @@
 """The models of the box that browsers meet: a change goes through its phases as time passes."""
 
 import math
+from collections.abc import AsyncIterator
 
 import msgspec
 
@@ -8,9 +9,9 @@ from appliance.base.clock import SECOND_NS, BoxClock
 from appliance.store.model_health import Alarm
 from appliance.vision.health.judge import Verdict
 from appliance.vision.state import Activation, TrialPhase, VisionState
-from appliance.web.ports import ModelEntry
+from appliance.web.ports import ModelEntry, ModelInstall
 
-LOADING_S, TRIAL_S = 0.4, 2.0
+LOADING_S, TRIAL_S, INSTALL_S = 0.4, 2.0, 1.5
 LABELS = ("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat")
 
 
@@ -28,6 +29,7 @@ class PlayedModels:
             "running", clock.now_ns(), "deimv2-femto", "", 0, "ONNX Runtime on CPU", because
         )
         self.change: Activation | None = None
+        self.install_now: ModelInstall | None = None
         self._began_ns = 0
         self._shadow_s = 0.0
         self._entries = [
@@ -61,6 +63,36 @@ class PlayedModels:
 
     def fixed(self) -> str | None:
         return None
+
+    def installing(self) -> ModelInstall | None:
+        now = self.install_now
+        if now is not None and now.phase == "running":
+            passed = (self._clock.now_ns() - now.at_ns) / SECOND_NS / INSTALL_S
+            now = msgspec.structs.replace(now, done_bytes=int(min(1.0, passed) * now.total_bytes))
+            if passed >= 1:
+                now = msgspec.structs.replace(now, phase="done")
+                name = now.name.removesuffix(".zip")
+                self._entries = [e for e in self._entries if e.name != name]
+                self._entries.insert(2, entry(name, "yolox", "Apache-2.0"))
+            self.install_now = now
+        return now
+
+    def install(self, name: str, accepted: bool) -> ModelInstall:
+        self.install_now = ModelInstall(name, "running", self._clock.now_ns(), 0, 3_700_000)
+        return self.install_now
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], size_bytes: int | None, name: str, accepted: bool
+    ) -> ModelInstall:
+        size = sum([len(chunk) async for chunk in chunks])
+        now_ns = self._clock.now_ns()
+        self.install_now = ModelInstall(name, "running", now_ns, 0, size)
+        if not accepted:
+            text = "the licence of yard, AGPL-3.0, was not accepted"
+            self.install_now = ModelInstall(
+                name, "failed", now_ns, size, size, text, "accept it where you install it"
+            )
+        return self.install_now
 
     def state(self) -> VisionState:
         self.activation()

@@ -156,10 +156,32 @@ async def test_an_event_page_plays_its_clip_at_the_moment_and_takes_a_decision(p
     note = page.locator("#story .note")
     await note.wait_for()
     assert await note.inner_text() == "the baker <b>again</b>"
+    await page.wait_for_load_state("load")  # the page loaded again; now its script listens
     await page.click("[data-resolve=false_alarm]")
     await page.get_by_text("Resolved", exact=True).wait_for()
     assert "false alarm" in await page.locator("#story").inner_text()
     assert await page.locator("#decide").count() == 0
+
+
+async def test_the_rest_of_a_clip_comes_by_itself(page, box, sign_in, until):
+    event = (await box.order(do="event", camera="front-gate"))["id"]
+    whole = False
+
+    async def clip(route):
+        answer = await route.fetch()
+        await route.fulfill(
+            response=answer, headers={**answer.headers, "x-clip-complete": "1" if whole else "0"}
+        )
+
+    await page.route("**/clip.mp4*", clip)
+    await sign_in(page, then=f"/events/{event}")
+    await page.locator("#clip-note", has_text="the rest comes by itself").wait_for()
+    await until(page, "document.querySelector('#clip').readyState > 0")
+    await page.evaluate("document.querySelector('#clip').currentTime = 2")
+    whole = True
+    await until(page, "document.querySelector('#clip-note').textContent === ''")
+    await until(page, "document.querySelector('#clip').readyState > 0")
+    assert await page.evaluate("document.querySelector('#clip').currentTime") == pytest.approx(2, abs=0.2)
 
 
 async def test_events_lead_from_one_to_the_next(page, sign_in):
@@ -199,3 +221,51 @@ async def test_two_people_the_slower_one_is_told(page, box, sign_in, browser):
     )
     await page.click("#acknowledge")
     await page.locator(".toast", has_text="Somebody was faster").wait_for()
+
+
+async def test_many_are_decided_at_once(page, box_with, sign_in):
+    own = await box_with("--cameras", "2")
+    await sign_in(page, "viewer", at=own, then="/alerts")
+    assert not await page.locator("#many, [data-choose]").count(), "who may not decide is not asked to choose"
+    await page.context.clear_cookies()
+    for severity in ("critical", "warning", "warning"):
+        await own.order(do="event", camera="gate", severity=severity)
+    await sign_in(page, "operator", at=own, then="/alerts")
+    total = await page.locator("[data-choose]").count()
+    assert total >= 3 and f"{total} open" in await page.locator("#chosen").inner_text()
+    assert not await page.locator("#many-acknowledge").is_visible()
+    await page.locator("[data-choose]").first.check()
+    assert await page.locator("#chosen").inner_text() == "1 chosen"
+    await page.check("#choose-all")
+    await page.click("#many-acknowledge")
+    await page.locator(".toast", has_text="Acknowledged").wait_for()
+    assert not await page.locator('[data-alert-id][data-status="new"]').count()
+    await page.check("#choose-all")
+    await page.select_option("#many-resolution", "test")
+    await page.click("#many-resolve")
+    assert await page.locator("#many-resolve").inner_text() == f"Really resolve {total}?"
+    await page.click("#many-resolve")
+    await page.locator(".toast", has_text=f"Resolved {total} alerts").wait_for()
+    assert not await page.locator("[data-choose]").count()
+    assert await page.locator("#chosen").inner_text() == "0 open"
+    answer = await page.request.get(f"{own.url}/api/v1/alerts?limit=1000")
+    alerts = (await answer.json())["alerts"]
+    assert {alert["status"] for alert in alerts if alert["resolution"] == "test"} == {"resolved"}
+    assert len([alert for alert in alerts if alert["resolution"] == "test"]) == total
+
+
+async def test_what_somebody_else_decided_is_no_longer_chosen(page, box_with, sign_in):
+    own = await box_with("--cameras", "2")
+    await sign_in(page, "operator", at=own, then="/alerts")
+    total = await page.locator("[data-choose]").count()
+    await page.check("#choose-all")
+    first = await page.locator("[data-alert-id]:has([data-choose])").first.get_attribute("data-alert-id")
+    decided = await page.evaluate(
+        """async (id) => {
+          const { post } = await import("/static/api.js");
+          return (await post(`/alerts/${id}/resolve`, { resolution: "test" })).alert.status;
+        }""",
+        first,
+    )
+    assert decided == "resolved"
+    await page.locator("#chosen", has_text=f"{total - 1} chosen").wait_for()

@@ -100,3 +100,27 @@ async def test_figures_that_are_old_say_so_until_there_are_new_ones(page, box_wi
     assert answer.status == 503 and "without analysis" in await answer.text()
     await own.order(do="deaf", deaf=False)
     await stale.wait_for(state="hidden")
+
+
+async def test_an_admin_installs_a_known_model_and_a_file(page, box_with, sign_in, tmp_path):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, "viewer", at=own, then="/models")
+    assert not await page.locator("[data-install], #install-file").count()
+    await page.context.clear_cookies()
+    await sign_in(page, at=own, then="/models")
+    await page.click("[data-install=yolox-nano]")
+    told = page.locator("#installing")
+    await told.get_by_text("yolox-nano is being installed").wait_for()
+    await told.get_by_text("yolox-nano was installed").wait_for()
+    await page.locator("[data-activate=yolox-nano]").wait_for()
+    await page.wait_for_load_state("load")
+    await page.click(".from-file summary")
+    pack = tmp_path / "yard.zip"
+    pack.write_bytes(b"zip" * 10_000)
+    await page.set_input_files("#install-file [name=file]", pack)
+    await page.click("#install-file [type=submit]")
+    await told.get_by_text("was not accepted").wait_for()
+    await page.set_input_files("#install-file [name=file]", pack)
+    await page.check("#install-file [name=accept]")
+    await page.click("#install-file [type=submit]")
+    await page.locator("[data-model=yard]").wait_for()

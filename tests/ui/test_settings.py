@@ -74,6 +74,42 @@ async def test_a_zone_and_a_line_are_drawn_and_watched_by_a_rule(page, box_with,
     assert rule["params"] == {"direction": "forward"} and rule["zone_ids"] == [line["id"]]
 
 
+async def test_a_mask_is_drawn_and_taken_away(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, "installer", at=own, then="/settings/cameras/front-gate/zones")
+    canvas = await page.locator("#canvas").bounding_box()
+
+    async def masks():
+        answer = await page.request.get(f"{own.url}/api/v1/cameras/front-gate")
+        return (await answer.json())["camera"]["detect"]["masks"]
+
+    for left in (0.1, 0.6):
+        await page.click("[data-draw=mask]")
+        for x, y in ((left, 0.1), (left + 0.2, 0.1), (left + 0.2, 0.4), (left, 0.1)):
+            await page.mouse.click(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
+        assert not await page.is_visible("#zone-form [name=name]"), "a mask has no name"
+        await page.click("#zone-form [type=submit]")
+        await page.locator("#mask-list li").nth(int(left > 0.5)).wait_for()
+        await page.locator("#drawing .mask").nth(int(left > 0.5)).wait_for(state="attached")
+    await page.click("[data-draw=mask]")
+    await page.mouse.click(canvas["x"] + 5, canvas["y"] + 5)
+    await page.keyboard.press("Enter")
+    assert "three corners" in await page.locator("#how").inner_text()
+    for x, y in ((0.9, 0.1), (0.9, 0.9)):
+        await page.mouse.click(canvas["x"] + x * canvas["width"], canvas["y"] + y * canvas["height"])
+    await page.keyboard.press("Enter")
+    assert await page.is_visible("#zone-form"), "closed, to be looked at, and not kept yet"
+    await page.click("#cancel")
+    assert len(await masks()) == 2
+    first, second = await masks()
+    assert first[0] == pytest.approx([0.1, 0.1], abs=0.01) and len(first) == len(second) == 3
+    delete = page.locator("#mask-list [data-delete-mask]").first
+    await delete.click()
+    await delete.click()
+    await page.locator("#mask-list li").nth(1).wait_for(state="detached")
+    assert await masks() == [second]
+
+
 async def test_people_are_added_by_an_admin_only(page, sign_in):
     await sign_in(page, "operator")
     answer = await page.goto("/settings/users")
@@ -89,10 +125,43 @@ async def test_people_are_added_by_an_admin_only(page, sign_in):
     await page.click("#user-form [type=submit]")
     await page.locator("#users", has_text="night-guard").wait_for()
     await page.wait_for_load_state("load")  # the page loads again after adding; then its script listens
-    delete = page.locator("#users li", has_text="night-guard").locator("[data-delete]")
+    line = page.locator("#users li", has_text="night-guard")
+    assert "Must set a password" in await line.inner_text(), "an admin knows nobody's password but their own"
+    delete = line.locator("[data-delete]")
     await delete.click()
     await delete.click()
     await page.locator("#users", has_text="night-guard").wait_for(state="detached")
+
+
+async def test_an_admin_gives_a_new_password_and_says_which_cameras(page, box_with, sign_in):
+    own = await box_with("--cameras", "2")
+    await sign_in(page, "admin", at=own, then="/settings/users")
+    assert await page.locator("#users li", has_text="(you)").locator("details").count() == 0
+    line = page.locator("#users li[data-name=operator]")
+    await line.locator("summary").click()
+    await line.locator("[data-password] [name=password]").fill("passwordpassword")
+    await line.locator("[data-password] [type=submit]").click()
+    await line.locator("[data-password] .problem", has_text="too easy").wait_for()
+    await line.locator("[data-password] [name=password]").fill("a lantern on the pier")
+    await line.locator("[data-password] [type=submit]").click()
+    await page.locator("#toasts", has_text="one sign-in").wait_for()
+    await line.locator("[data-role]").select_option("viewer")
+    assert await line.locator("[data-save-role]").is_visible(), "choosing is not saving"
+    await line.locator("[data-save-role]").click()
+    await page.locator("#toasts", has_text="operator is viewer now").wait_for()
+    await line.locator("[name=all]").uncheck()
+    first = line.locator("[name=camera]").first
+    await first.check()
+    camera_id = await first.get_attribute("value")
+    await line.locator("[data-cameras] [type=submit]").click()
+    await page.wait_for_load_state("load")
+    answer = await page.request.get(f"{own.url}/api/v1/users")
+    person = next(u for u in (await answer.json())["users"] if u["username"] == "operator")
+    assert person["camera_ids"] == [camera_id] and person["must_change_password"]
+    assert person["role"] == "viewer"
+    await line.locator("summary").click()
+    await line.locator("[data-bar]").click()
+    await page.locator("#users li[data-name=operator]", has_text="Disabled").wait_for()
 
 
 async def test_the_site_keeps_its_time_zone(page, box_with, sign_in):
@@ -126,3 +195,8 @@ async def test_on_a_phone_the_words_stand_beside_the_field_they_are_about(page, 
     said, field = await problem.bounding_box(), await page.locator("[name=rtsp_url]").bounding_box()
     assert 0 <= said["y"] - (field["y"] + field["height"]) < 60
     assert said["y"] + said["height"] < 844
+
+
+async def test_a_page_is_found_where_people_look_for_it(page, sign_in):
+    await sign_in(page, "viewer", then="/settings/models")
+    assert page.url.endswith("/models") and not page.url.endswith("/settings/models")

@@ -21,7 +21,7 @@ async def test_a_wrong_password_is_said_with_its_hint(page):
     await page.click("#sign-in button")
     problem = page.locator("#sign-in .problem")
     await problem.wait_for(state="visible")
-    assert "wrong user name or password" in await problem.inner_text()
+    assert "Wrong user name or password" in await problem.inner_text()
     assert await problem.get_attribute("role") == "alert"
     assert await page.locator("#sign-in button").is_enabled()
 

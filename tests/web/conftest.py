@@ -1,5 +1,6 @@
 """A whole web on a real database and a real socket; only the rooms below are played."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,19 +23,20 @@ from appliance.media.record.live import LiveHub
 from appliance.media.span import Recordings, Span
 from appliance.store import alerts, cameras, events, journal, locks, rules, users, zones
 from appliance.store.database import Database
-from appliance.store.model_health import Alarm as ModelAlarm
 from appliance.store.sealing import Sealer
 from appliance.system.update.inbox import Inbox
 from appliance.system.update.rauc import Rauc
 from appliance.system.update.record import Places
 from appliance.system.update.release import Release
-from appliance.vision.health.judge import Verdict
-from appliance.vision.state import Activation, VisionFigures, VisionState
+from appliance.vision.state import VisionFigures, VisionState
 from appliance.web.app import make_app
 from appliance.web.box import Box
 from appliance.web.care_port import CareState
 from appliance.web.people.passwords import Passwords
-from appliance.web.ports import ModelEntry
+
+sys.path.insert(0, str(Path(__file__).parent / "played"))
+
+from web_models import PlayedModels
 
 PASSWORD = "a horse in the rain"
 ROLES = ("viewer", "operator", "installer", "admin")
@@ -144,59 +146,6 @@ class PlayedVision:
 
     def figures(self) -> dict[str, VisionFigures]:
         return {"gate": VisionFigures(5.0, 5.0, queue_depth=1, skipped=3, decoder="software", decode_ms=0.4)}
-
-
-class PlayedModels:
-    """Two installed models, one known one; a change goes into a shadow at once."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-        self.now = VisionState(
-            "running", clock.now_ns(), "deimv2-femto", "", 0, "onnxruntime, CPU", "no GPU here"
-        )
-        self.change: Activation | None = None
-        self.fixed_to: str | None = None
-        self.asked: list[tuple[str, str, float]] = []
-        both = {"version": "1", "source": "", "labels": ("person", "car"), "width": 416, "height": 416}
-        free, agpl = {"licence": "Apache-2.0", "known": True}, {"licence": "AGPL-3.0", "known": False}
-        self.found = [
-            ModelEntry("deimv2-femto", family="detr", installed=True, **free, **both),
-            ModelEntry("own-model", family="yolo", installed=True, **agpl, **both),
-            ModelEntry("yolox-nano", family="yolox", installed=False, **free, **both),
-            ModelEntry("motion", "", "motion", "built in", "", ("motion",), 0, 0, True, True),
-        ]
-        self.judged = {
-            "gate": Verdict("drop", 0.41, 0.62, 0.66, boxes=900, classes={"person": 900}),
-            "yard": Verdict("learning", boxes=3, classes={"car": 3}),
-        }
-
-    def fixed(self) -> str | None:
-        return self.fixed_to
-
-    def state(self) -> VisionState:
-        return self.now
-
-    def activation(self) -> Activation | None:
-        return self.change
-
-    async def activate(self, name: str, backend: str, shadow_s: float) -> Activation | None:
-        self.asked.append((name, backend, shadow_s))
-        self.change = Activation(name, "deimv2-femto", "shadow", self._clock.now_ns(), pictures=7)
-        return self.change
-
-    async def entries(self) -> list[ModelEntry]:
-        return self.found
-
-    def verdicts(self) -> dict[str, Verdict]:
-        return self.judged
-
-    def alarms(self) -> dict[str, ModelAlarm]:
-        return {
-            "gate": ModelAlarm("gate", "deimv2-femto", "sub 0.40", "drop", self._clock.now_ns(), 0, "0.41")
-        }
-
-    def confidence(self) -> dict[str, float]:
-        return {"gate": 0.41}
 
 
 class PlayedDevices:

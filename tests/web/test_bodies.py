@@ -137,7 +137,7 @@ async def test_unknown_addresses_and_methods_have_the_shape_of_errors(site: Any)
     for method, path, status in (
         ("GET", "/nothing", 404),
         ("DELETE", "/cameras", 405),
-        ("POST", "/models", 405),
+        ("DELETE", "/models", 405),
         ("POST", "/model", 404),
     ):
         response = await site.ask(method, path)

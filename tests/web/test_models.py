@@ -10,7 +10,7 @@ from appliance.store import audit
 from appliance.vision.packs import choice
 from appliance.vision.packs.choice import Choice
 from appliance.vision.state import Activation, VisionState
-from appliance.web.model_shapes import ActivationAnswer, ModelHealthAnswer, ModelsAnswer
+from appliance.web.model_shapes import ActivationAnswer, InstallAnswer, ModelHealthAnswer, ModelsAnswer
 
 
 async def get(site: Any, path: str = "/models", who: str = "viewer") -> Any:
@@ -170,3 +170,26 @@ async def test_without_analysis_it_says_so(site: Any) -> None:
 async def test_confidence_is_a_figure(site: Any) -> None:
     text = await (await site.client.get("/metrics")).text()
     assert 'ai_confidence_mean{camera_id="gate"} 0.41' in text
+
+
+async def test_an_admin_installs_a_known_model_and_sees_how_it_goes(site: Any) -> None:
+    assert (await site.ask("POST", "/models/yolox-nano/install", "installer", json={})).status == 403
+    assert (await get(site))["installing"] is None
+    response = await site.ask("POST", "/models/yolox-nano/install", "admin", json={})
+    assert response.status == 202
+    body = await response.json()
+    msgspec.convert(body, InstallAnswer)
+    assert (body["installing"]["name"], body["installing"]["phase"]) == ("yolox-nano", "running")
+    assert (await get(site))["installing"] == body["installing"]
+    assert site.models.installed == [("yolox-nano", False, b"")]
+    row = await site.db.read(lambda c: audit.page(c, 1, None)[0][0])
+    assert (row.username, row.action, row.thing) == ("admin", "changed", "models")
+    assert row.detail == {"installed": "yolox-nano", "licence_accepted": False}
+
+
+async def test_a_file_is_taken_in_as_it_comes(site: Any) -> None:
+    path = "/models?name=yard.zip&accept_licence=true"
+    assert (await site.ask("POST", path, "operator", data=b"zip")).status == 403
+    response = await site.ask("POST", path, "admin", data=b"zip" * 1000)
+    assert response.status == 202
+    assert site.models.installed == [("yard.zip", True, b"zip" * 1000)]

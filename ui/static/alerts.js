@@ -15,13 +15,15 @@ for (const button of document.querySelectorAll("[data-acknowledge]")) {
   });
 }
 
-function show(alert) {
+export function show(alert) {
   const row = rowOf(alert.id);
   row.dataset.status = alert.status;
   const tag = row.querySelector("[data-alert-status]");
   tag.dataset.alertStatus = alert.status;
   tag.textContent = { new: "New", acknowledged: "Acknowledged", resolved: "Resolved" }[alert.status];
   if (alert.status !== "new") row.querySelector("[data-acknowledge]")?.remove();
+  if (alert.status === "resolved") for (const gone of row.querySelectorAll(".decide, .choose")) gone.remove();
+  document.querySelector("#list").dispatchEvent(new Event("decided"));
 }
 
 journal.addEventListener("alert", ({ detail }) => {

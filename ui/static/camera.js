@@ -122,7 +122,7 @@ function full() {
 addEventListener("keydown", (press) => {
   if (press.ctrlKey || press.metaKey || press.altKey || press.target.closest("input, textarea, select") || document.querySelector("dialog[open]")) return;
   if (press.key === "f") full();
-  if (press.key === "Escape" && !document.fullscreenElement) document.querySelector("#back").click();
+  if (press.key === "Escape" && !document.fullscreenElement) document.querySelector(playing ? "#to-live" : "#back").click();
 });
 journal.addEventListener("camera", ({ detail: { data, camera_id: other } }) => {
   if ((data.id ?? data.camera_id ?? other) === id) poll();

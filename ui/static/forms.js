@@ -12,7 +12,7 @@ export function problem(form, error) {
   if (!homes.has(box)) box.before(homes.set(box, document.createComment("")).get(box));
   if (!error) return;
   box.textContent = sentence(error.message);
-  const hint = error instanceof Refusal ? error.hint : "";
+  const hint = error instanceof Refusal && !error.hint?.includes("openapi.json") ? error.hint : ""; // that is for programs
   if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
   const field = error.field && (form.elements.namedItem(error.field) ?? form.elements.namedItem(error.field.split(".").pop()));
   const label = field instanceof HTMLElement && field.closest("label");

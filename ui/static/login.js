@@ -1,6 +1,7 @@
 // Sign in; replace a claim code by a password of one's own.
 
 import { call } from "./api.js";
+import { sentence } from "./forms.js";
 
 const signIn = document.querySelector("#sign-in");
 const replace = document.querySelector("#replace");
@@ -8,8 +9,8 @@ let given = { username: "", password: "" };
 
 function problem(form, message, hint = "") {
   const box = form.querySelector(".problem");
-  box.textContent = message;
-  if (hint) box.append(Object.assign(document.createElement("span"), { textContent: hint }));
+  box.textContent = sentence(message);
+  if (hint) box.append(Object.assign(document.createElement("span"), { textContent: sentence(hint) }));
   box.hidden = !message;
 }
 

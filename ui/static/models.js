@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { onSend, sentence } from "./forms.js";
 import { journal } from "./journal.js";
 import { startHealth } from "./model_health.js";
+import { isInstalling, showInstalling, startInstalling } from "./models_install.js";
 import { element, icon } from "./nodes.js";
 import { complain, say, toast } from "./shell.js";
 import { boxNow, moment } from "./time.js";
@@ -116,7 +117,10 @@ function tick() {
   meter.setAttribute("aria-valuenow", String(Math.round(share)));
 }
 
+const pause = () => (changing() || isInstalling(overview.installing) ? QUICK_MS : SLOW_MS);
+
 function show() {
+  showInstalling(overview.installing);
   showNow();
   showList();
   showChange();
@@ -144,7 +148,7 @@ async function look() {
   } catch (error) {
     old(error);
   }
-  timer = setTimeout(look, changing() ? QUICK_MS : SLOW_MS);
+  timer = setTimeout(look, pause());
 }
 
 function startDialog() {
@@ -191,7 +195,8 @@ journal.addEventListener("system", ({ detail }) => {
 });
 show();
 setInterval(tick, 250);
-timer = setTimeout(look, changing() ? QUICK_MS : SLOW_MS);
+timer = setTimeout(look, pause());
 startDialog();
+startInstalling(look);
 startCopies();
 startHealth($("#cameras")).catch(complain);

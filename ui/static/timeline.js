@@ -9,6 +9,8 @@ const CALM = new Set(["disabled", "schedule", "expired"]); // nobody wanted or e
 const AGAIN_MS = 15_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const LABEL_PX = 44;
+const long = (ms) => (ms < 1000 ? "less than 1 s" : span(ms));
 
 export class Timeline {
   constructor(cameraId, { onPick }) {
@@ -123,6 +125,7 @@ export class Timeline {
       const mark = document.createElement("span");
       mark.textContent = label;
       mark.style.left = this.#share(ms);
+      if ((wide * (this.to - ms)) / (this.to - this.from) < LABEL_PX) mark.className = "last"; // it would be cut
       marks.push(mark);
     }
     hours.replaceChildren(...marks);
@@ -152,7 +155,7 @@ export class Timeline {
     list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} this ${this.zoomed ? "hour" : "day"}`;
     document.querySelector("#gap-list").replaceChildren(...gaps.slice(-200).map((one) => {
       const line = document.createElement("li");
-      const why = Object.assign(document.createElement("span"), { textContent: `${CAUSES[one.cause] ?? one.cause}, ${span(one.to - one.from)}` });
+      const why = Object.assign(document.createElement("span"), { textContent: `${CAUSES[one.cause] ?? one.cause}, ${long(one.to - one.from)}` });
       line.append(`${clock(one.from)} – ${clock(one.to)}  `, why);
       return line;
     }));
@@ -163,7 +166,7 @@ export class Timeline {
     const recorded = sum((one) => one.state === "recorded");
     const missing = sum((one) => one.state === "gap" && !CALM.has(one.cause));
     if (!recorded) { this.say(`Nothing is recorded ${this.zoomed ? "in this hour" : "on this day"}.`); return; }
-    this.say(`${span(recorded)} recorded${missing ? `, ${span(missing)} missing` : ", no gap"}. Click the strip to play from there.`);
+    this.say(`${span(recorded)} recorded${missing ? `, ${long(missing)} missing` : ", no gap"}. Click the strip to play from there.`);
   }
 
   #point(ms) {
@@ -187,17 +190,22 @@ export class Timeline {
   #pick(ms) {
     const here = this.spans.find((one) => one.from <= ms && ms < one.to);
     if (!here) return;
-    if (here.state === "recorded") { this.onPick(ms); return; }
-    const next = this.spans.find((one) => one.from >= here.to && one.state === "recorded");
-    if (next) this.onPick(next.from); // a click into a gap means: what came after it
-    else this.say(`${clock(ms)} · no recording: ${CAUSES[here.cause] ?? here.cause}`);
+    const next = here.state === "recorded" ? here : this.spans.find((one) => one.from >= here.to && one.state === "recorded");
+    if (next) { // a click into a gap means: what came after it
+      const at = Math.max(ms, next.from);
+      this.#point(at); // a finger has not pointed there before
+      this.onPick(at);
+    } else this.say(`${clock(ms)} · no recording: ${CAUSES[here.cause] ?? here.cause}`);
   }
 
   #key(press) {
     const small = this.zoomed ? 5000 : 60_000;
+    const kept = this.spans.filter((one) => one.state === "recorded");
+    const edge = { Home: kept[0]?.from, End: kept.at(-1)?.to - 1 }[press.key];
     const steps = { ArrowLeft: -small, ArrowRight: small, PageUp: 3_600_000, PageDown: -3_600_000 };
     const step = steps[press.key] * (press.shiftKey ? 10 : 1);
-    if (step) this.#point((this.cursorAt || this.recordedEnd) + step);
+    if (edge) this.#point(edge);
+    else if (step) this.#point((this.cursorAt || this.recordedEnd) + step);
     else if (press.key === "Enter" || press.key === " ") this.#pick(this.cursorAt);
     else return;
     press.preventDefault();

@@ -1,6 +1,7 @@
 // Short words in the corner: what was done, and what was refused.
 
 import { Refusal } from "./api.js";
+import { sentence } from "./forms.js";
 
 export function toast(text, kind = "info", hint = "") {
   const box = document.createElement("div");
@@ -16,6 +17,6 @@ export function toast(text, kind = "info", hint = "") {
 
 /** Shows a refusal where the person looks; returns nothing. */
 export function complain(error) {
-  if (error instanceof Refusal) toast(error.message, "error", error.hint);
+  if (error instanceof Refusal) toast(sentence(error.message), "error", sentence(error.hint));
   else { console.error(error); toast("This did not work.", "error", String(error.message ?? error)); }
 }

@@ -1,8 +1,9 @@
-// Zones and lines drawn on a camera's picture, and the rules that watch them. Points are shares of the
+// Zones, lines and masks drawn on a camera's picture, and the rules that watch them. Points are shares of the
 // picture, 0..1, origin at the top left; the drawing's units are thousandths.
 
 import { post, remove } from "./api.js";
 import { onSend } from "./forms.js";
+import { keepMasks, startMasks } from "./masks.js";
 import { complain } from "./shell.js";
 import { arrow as arrowOn, at as placeOn, shape } from "./shapes.js";
 
@@ -14,12 +15,19 @@ const form = document.querySelector("#zone-form");
 const how = document.querySelector("#how");
 const plain = how.textContent;
 const zones = JSON.parse(page.dataset.zones);
+const masks = JSON.parse(page.dataset.masks);
+const HOW = {
+  line: "Click where the line begins, then where it ends. The arrow shows which way is forward.",
+  polygon: "Click the corners one after another. Click the first one again to close the zone.",
+  mask: "Click the corners of what is not to be looked at: a tree, a road, a screen. Click the first one again to close it.",
+};
 let draft = null; // {kind, points} while drawing
 let pointer = null;
 
 const arrow = (points) => arrowOn(canvas, points);
 
 function redraw(chosen = null) {
+  const covers = masks.map((points, i) => shape("polygon", points, `mask${chosen === `mask-${i}` ? " chosen" : ""}`));
   const parts = zones.flatMap((zone) => {
     const own = shape(zone.kind === "line" ? "polyline" : "polygon", zone.points, zone.id === chosen ? "chosen" : "");
     return zone.kind === "line" ? [own, arrow(zone.points)] : [own];
@@ -31,7 +39,7 @@ function redraw(chosen = null) {
     if (draft.kind === "line" && draft.points.length === 2) parts.push(arrow(draft.points));
     for (const point of draft.points) parts.push(shape("polyline", [point, point], "corner"));
   }
-  drawing.replaceChildren(...parts);
+  drawing.replaceChildren(...covers, ...parts);
 }
 
 const at = (event) => placeOn(canvas, event);
@@ -41,9 +49,8 @@ function begin(kind) {
   pointer = null;
   canvas.classList.add("drawing");
   form.hidden = true;
-  how.textContent = kind === "line"
-    ? "Click where the line begins, then where it ends. The arrow shows which way is forward."
-    : "Click the corners one after another. Click the first one again to close the zone.";
+  document.querySelector("#while-drawing").hidden = false;
+  how.textContent = HOW[kind];
   redraw();
 }
 
@@ -52,6 +59,7 @@ function end() {
   pointer = null;
   canvas.classList.remove("drawing");
   form.hidden = true;
+  document.querySelector("#while-drawing").hidden = true;
   how.textContent = plain;
   redraw();
 }
@@ -61,7 +69,11 @@ function complete() {
   pointer = null;
   canvas.classList.remove("drawing");
   form.hidden = false;
-  form.elements.name.focus();
+  const { name } = form.elements;
+  const isMask = draft.kind === "mask";
+  name.disabled = name.closest("label").hidden = isMask;
+  form.querySelector("[type=submit]").textContent = { line: "Save the line", polygon: "Save the zone", mask: "Save the mask" }[draft.kind];
+  (isMask ? form.querySelector("[type=submit]") : name).focus();
   redraw();
 }
 
@@ -75,18 +87,23 @@ canvas.addEventListener("click", (event) => {
   const point = at(event);
   const [first] = draft.points;
   const near = first && Math.hypot((point[0] - first[0]) * canvas.clientWidth, (point[1] - first[1]) * canvas.clientHeight) < CLOSE_PX;
-  if (draft.kind === "polygon" && near && draft.points.length >= 3) { complete(); return; }
+  if (draft.kind !== "line" && near && draft.points.length >= 3) { complete(); return; }
   if (near) return;
   draft.points.push(point);
   if (draft.kind === "line" && draft.points.length === 2) { complete(); return; }
   redraw();
 });
 canvas.addEventListener("dblclick", () => { if (draft && !draft.done && draft.points.length >= 3) complete(); });
-addEventListener("keydown", ({ key, target }) => {
-  if (!draft || target.closest("input")) return;
-  if (key === "Escape") end();
-  if (key === "Enter" && draft.kind === "polygon" && draft.points.length >= 3 && !draft.done) complete();
-  if (key === "Backspace") undo();
+addEventListener("keydown", (press) => {
+  if (!draft) return;
+  if (press.key === "Escape") { end(); return; }
+  if (press.target.closest("input") || draft.done) return;
+  if (press.key === "Enter" && draft.kind !== "line") {
+    press.preventDefault(); // else the button that is given the focus takes the same press
+    if (draft.points.length >= 3) complete();
+    else how.textContent = `It needs three corners. ${HOW[draft.kind]}`;
+  }
+  if (press.key === "Backspace") undo();
 });
 
 function undo() {
@@ -105,10 +122,14 @@ for (const button of document.querySelectorAll("[data-draw]")) {
 document.querySelector("#undo").addEventListener("click", undo);
 document.querySelector("#cancel").addEventListener("click", end);
 onSend(form, async (fields) => {
-  await post("/zones", { camera_id: page.dataset.camera, name: fields.get("name").trim(), kind: draft.kind, points: draft.points });
+  const name = fields.get("name")?.trim();
+  if (name === "") throw new Error("Give it a name.");
+  if (draft.kind === "mask") await keepMasks(page.dataset.camera, (known) => [...known, draft.points]);
+  else await post("/zones", { camera_id: page.dataset.camera, name, kind: draft.kind, points: draft.points });
   location.reload();
 });
 
+startMasks(page.dataset.camera, redraw);
 for (const item of document.querySelectorAll("#zone-list [data-zone]")) {
   item.addEventListener("pointerenter", () => redraw(item.dataset.zone));
   item.addEventListener("pointerleave", () => redraw());
@@ -129,6 +150,8 @@ for (const [attribute, path] of [["deleteZone", "zones"], ["deleteRule", "rules"
         location.reload();
       } catch (error) {
         complain(error);
+        delete button.dataset.sure;
+        button.textContent = "Delete";
       }
     });
   }

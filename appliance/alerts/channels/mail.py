@@ -54,6 +54,8 @@ def check(options: Options, *, has_secret: bool) -> None:
     ):
         if _ADDRESS.fullmatch(address) is None:
             hint = "e.g. guard@example.com"
+            if not address.isascii():  # SMTPUTF8 (RFC 6531) is spoken by few servers, and seldom all the way
+                hint = "letters a to z only: mail to other letters gets lost on the way; use another address"
             raise invalid(f"{address[:60]!r} is no mail address", hint, field=f"options.{field}")
     if options.username and options.security == "none":
         raise invalid(

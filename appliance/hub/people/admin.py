@@ -9,6 +9,7 @@ from aiohttp import web
 from appliance.base.clock import SECOND_NS, rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import free_slug, uuid7
+from appliance.base.password_strength import check_strength
 from appliance.base.wire import time_or_none
 from appliance.hub.box_api.enrol import code_hash, new_code
 from appliance.hub.people import names
@@ -21,7 +22,6 @@ from appliance.hub.store.steps import Steps, lock
 from appliance.hub.store.users import Person, Role
 from appliance.sync.protocol.upload import Hex
 from appliance.web.params import PLAIN, Name
-from appliance.web.people.passwords import check_strength
 
 MOST_CODES = 200
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 366)]

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from appliance.base.errors import invalid
 from appliance.base.http_errors import HttpError
+from appliance.base.password_strength import LONGEST, check_strength
 from appliance.hub.box_api.door import address_of
 from appliance.hub.people.door import BEARER_NS, Tokens, drop_cookies, set_cookies, sign_in
 from appliance.hub.people.routes import API, Call, Route, answer
@@ -17,7 +18,6 @@ from appliance.hub.store.users import Person
 from appliance.hub.throttling import NAMES, THROTTLE
 from appliance.web.errors import denied
 from appliance.web.params import Name
-from appliance.web.people.passwords import LONGEST, check_strength
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 

@@ -94,4 +94,6 @@ def choose(choice: str, models_dirs: Sequence[Path]) -> tuple[Pack | None, str]:
     detecting = [pack for pack in found.values() if pack.family != "classifier"]
     if choice == "auto" and detecting:
         return detecting[0], ""
-    return None, f"no model pack {wanted[0]!r} is installed: run `appliance models install {wanted[0]}`"
+    name = wanted[0]
+    hint = f"install it under Settings, Models (or: appliance models install {name})"
+    return None, f"no model pack {name!r} is installed: {hint}"

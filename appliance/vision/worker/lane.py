@@ -10,9 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.vision.decoding.camera import CameraDecoder, Open
 from appliance.vision.decoding.planes import luma
@@ -218,7 +220,7 @@ class Lane:
 
 def wanted_of(found: Detections, labels: tuple[str, ...], watch: Watch) -> Detections:
     """What of a look its camera asks for: of the wanted classes, and standing in none of its masks."""
-    wanted = of_classes(found.only(found.scores >= WEAKEST_TRACKED), labels, watch.classes)
+    wanted = of_classes(found.above(WEAKEST_TRACKED), labels, watch.classes)
     # What the motion detector finds is made of open cells, whose edges are not quite the masks'.
     if not watch.masks or not len(wanted) or labels == MOTION_LABELS:
         return wanted
@@ -230,8 +232,12 @@ def wanted_of(found: Detections, labels: tuple[str, ...], watch: Watch) -> Detec
 def of_classes(found: Detections, labels: tuple[str, ...], classes: tuple[str, ...]) -> Detections:
     """Only the wanted classes. A detector that knows none of them (``motion``) is not filtered:
     something that moves is worth more than silence."""
-    numbers = [number for number, label in enumerate(labels) if label in classes]
-    if not numbers:
-        return found
-    keep = (found.classes[:, None] == numbers).any(axis=1)
-    return found.only(keep)
+    wanted = _wanted(labels, classes)
+    return found if wanted is None else found.only(wanted.take(found.classes))
+
+
+@lru_cache(maxsize=128)  # a camera's, per look
+def _wanted(labels: tuple[str, ...], classes: tuple[str, ...]) -> NDArray[np.bool_] | None:
+    """By the number of a label."""
+    wanted = np.array([label in classes for label in labels], np.bool_)
+    return wanted if wanted.any() else None

@@ -61,9 +61,18 @@ def add_pages(app: web.Application, box: Box) -> None:
     app.router.add_get("/login", login)
     app.router.add_get("/password", password)
     app.router.add_get("/clock", clock)
+    for path, place in ELSEWHERE:
+        app.router.add_get(path, _elsewhere(place))
     for path, page in PAGES:
         app.router.add_get(path, route(page))
     app.router.add_static("/static", ui_path() / "static", append_version=False)
+
+
+def _elsewhere(place: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPSeeOther(place)
+
+    return answer
 
 
 async def wall(asked: Asked) -> str:
@@ -224,6 +233,8 @@ async def software(asked: Asked) -> str:
     )
 
 
+# Where people look for what lies elsewhere.
+ELSEWHERE = (("/settings/models", "/models"), ("/settings/cameras", "/settings"))
 PAGES: tuple[tuple[str, Page], ...] = (
     ("/", wall),
     ("/cameras/{id}", camera),

@@ -10,12 +10,12 @@ from aiohttp import web
 from appliance.base.errors import ApplianceError
 from appliance.base.http_errors import HttpError
 from appliance.base.model import User
+from appliance.base.password_strength import LONGEST, check_strength
 from appliance.store import audit, sessions, users
 from appliance.web.errors import denied
 from appliance.web.params import Name
 from appliance.web.people import sessions as sign_ins
 from appliance.web.people.auth import address_of, drop_cookies, set_cookies
-from appliance.web.people.passwords import LONGEST, check_strength
 from appliance.web.people.sessions import Tokens
 from appliance.web.people.throttle import Throttle
 from appliance.web.people.users import user_json

@@ -11,10 +11,10 @@ from appliance.base.clock import rfc3339
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.ids import uuid7
 from appliance.base.model import Role, User
+from appliance.base.password_strength import LONGEST, check_strength
 from appliance.store import audit, cameras, sessions, users
 from appliance.web.params import Id, Name
 from appliance.web.people.access import must_see_all
-from appliance.web.people.passwords import LONGEST, check_strength
 from appliance.web.routes import Call, Route, answer, nothing
 from appliance.web.shapes import UserAnswer, UsersAnswer
 
@@ -146,15 +146,19 @@ async def _existing(call: Call) -> User:
 def clean_name(username: str, field: str = "username") -> str:
     """As it is stored. Raises ``invalid`` where nobody could type it again."""
     clean = unicodedata.normalize("NFC", username)
-    if clean != clean.strip() or not clean.isprintable():
+    if clean != clean.strip():
         raise invalid("a user name has no blanks around it", "take them away", field=field)
+    if not clean.isprintable():
+        raise invalid("a user name has no characters that cannot be seen", "type it anew", field=field)
     return clean
 
 
 def _check(conn: sqlite3.Connection, user: User) -> None:
     if user.role == "admin" and user.camera_ids is not None:
         raise invalid(
-            "an admin sees all cameras", "leave camera_ids out, or choose a lower role", field="camera_ids"
+            "an admin sees all cameras",
+            "let them see all cameras, or choose a lower role",
+            field="camera_ids",
         )
     unknown = sorted(set(user.camera_ids or ()) - cameras.taken_ids(conn))
     if unknown:

@@ -71,6 +71,12 @@ def test_nonsense_is_refused_with_its_field(mail_server, more, has_secret, field
     assert caught.value.kind == "invalid" and caught.value.field == field and caught.value.hint
 
 
+def test_letters_that_mail_servers_lose_are_named(mail_server) -> None:
+    with pytest.raises(ApplianceError) as caught:
+        registry.check(mail_server.channel(to=["gärd@exämple.test"]), has_secret=True)
+    assert caught.value.field == "options.to[0]" and "a to z" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     "url", ["http://example.test/", "https://u:p@example.test/", "ftp://x/", "https://", ""]
 )

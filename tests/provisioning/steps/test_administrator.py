@@ -41,7 +41,14 @@ async def test_another_one_is_added(step, ground, daemon):
 
 
 @pytest.mark.parametrize(
-    "given", [("bob", "short"), ("bob", ""), ("", "a walk in the harbour"), (" bob", "x" * 12)]
+    "given",
+    [
+        ("bob", "short"),
+        ("bob", ""),
+        ("bob", "passwordpassword"),
+        ("", "a walk in the harbour"),
+        (" bob", "x" * 12),
+    ],
 )
 async def test_what_cannot_be_is_said_before_a_plan(step, ground, daemon, given):
     daemon.is_box = False

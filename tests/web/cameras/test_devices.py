@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from appliance.base.model import Camera, Credentials
-from appliance.daemon.camera_search import CameraSearch
-from appliance.daemon.devices import Devices
+from appliance.daemon.devices.devices import Devices
+from appliance.daemon.devices.search import CameraSearch
 from appliance.store import audit, camera_identities, cameras
 from appliance.store.camera_identities import CameraIdentity
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from appliance.base.model import CameraStatus, Credentials
-from appliance.daemon.camera_search import CameraSearch
-from appliance.daemon.whereabouts import Whereabouts
+from appliance.daemon.devices.search import CameraSearch
+from appliance.daemon.devices.whereabouts import Whereabouts
 from appliance.store import audit, camera_identities, cameras
 from provisioning.steps.cameras import seen
 from provisioning.steps.cameras.given import CamerasGiven, Credential

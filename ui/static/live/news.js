@@ -16,15 +16,17 @@ export const isDead = (state) => DEAD.has(state);
 export function news(picture, kind, status) {
   if (status.state === "disabled") return ["Switched off", "It can be switched on in the settings"];
   if (kind === "unplayable") return ["Cannot be shown here", picture.reason];
-  if (kind === "waiting") return ["Connecting…", ""];
+  if (kind === "waiting") return DEAD.has(status.state) ? ["No picture yet", dead(status)] : ["Connecting…", ""];
   if (kind !== "stale") return ["", ""];
   const seen = picture?.frames ? picture.lastFrameTime : Date.parse(status.last_packet_at) || null;
   return [seen ? `No picture since ${moment(seen)}` : "No picture yet", why(picture, status)];
 }
 
+const dead = ({ state, since }) => `${STATES[state]} since ${moment(Date.parse(since))}`;
+
 function why(picture, { state, since }) {
   if (!picture?.feed.connected) return "No connection to the box";
-  if (DEAD.has(state)) return `${STATES[state]} since ${moment(Date.parse(since))}`;
+  if (DEAD.has(state)) return dead({ state, since });
   if (state === "connecting") return "The box is connecting to the camera";
   // The box says within seconds when a camera falls silent: what it records and we do not see is the way here.
   if (state === "recording" || state === "live") return "The box has it; this connection brings too little of it";

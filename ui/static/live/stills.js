@@ -44,9 +44,11 @@ export class Stills {
       this.#end();
     } else if (this.on) {
       if (now >= this.dueAt) this.#tryVideo(now);
+    } else if (!kept) { // the box or the camera is away: that says nothing of the link
+      this.stoodSince = 0;
     } else {
       this.stoodSince ||= now;
-      if (kept && now - this.stoodSince >= SLOW_AFTER_MS) this.#begin(now);
+      if (now - this.stoodSince >= SLOW_AFTER_MS) this.#begin(now);
     }
   }
 

@@ -56,12 +56,16 @@ const step = {
   },
 };
 
+/** Who comes back to a step that ended while they were away need not do it again to go on. */
 function showState({ state, at, findings }) {
   const box = document.querySelector("#state");
   if (state === "todo") return;
   box.hidden = false;
   const when = told(at);
-  box.textContent = state === "skipped" ? `Skipped, ${when}. It can still be done.` : `Done, ${when}${findings ? ", with findings" : ""}. It can be done again.`;
+  box.textContent = state === "skipped" ? `Skipped, ${when}. It can still be done.` : `Done, ${when}${findings ? ", with findings" : ""}. It can be done again, or `;
+  const on = Object.assign(document.createElement("button"), { type: "button", id: "go-on", className: "link", textContent: "go on" });
+  on.addEventListener("click", () => { goOn().catch(complain); });
+  if (state === "done") box.append(on, ".");
 }
 
 async function begin() {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from appliance.base.clock import BoxClock
 from appliance.base.errors import ApplianceError
-from appliance.cli import models_download
-from appliance.cli.models_download import fetch
+from appliance.daemon.models import download
+from appliance.daemon.models.download import fetch
 from appliance.system.tls import own
 
 BODY = bytes(range(256)) * 2_000
@@ -234,7 +234,7 @@ def test_an_unknown_certificate_is_not_trusted(get, monkeypatch):
 
 def test_nobody_there(get):
     error = refused(get, "https://localhost:1/x.onnx")
-    assert error.kind == "unavailable" and "--from" in error.hint
+    assert error.kind == "unavailable" and "stick" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def test_only_https(get, url):
 
 
 def test_a_full_disk_is_seen_before_and_while(get, shop, monkeypatch):
-    real = models_download.shutil.disk_usage
-    monkeypatch.setattr(models_download.shutil, "disk_usage", lambda path: real(path)._replace(free=1))
+    real = download.shutil.disk_usage
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: real(path)._replace(free=1))
     assert refused(get).kind == "exhausted"
     monkeypatch.undo()
 
@@ -257,5 +257,5 @@ def test_a_disk_that_fills_up_keeps_what_it_has(shop, certificate, monkeypatch):
         pytest.skip("no /dev/full here")
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError) as caught:
         full.write(b"x")
-    error = models_download._said(caught.value, "x")
+    error = download._said(caught.value, "x")
     assert error.kind == "exhausted" and "again" in error.hint

@@ -1,12 +1,15 @@
 """Which models lie in the folders: read once, and again where something changed."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from appliance.daemon import models
-from appliance.daemon.models import listed
+from appliance.base.clock import ManualClock
+from appliance.base.config import Config
+from appliance.daemon.models import listing
+from appliance.daemon.models.listing import listed
 from appliance.vision.packs import catalogue, installed
 
 
@@ -40,7 +43,7 @@ def test_installed_ones_come_first_then_known_ones_and_motion_last(folder):
     )
     assert {e.name for e in found[1:-1]} == {pack.name for pack in catalogue.KNOWN}
     assert not any(e.installed for e in found[1:-1]) and all(e.known for e in found[1:-1])
-    assert found[-1] == models.MOTION and found[-1].installed
+    assert found[-1] == listing.MOTION and found[-1].installed
 
 
 def test_a_known_one_that_is_there_is_listed_once(folder):
@@ -75,3 +78,18 @@ def test_files_are_read_again_only_where_something_changed(folder, monkeypatch):
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert all(not e.installed for e in listed([tmp_path / "nowhere"], None)[1][:-1])
+
+
+async def test_what_stands_in_gives_way_to_a_model_that_came_in(folder, monkeypatch):
+    asked = []
+
+    class Analysis:
+        async def look_again(self):
+            asked.append("again")
+
+    for fixed, wanted in ((None, ["again"]), ("motion", [])):
+        found = listing.Models(Config(folder.parent, (), folder), Analysis(), fixed, ManualClock())
+        found._came_in()
+        await asyncio.sleep(0)
+        assert asked == wanted
+        asked.clear()

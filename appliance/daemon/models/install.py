@@ -7,16 +7,15 @@ stick that is mounted, the network. A box without a network installs from a stic
 import errno
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid, not_found
-from appliance.cli.models_download import fetch
-from appliance.cli.models_progress import Bar
 from appliance.daemon.assets import Asset, Assets
+from appliance.daemon.models.download import Progress, fetch
 from appliance.vision.packs import catalogue, installed
 from appliance.vision.packs.catalogue import Place
 from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, sha256
@@ -27,12 +26,13 @@ PARTS = ".downloads"  # in models_path: what has arrived so far
 STICKS = (Path("/media"), Path("/run/media"))  # where desktops and udisks mount them
 
 Agree = Callable[[Pack], None]  # shows the licence; raises where the owner does not accept it
+Meter = Callable[[str], Progress]  # of the file of that name, which is on its way
 
 
 def install(
-    what: str, config: Config, source: Path | None, digest: str | None, agree: Agree = lambda pack: None
+    what: str, config: Config, source: Path | None, digest: str | None, agree: Agree, meter: Meter
 ) -> Pack:
-    """``what``: a known pack's name, one in ``source``, a file or folder, or an https address.
+    """``what``: a known pack's name, one in ``source``, a file or folder, or an https address. Blocks.
 
     Raises ``not_found``, ``invalid`` (not a pack), ``data_loss`` (another SHA-256), ``unavailable``,
     ``denied`` (cannot be read or written), ``exhausted`` (no room).
@@ -40,7 +40,7 @@ def install(
     if digest is not None and not _is_digest(digest):
         raise invalid("this is no SHA-256", "64 digits 0-9 a-f, as `sha256sum FILE` prints", field="sha256")
     with guarded(config.models_path), workplace(config.models_path) as scratch:
-        folder = _gather(what, config, source, digest.lower() if digest else None, scratch)
+        folder = _gather(what, config, source, digest.lower() if digest else None, scratch, meter)
         agree(load_pack(folder))
         return place(folder, config.models_path)
 
@@ -54,25 +54,27 @@ def guarded(models_path: Path) -> Iterator[None]:
         name = error.filename if isinstance(error.filename, str) else str(models_path)
         why = error.strerror or "it cannot be used"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = "free some space, then run the same command again"
+            hint = "free some space, then try again"
             raise ApplianceError("exhausted", f"{name}: the disk is full", hint) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             hint = f"packs go into {models_path}: it must be writable, and the source readable"
             raise ApplianceError("denied", f"{name}: {why}", hint) from error
-        hint = "look at the disk or the stick, then run the same command again"
+        hint = "look at the disk or the stick, then try again"
         raise ApplianceError("unavailable", f"{name}: {why}", hint) from error
 
 
-def _gather(what: str, config: Config, source: Path | None, digest: str | None, scratch: Path) -> Path:
+def _gather(
+    what: str, config: Config, source: Path | None, digest: str | None, scratch: Path, meter: Meter
+) -> Path:
     """A folder with ``model.toml`` and its files, below ``scratch``."""
     folder = scratch / "pack"
     pack = catalogue.known(what)
     if pack is not None:
-        return _known(pack, config, source, folder)
+        return _known(pack, config, source, folder, meter)
     if "://" in what:
-        name = _file_name(what)
+        name = file_name(what)
         path = scratch / name
-        _download(what, name, digest, config).rename(path)
+        _download(what, name, digest, config, meter).rename(path)
     else:
         path = _local(what, source)
         if digest is not None and (not path.is_file() or sha256(path) != digest):
@@ -82,9 +84,13 @@ def _gather(what: str, config: Config, source: Path | None, digest: str | None, 
     elif zipfile.is_zipfile(path):
         copy_pack(unzip(path, scratch / "zip"), folder)
     else:
+        if path.suffix.lower() == ".zip":
+            raise ApplianceError("data_loss", f"{path.name} is no whole .zip", "get it again")
         found = installed.pack_from_onnx(path)
         if found is None:
-            hint = f"describe it: appliance models add {path.name}; or give a pack (a folder or .zip)"
+            hint = (
+                f"give a pack (a .zip or folder); or describe it on the box: appliance models add {path.name}"
+            )
             raise invalid(f"{path.name} is a model that nobody described", hint)
         write_pack(found, {entry.path: path.parent / entry.path for entry in found.files}, folder)
     return folder
@@ -103,7 +109,7 @@ def _local(what: str, source: Path | None) -> Path:
     raise ApplianceError("not_found", f"there is no model pack {what!r}", hint)
 
 
-def _known(pack: Pack, config: Config, source: Path | None, folder: Path) -> Path:
+def _known(pack: Pack, config: Config, source: Path | None, folder: Path, meter: Meter) -> Path:
     """Each file of it: found by content in the folders, else fetched."""
     parts = config.models_path / PARTS
     folders = (source,) if source is not None else (config.models_path, *config.assets_path, *STICKS)
@@ -118,34 +124,28 @@ def _known(pack: Pack, config: Config, source: Path | None, folder: Path) -> Pat
                 f"give the folder that has {entry.path} with --from DIR, or leave it out to use the network"
             )
             raise ApplianceError("not_found", f"{source} has no file of {pack.name}", hint)
-        found[entry.path] = path or _fetched(entry, place_, parts)
+        found[entry.path] = path or _fetched(entry, place_, parts, meter)
     write_pack(pack, found, folder)
     for entry in pack.files:
         (parts / entry.sha256).unlink(missing_ok=True)
     return folder
 
 
-def _fetched(entry: PackFile, place_: Place, parts: Path) -> Path:
-    bar = Bar(entry.path)
-    try:
-        return fetch(place_.url, entry.sha256, parts, bar, place_.bytes_)
-    finally:
-        bar.close()
+def _fetched(entry: PackFile, place_: Place, parts: Path, meter: Meter) -> Path:
+    with closing(meter(entry.path)) as progress:
+        return fetch(place_.url, entry.sha256, parts, progress, place_.bytes_)
 
 
-def _download(url: str, name: str, digest: str | None, config: Config) -> Path:
+def _download(url: str, name: str, digest: str | None, config: Config, meter: Meter) -> Path:
     if not url.lower().startswith("https://"):
         raise invalid("models are fetched over https only", "download it yourself and give the file")
     if digest is None:
         raise invalid("a model from an address needs its SHA-256", "add --sha256 HEX", field="sha256")
-    bar = Bar(name)
-    try:
-        return fetch(url, digest, config.models_path / PARTS, bar)
-    finally:
-        bar.close()
+    with closing(meter(name)) as progress:
+        return fetch(url, digest, config.models_path / PARTS, progress)
 
 
-def _file_name(url: str) -> str:
+def file_name(url: str) -> str:
     """The last part of the path, as a plain name; the query is left out."""
     try:
         last = unquote(urlsplit(url).path).rpartition("/")[2]

@@ -1,18 +1,20 @@
 """Which models there are, and changing the one that looks: what the web asks for (``web.ports.Models``)."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+from appliance.base.clock import Clock
 from appliance.base.config import Config
 from appliance.daemon.analysis import Analysis
+from appliance.daemon.models.installing import Installing
 from appliance.store.model_health import Alarm
 from appliance.vision.health.judge import Verdict
 from appliance.vision.packs import catalogue, installed
 from appliance.vision.packs.choice import Choice
 from appliance.vision.packs.pack import Pack
 from appliance.vision.state import Activation, VisionState
-from appliance.web.ports import ModelEntry
+from appliance.web.ports import ModelEntry, ModelInstall
 
 MOTION = ModelEntry(
     name="motion",
@@ -33,7 +35,9 @@ Signature = tuple[tuple[str, int, int], ...]
 class Models:
     """``fixed``: the detector that the box was started with, None where people choose."""
 
-    def __init__(self, config: Config, analysis: Analysis, fixed: str | None) -> None:
+    def __init__(self, config: Config, analysis: Analysis, fixed: str | None, clock: Clock) -> None:
+        self._installing = Installing(config, clock, self._came_in)
+        self._looking_again: asyncio.Task[None] | None = None
         self._folders = (config.models_path, *config.assets_path)
         self._analysis, self._fixed = analysis, fixed
         self._known: tuple[Signature, list[ModelEntry]] | None = None
@@ -41,6 +45,22 @@ class Models:
 
     def fixed(self) -> str | None:
         return self._fixed
+
+    def installing(self) -> ModelInstall | None:
+        return self._installing.state()
+
+    def install(self, name: str, accepted: bool) -> ModelInstall:
+        return self._installing.known(name, accepted)
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], size_bytes: int | None, name: str, accepted: bool
+    ) -> ModelInstall:
+        return await self._installing.receive(chunks, size_bytes, name, accepted)
+
+    def _came_in(self) -> None:
+        """What only stands in for the chosen one, for want of it, gives way."""
+        if self._fixed is None:
+            self._looking_again = asyncio.create_task(self._analysis.look_again(), name="model came in")
 
     def state(self) -> VisionState:
         return self._analysis.vision.state()

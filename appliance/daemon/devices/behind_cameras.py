@@ -8,11 +8,11 @@ from appliance.alerts.intake import Intake
 from appliance.base.clock import Clock
 from appliance.base.model import CameraStatus, Credentials
 from appliance.base.supervision import supervise
-from appliance.daemon.camera_search import CameraSearch
-from appliance.daemon.devices import Devices
+from appliance.daemon.devices.devices import Devices
+from appliance.daemon.devices.relay_actions import RelayActions
+from appliance.daemon.devices.search import CameraSearch
+from appliance.daemon.devices.whereabouts import Whereabouts
 from appliance.daemon.own_events import OwnEventsPart
-from appliance.daemon.relay_actions import RelayActions
-from appliance.daemon.whereabouts import Whereabouts
 from appliance.store import cameras, rules
 from appliance.store.database import Database
 

@@ -17,8 +17,8 @@ from appliance.base.config import load
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
 from appliance.cli import main
-from appliance.daemon import backing_up, resetting
-from appliance.daemon.care import Care
+from appliance.daemon.care import backing_up, resetting
+from appliance.daemon.care.care import Care
 from appliance.daemon.stores import Stores
 from appliance.store import audit, passphrase, settings
 from appliance.store.database import Database
@@ -217,8 +217,8 @@ async def until(holds: Any) -> None:
 async def test_a_stick_that_is_plugged_in_after_it_was_asked_for_resets_the_box(
     care_with: Any, config: Any, stores: Any, plug_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.daemon.reset_by_stick.LOOK_S", 0.05)
-    monkeypatch.setattr("appliance.daemon.reset_by_stick._GO_S", 0.05)
+    monkeypatch.setattr("appliance.daemon.care.reset_by_stick.LOOK_S", 0.05)
+    monkeypatch.setattr("appliance.daemon.care.reset_by_stick._GO_S", 0.05)
     device_id = stores.appliance.read_now(settings.device_id)
     plug_in(f"{device_id}\n")  # left in the box: no proof that anybody is there now
     stopped: list[bool] = []
@@ -253,13 +253,13 @@ async def test_a_stick_that_is_plugged_in_after_it_was_asked_for_resets_the_box(
 async def test_a_reset_that_is_called_off_or_waited_for_in_vain_changes_nothing(
     care_with: Any, config: Any, stores: Any, plug_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.daemon.reset_by_stick.LOOK_S", 0.05)
+    monkeypatch.setattr("appliance.daemon.care.reset_by_stick.LOOK_S", 0.05)
     care = care_with(stop=lambda: pytest.fail("it ended"))
     await care.ask_reset("keep", BY)
     await care.call_off_reset(BY)
     assert (await care.state()).reset is None
     plug_in(stores.appliance.read_now(settings.device_id))
-    monkeypatch.setattr("appliance.daemon.reset_by_stick.WAITS_NS", 10**8)
+    monkeypatch.setattr("appliance.daemon.care.reset_by_stick.WAITS_NS", 10**8)
     await care.ask_reset("keep", BY)
 
     async def over() -> bool:

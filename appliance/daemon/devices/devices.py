@@ -15,7 +15,7 @@ import aiohttp
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError, invalid, not_found
 from appliance.base.model import Camera, Credentials
-from appliance.daemon.camera_search import CameraSearch, host_of, scan_apart
+from appliance.daemon.devices.search import CameraSearch, host_of, scan_apart
 from appliance.onvif import mend as mending
 from appliance.onvif import ptz, relays
 from appliance.onvif.details import Details, details

@@ -9,7 +9,7 @@ from typing import Any
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Rule
-from appliance.daemon.devices import Devices
+from appliance.daemon.devices.devices import Devices
 from appliance.rules.relay import RelayAction, relay_actions
 
 log = logging.getLogger(__name__)

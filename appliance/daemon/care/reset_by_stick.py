@@ -12,7 +12,7 @@ from appliance.base.clock import SECOND_NS, Clock, rfc3339
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
 from appliance.base.model import User
-from appliance.daemon import resetting
+from appliance.daemon.care import resetting
 from appliance.store import audit
 from appliance.store.database import Database
 from appliance.system.sticks import Stick

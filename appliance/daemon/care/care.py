@@ -22,8 +22,8 @@ from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.base.model import User
 from appliance.base.redaction import forbid
-from appliance.daemon import backing_up
-from appliance.daemon.reset_by_stick import ResetByStick
+from appliance.daemon.care import backing_up
+from appliance.daemon.care.reset_by_stick import ResetByStick
 from appliance.store import audit, passphrase, settings
 from appliance.store.database import Database
 from appliance.system.sticks import PLACES, Stick, backups, sticks

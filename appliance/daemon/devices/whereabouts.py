@@ -17,7 +17,7 @@ from appliance.alerts.record import record_of_box
 from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.errors import ApplianceError
 from appliance.base.model import Camera, CameraStatus, Credentials
-from appliance.daemon.camera_search import CameraSearch, Seen, at_host, host_of
+from appliance.daemon.devices.search import CameraSearch, Seen, at_host, host_of
 from appliance.onvif.identity import Identity, same
 from appliance.store import audit, camera_identities, cameras
 from appliance.store.camera_identities import CameraIdentity

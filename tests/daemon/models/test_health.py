@@ -9,7 +9,7 @@ import pytest
 
 from appliance.base.clock import ManualClock
 from appliance.base.model import Camera, DetectSettings
-from appliance.daemon.model_health import ModelHealth
+from appliance.daemon.models.health import ModelHealth
 from appliance.store import model_health
 from appliance.store.database import Database
 from appliance.store.model_health import ClassSums, HealthKey, HealthRow

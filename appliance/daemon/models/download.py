@@ -38,6 +38,8 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, at_s: float) -> None:
         """``total`` 0: not known. ``at_s``: a clock that never goes back."""
 
+    def close(self) -> None: ...
+
 
 def fetch(url: str, sha256: str, folder: Path, progress: Progress, bytes_: int | None = None) -> Path:
     """The file with that SHA-256, in ``folder`` (made if need be) under that name.
@@ -69,8 +71,8 @@ def fetch(url: str, sha256: str, folder: Path, progress: Progress, bytes_: int |
     raise ApplianceError("unavailable", f"{address.shown} breaks off again and again", _AGAIN)
 
 
-_AGAIN = "run the same command again: it goes on where it stopped"
-_BY_HAND = "or fetch the file elsewhere and give its folder with --from DIR"
+_AGAIN = "try again: it goes on where it stopped"
+_BY_HAND = "or fetch the file elsewhere and bring it on a stick"
 
 
 class _Address:
@@ -234,7 +236,7 @@ def _room(folder: Path, wanted: int) -> None:
         raise ApplianceError(
             "exhausted",
             f"{folder} has {free / 1e6:.0f} MB free, this needs {(wanted + SPARE_BYTES) / 1e6:.0f} MB",
-            "free some space, then run the same command again",
+            "free some space, then try again",
         )
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from appliance.base.clock import ManualClock
 from appliance.base.model import Camera, CameraStatus, Credentials
-from appliance.daemon.camera_search import CameraSearch, at_host, host_of
-from appliance.daemon.whereabouts import Whereabouts
+from appliance.daemon.devices.search import CameraSearch, at_host, host_of
+from appliance.daemon.devices.whereabouts import Whereabouts
 from appliance.store import audit, camera_identities, cameras, events
 from appliance.store.database import Database
 
