@@ -1,13 +1,16 @@
 """What every room's tests may use."""
 
+import asyncio
+import contextlib
 import errno
 import itertools
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +105,26 @@ def shared_data() -> Path:
         if (folder / "footage").is_dir() and (folder / "models").is_dir():
             return folder
     pytest.skip("no folder with footage/ and models/ in APPLIANCE_ASSETS_PATH, none at ../shared/data")
+
+
+@pytest.fixture(scope="session")
+def slow_answers() -> Callable[[Any], Awaitable[None]]:
+    """``await slow_answers(context)``: with SLOW_ANSWERS_MS=800 in the environment, half of what a page of
+    that browser context fetches comes so much later, and its scripts. A test that reads a page before it is
+    drawn, or clicks before a script listens, then fails here and not on a busy day."""
+    late_ms = int(os.environ.get("SLOW_ANSWERS_MS", "0"))
+
+    async def late(route: Any) -> None:
+        if route.request.resource_type in ("fetch", "script") and random.random() < 0.5:
+            await asyncio.sleep(late_ms / 1000)
+        with contextlib.suppress(Exception):  # the page is gone
+            await route.continue_()
+
+    async def slow(context: Any) -> None:
+        if late_ms:
+            await context.route("**/*", late)
+
+    return slow
 
 
 _FLEETS = itertools.count()

@@ -107,9 +107,10 @@ async def browser() -> AsyncIterator[Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Any, box: BoxProcess) -> AsyncIterator[Any]:
+async def page(browser: Any, box: BoxProcess, slow_answers: Any) -> AsyncIterator[Any]:
     """A page on the shared box, not signed in; its complaints fail the test."""
     context = await browser.new_context(base_url=box.url, viewport={"width": 1440, "height": 900})
+    await slow_answers(context)
     found = await context.new_page()
     complaints: list[str] = []
     found.on("pageerror", lambda error: complaints.append(str(error)))
@@ -117,7 +118,7 @@ async def page(browser: Any, box: BoxProcess) -> AsyncIterator[Any]:
         "console",
         lambda m: complaints.append(m.text) if m.type == "error" and "Security Policy" in m.text else None,
     )
-    found.set_default_timeout(8000)
+    found.set_default_timeout(20_000)  # two cores are shared
     yield found
     await context.close()
     assert complaints == []
@@ -142,7 +143,7 @@ def until() -> Callable[..., Awaitable[None]]:
     """``await until(page, "some JavaScript")``: polled from outside, because the page's own policy
     (no eval) holds for Playwright's ``wait_for_function`` too."""
 
-    async def wait(page: Any, expression: str, timeout_s: float = 8.0) -> None:
+    async def wait(page: Any, expression: str, timeout_s: float = 20.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not await page.evaluate(expression):
                 await asyncio.sleep(0.03)

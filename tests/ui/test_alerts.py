@@ -16,9 +16,9 @@ async def test_a_critical_alert_appears_rings_and_is_acknowledged_with_a_key(pag
     await row.wait_for()
     assert "Person entered doorway" in await row.inner_text()
     await until(page, "document.body.classList.contains('ringing')")
-    assert int(await page.locator("[data-open-alerts]").inner_text()) == before + 1
-    assert (await page.title()).startswith(f"({before + 1}) ")
-    assert "critical alert, Reception" in await page.locator("#announce").inner_text()
+    await until(page, f"document.querySelector('[data-open-alerts]').textContent === '{before + 1}'")
+    await until(page, f"document.title.startsWith('({before + 1}) ')")
+    await page.locator("#announce", has_text="critical alert, Reception").wait_for(state="attached")
     await page.goto("/events")  # another page does not silence it
     await until(page, "document.body.classList.contains('ringing')")
     await page.goto("/")
@@ -75,7 +75,7 @@ async def test_a_list_that_has_not_come_is_no_all_clear(page, box, sign_in, unti
     assert await page.locator("[data-open-alerts]").inner_text() == drawn
     may_come.set()
     await until(page, f"document.querySelector('[data-open-alerts]').textContent === '{int(drawn) + 1}'")
-    assert await page.locator("#open-none").inner_text() != "Loading…"
+    await until(page, "document.querySelector('#open-none').textContent !== 'Loading…'")
 
 
 async def test_a_link_that_swallows_everything_is_said_and_mends_by_itself(page, box, sign_in):
@@ -107,12 +107,12 @@ async def test_what_happened_while_the_line_was_cut_is_not_missed_nor_twice(page
 async def test_the_first_alert_of_a_quiet_box_is_counted(page, box_with, sign_in):
     own = await box_with("--cameras", "1", "--events", "0")
     await sign_in(page, at=own)
-    assert "Nothing waits for you" in await page.locator("#open-none").inner_text()
+    await page.locator("#open-none", has_text="Nothing waits for you").wait_for()
     assert not await page.locator(".rail .count").is_visible()
     await page.locator("#events-none", has_text="No events yet").wait_for()
     await own.order(do="event", camera="front-gate", severity="warning")
     await page.locator(".rail .count").wait_for(state="visible")
-    assert (await page.locator("[data-open-alerts]").inner_text()) == "1"
+    await page.locator("[data-open-alerts]", has_text="1").wait_for()
     assert not await page.evaluate("document.body.classList.contains('ringing')")  # only critical ones ring
 
 

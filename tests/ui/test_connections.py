@@ -87,7 +87,7 @@ async def test_nothing_is_sent_anywhere_and_says_so(page, sign_in):
     await sign_in(page, then=HOME)
     await page.get_by_text("Nothing is sent anywhere. Add a target").wait_for()
     await page.get_by_text("This box belongs to no hub.").wait_for()
-    assert "Enrol the box at its hub first" in await page.locator("#tunnel").inner_text()
+    await page.locator("#tunnel", has_text="Enrol the box at its hub first").wait_for()
     assert await page.locator("#tunnel-actions").is_hidden()
 
 
@@ -366,10 +366,13 @@ async def test_only_an_admin_is_told_calmly_that_something_waits(page, own, sign
 
 
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (390, "light"), (1440, "dark"), (1440, "light")])
-async def test_nothing_is_beside_the_screen_or_over_another(browser, connected, sign_in, width, theme):
+async def test_nothing_is_beside_the_screen_or_over_another(
+    browser, connected, sign_in, width, theme, slow_answers
+):
     await connected.order(do="hub")
     await connected.order(do="tunnel", state="no handshake since")
     context = await browser.new_context(viewport={"width": width, "height": 844}, color_scheme=theme)
+    await slow_answers(context)
     page = await context.new_page()
     await sign_in(page, at=connected)
     for path in PLACES:

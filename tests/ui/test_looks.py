@@ -106,10 +106,11 @@ async def test_every_control_has_a_name_and_every_page_one_heading(page, sign_in
         assert len(ids) == len(set(ids)), path
 
 
-async def test_a_phone_shows_everything_within_reach_of_a_thumb(browser, box, sign_in):
+async def test_a_phone_shows_everything_within_reach_of_a_thumb(browser, box, sign_in, slow_answers):
     context = await browser.new_context(
         base_url=box.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
+    await slow_answers(context)
     page = await context.new_page()
     await sign_in(page)
     for path in PAGES:

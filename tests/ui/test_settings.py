@@ -52,13 +52,13 @@ async def test_a_zone_and_a_line_are_drawn_and_watched_by_a_rule(page, box_with,
     await click(0.8, 0.5)
     await page.fill("#zone-form [name=name]", "Threshold")
     await page.click("#zone-form [type=submit]")
-    await page.locator("#zone-list", has_text="Threshold").wait_for()
+    await page.locator("#zone-list strong", has_text="Threshold").wait_for()
     await page.click("[data-draw=polygon]")
     for x, y in ((0.1, 0.1), (0.4, 0.1), (0.4, 0.4), (0.1, 0.1)):
         await click(x, y)
     await page.fill("#zone-form [name=name]", "Corner")
     await page.click("#zone-form [type=submit]")
-    await page.locator("#zone-list", has_text="Corner").wait_for()
+    await page.locator("#zone-list strong", has_text="Corner").wait_for()
     await page.click("details summary")
     await page.fill("#rule-form [name=name]", "Over the threshold")
     await page.select_option("#rule-form [name=kind]", "line_cross")
@@ -153,7 +153,8 @@ async def test_an_admin_gives_a_new_password_and_says_which_cameras(page, box_wi
     first = line.locator("[name=camera]").first
     await first.check()
     camera_id = await first.get_attribute("value")
-    await line.locator("[data-cameras] [type=submit]").click()
+    async with page.expect_event("framenavigated"):  # the page loads again once it is kept
+        await line.locator("[data-cameras] [type=submit]").click()
     await page.wait_for_load_state("load")
     answer = await page.request.get(f"{own.url}/api/v1/users")
     person = next(u for u in (await answer.json())["users"] if u["username"] == "operator")

@@ -141,6 +141,7 @@ function showReset(asked) {
 async function look() {
   try {
     show((await get("/system/care")).care);
+    if ($("#care").dataset.silent) for (const form of [backup, support]) problem(form, null); // it answers again
     $("#care").removeAttribute("data-silent");
   } catch (error) {
     const ends = shown.includes('"phase":"begun"') || $("#care").dataset.silent; // then silence is what is to come

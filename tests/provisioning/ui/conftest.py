@@ -69,7 +69,7 @@ class Phone:
 
 
 @pytest_asyncio.fixture
-async def phone_with() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
+async def phone_with(slow_answers: Any) -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
     """``await phone_with(chromium)``: a telephone whose browser is that program."""
     api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
     found: list[Phone] = []
@@ -83,6 +83,7 @@ async def phone_with() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
                 viewport={"width": 390, "height": 844}, has_touch=True, ignore_https_errors=True,
                 timezone_id="Europe/Berlin",
             )  # fmt: skip
+            await slow_answers(context)
             found.append(Phone(await context.new_page()))
             return found[-1]
 

@@ -74,7 +74,7 @@ async def empty_hub() -> AsyncIterator[HubProcess]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+async def open_page(browser: Any, slow_answers: Any) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """``await open_page(url, width, theme)``; what it complains of fails the test."""
     contexts: list[Any] = []
     complaints: list[str] = []
@@ -90,6 +90,7 @@ async def open_page(browser: Any) -> AsyncIterator[Callable[..., Awaitable[Any]]
             is_mobile=narrow, has_touch=narrow, timezone_id="Europe/Berlin",
         )  # fmt: skip
         contexts.append(context)
+        await slow_answers(context)
         await context.add_cookies([{"name": "zone", "value": "Europe/Berlin", "url": url}])
         found = await context.new_page()
         found.on("pageerror", lambda error: complaints.append(str(error)))
