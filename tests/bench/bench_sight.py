@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ from appliance.vision.messages import Points, pack
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
 from appliance.vision.tracking.tracker import Tracker
+from appliance.vision.worker.looker import THREADS as LOOKERS
+from appliance.vision.worker.looker import at_once
 
 CAMERAS = 8
 THREADS = 1  # of the model; the other core decodes and records
@@ -161,10 +164,14 @@ class TimedSeat:
         self._seat, self._model, self._real = seat, model, real
         self._answer: Any = None
 
-    def run(self, count: int) -> Any:
-        if self._real > 0:
-            self._real -= 1
-            self._answer = self._model.timed(self._seat.run, count)
+    def start(self, count: int) -> None:
+        self._runs, self._real = self._real > 0, self._real - 1
+        if self._runs:
+            self._model.timed(self._seat.start, count)
+
+    def answers(self) -> Any:
+        if self._runs:
+            self._answer = self._model.timed(self._seat.answers)
         return self._answer
 
 
@@ -172,16 +179,17 @@ class TimedRunner:
     """A runner whose seats tell how long the model itself took."""
 
     def __init__(self, runner: Any, model: Clock, real: int) -> None:
-        self.inputs, self.batch, self.device = runner.inputs, runner.batch, runner.device
+        self.inputs, self.batch, self.together = runner.inputs, runner.batch, runner.together
+        self.device = runner.device
         self.seat = lambda extras: TimedSeat(runner.seat(extras), model, real)
         self.close = runner.close
 
 
 def besides_the_model(
-    found: Pack, backend: str, pictures: list[Picture], real: int = 1_000_000
+    found: Pack, backend: str, pictures: list[Picture], together: int, real: int = 1_000_000
 ) -> tuple[float, float, float]:
     """CPU ms per look besides the model: filling its input; its turn in the batcher and reading its
-    answers; tracking and telling."""
+    answers; tracking and telling. ``together``: looks that are asked for at once, each of another camera."""
     looking, model, fill, following = Clock(), Clock(), Clock(), Clock()
     detector = cast("ModelDetector", make(backend))
     open_runner = detector.open_runner
@@ -193,12 +201,13 @@ def besides_the_model(
     numbers = itertools.count()
     lock = threading.Lock()
 
-    def look(batcher: Batcher[Picture], picture: Picture) -> Detections:
-        batcher.put(picture)
-        batch = batcher.take(1, 1.0, weights={})
-        (answer,) = detector.detect(batch)
+    def look(batcher: Batcher[Picture], seen: Sequence[Picture]) -> list[Detections]:
+        for picture in seen:
+            batcher.put(picture)
+        batch = batcher.take(together, 1.0, weights={})
+        answers = detector.detect(batch)
         batcher.done(batch)
-        return answer.above(WEAKEST_TRACKED)
+        return [answer.above(WEAKEST_TRACKED) for answer in answers]
 
     def follow(tracker: Tracker, picture: Picture, seen: Detections) -> None:
         points = tracker.update(picture.time_ns, seen, detector.labels, picture.motion)
@@ -206,12 +215,15 @@ def besides_the_model(
 
     def looker(camera: str) -> None:
         """As in the worker: while the model of the one runs, the other fills and reads."""
-        tracker = Tracker(camera, lambda: str(next(numbers)), 0.4)
+        cameras = [f"{camera}{number}" for number in range(together)]
+        trackers = {name: Tracker(name, lambda: str(next(numbers)), 0.4) for name in cameras}
         batcher: Batcher[Picture] = Batcher()
         for picture in pictures:
-            seen = looking.timed(look, batcher, picture)
+            batch = [replace(picture, camera_id=name) for name in cameras]
+            found = looking.timed(look, batcher, batch)
             with lock:
-                following.timed(follow, tracker, picture, seen)
+                for one, seen in zip(batch, found, strict=True):
+                    following.timed(follow, trackers[one.camera_id], one, seen)
 
     filled = Filler.fill
     try:
@@ -224,7 +236,7 @@ def besides_the_model(
     finally:
         Filler.fill = filled  # type: ignore[method-assign]
         detector.close()
-    each = 1000 / len(looking.times_s)
+    each = 1000 / len(following.times_s)
     turn_s = looking.spent_s - model.spent_s - fill.spent_s
     return fill.spent_s * each, turn_s * each, following.spent_s * each
 
@@ -254,10 +266,11 @@ def main() -> int:
                 alone = (before + bare(found, backend, SECONDS / 2)) / 2
                 peer = f"the bare model in a loop (at least {least})" if not suffix else "the bare model"
                 say(f"sight_{name}_looks_per_s{suffix}", looks, f"1/s at {load:.0%} demand", peer, alone)
-            fill_ms, turn_ms, follow_ms = besides_the_model(found, backend, pictures)
+            together = at_once(LOOKERS * 1000 / alone)  # as the worker does under such a load
+            fill_ms, turn_ms, follow_ms = besides_the_model(found, backend, pictures, together)
             say(f"sight_{name}_fill", fill_ms, "ms of CPU per look")
             say(f"sight_{name}_turn_and_answers", turn_ms, "ms of CPU per look", "limit", 0.3)
-            _, warm_ms, _ = besides_the_model(found, backend, pictures, real=5)
+            _, warm_ms, _ = besides_the_model(found, backend, pictures, together, real=5)
             say(f"sight_{name}_turn_and_answers_warm", warm_ms, "ms of CPU per look", "limit", 0.3)
             say(f"sight_{name}_tracking", follow_ms, "ms of CPU per look")
             if name == "deimv2-femto":

@@ -28,6 +28,7 @@ def leave_out_the_others(data) -> None:
         Record(data, BoxClock()).mark(name, "skipped")
 
 
+@pytest.mark.skipif(shutil.which("chronyd") is None, reason="chronyd is not installed: no box is without")
 async def test_from_the_code_to_the_end_over_a_kill(wizard_on, tmp_path):
     data = tmp_path / "box"
     wizard = await wizard_on(data)

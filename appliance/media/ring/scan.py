@@ -109,16 +109,14 @@ def _scan(view: memoryview, path: Path) -> Scan:
         raise ApplianceError("data_loss", f"{path.name} has no head", "run `appliance check --repair`")
     found = Scan(head, bytes(view[:init_end]), video, audio, keys, whole, footer, footer_bytes)
     if footer is None and video and _ends_in_zeros(view, whole):
-        return _without_last(found, before, len(view))
+        return _without_last(found, before)
     return found
 
 
-def _without_last(found: Scan, before: int, size: int) -> Scan:
+def _without_last(found: Scan, before: int) -> Scan:
     """Blocks that were never written may begin inside the last fragment."""
     if found.audio and found.audio[-1].offset > found.video[-1].offset:
-        # AAC may end in a zero itself: only zeros behind it make it suspect.
-        is_suspect = found.whole_bytes < size
-        return found._replace(audio=found.audio[:-1], whole_bytes=before) if is_suspect else found
+        return found._replace(audio=found.audio[:-1], whole_bytes=before)
     keys = found.keys[:-1] if found.video[-1].is_key else found.keys
     return found._replace(video=found.video[:-1], keys=keys, whole_bytes=before)
 
@@ -186,8 +184,9 @@ def _fits(view: memoryview, at: int, size: int) -> bool:
 
 
 def _ends_in_zeros(view: memoryview, whole: int) -> bool:
-    """The last whole fragment ends in a zero, which no NAL unit does (H.264 and H.265, 7.4.1), and
-    what lies behind it is zeros."""
+    """The last whole fragment ends in a zero, and what lies behind it is zeros. No NAL unit ends so
+    (H.264 and H.265, 7.4.1), and no AAC frame: its last byte has a part of the mark of its end, 111
+    (ISO/IEC 14496-3, 4.4.2.1)."""
     if view[whole - 1]:
         return False
     return not any(view[at : at + 65536].tobytes().strip(b"\0") for at in range(whole, len(view), 65536))

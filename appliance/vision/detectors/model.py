@@ -7,7 +7,7 @@ answers; only the run itself is exclusive, and only the runner knows how.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,11 +18,13 @@ import numpy as np
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors import LOWEST_SCORE, Detections, Picture, families
 from appliance.vision.detectors.families import Family, Outputs
-from appliance.vision.detectors.filling import Filler, Tensor
+from appliance.vision.detectors.filling import Filler, Placed, Tensor
 from appliance.vision.packs.pack import Pack
 
 Answer = TypeVar("Answer")
+T = TypeVar("T")
 
+RUNS_TOGETHER = 3  # of one picture each, on a CPU
 MOST_AT_ONCE = 64  # pictures in one run, of models whose batch is fixed
 _WANTS_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "allocateraw")
 _OWN_WORDS = re.compile(
@@ -47,16 +49,21 @@ class Seat(Protocol):
 
     tensor: Tensor
 
-    def run(self, count: int) -> Mapping[str, Tensor]:
-        """Run the first ``count`` pictures. The answers, by output name with the batch first, hold
-        until this seat's next run. Raises what the runtime raises."""
+    def start(self, count: int) -> None:
+        """The first ``count`` pictures are to be run. Raises what the runtime raises."""
+
+    def answers(self) -> Mapping[str, Tensor]:
+        """Of the run that was started, once it is over: by output name with the batch first. They hold until
+        this seat's next run. Raises what the runtime raises."""
 
 
 class Runner(Protocol):
-    """``batch``: pictures that fit one run; ``device``: what really runs, in the runtime's words."""
+    """``batch``: pictures that fit one run; ``together``: runs of one caller that are on their way at once,
+    of which each needs a seat; ``device``: what really runs, in the runtime's words."""
 
     inputs: tuple[Port, ...]
     batch: int
+    together: int
     device: str
 
     def seat(self, extras: Mapping[str, Tensor]) -> Seat:
@@ -65,6 +72,7 @@ class Runner(Protocol):
     def close(self) -> None: ...
 
 
+Place = tuple[Seat, Filler]
 OpenRunner = Callable[[Pack, int], Runner]  # pack, threads; raises ApplianceError
 
 
@@ -83,7 +91,7 @@ class Model(Generic[Answer]):
                 "check family in model.toml",
                 field="family",
             )
-        self._free: deque[tuple[Seat, Filler]] = deque()
+        self._free: deque[Place] = deque()
         self._blank = 0  # pictures in a row of which nothing could be read for want of numbers
         self._try()
 
@@ -91,27 +99,50 @@ class Model(Generic[Answer]):
     def device(self) -> str:
         return self._runner.device
 
-    def _run(self, seat: Seat, count: int) -> Outputs:
-        """Raises ``exhausted`` where memory is what is missing, and else what the runtime raises."""
-        try:
-            return seat.run(count)
-        except Exception as error:  # runtimes' own types are not public
-            if wants_memory(error):
-                raise too_large(self._pack) from error
-            raise
-
     def ask(self, frames: Sequence[av.VideoFrame]) -> list[Answer]:
         """One answer per frame, in order, in as few runs as the model allows."""
         answers: list[Answer] = []
-        with self._seat() as (seat, filler):
-            for start in range(0, len(frames), self._runner.batch):
-                part = frames[start : start + self._runner.batch]
-                placed = [filler.fill(frame, seat.tensor, number) for number, frame in enumerate(part)]
-                outputs = self._run(seat, len(part))
-                read = self._family.read(outputs, placed)
-                self._count(outputs, read)
-                answers += read
+        runs = list(_parts(frames, self._runner.batch))
+        for together in _parts(runs, self._runner.together):
+            with self._seats(len(together)) as places:
+                answers += self._read(places, together)
         return answers
+
+    def _read(self, places: Sequence[Place], runs: Sequence[Sequence[av.VideoFrame]]) -> list[Answer]:
+        """All are filled, then all run, then all are read: a model drives whatever is not its own out of the
+        caches, and what fills and reads is fetched again once and not for each."""
+        filled: list[list[Placed]] = []
+        for (seat, filler), frames in zip(places, runs, strict=True):
+            filled.append([filler.fill(frame, seat.tensor, number) for number, frame in enumerate(frames)])
+        answers: list[Answer] = []
+        for outputs, placed in zip(self._run([s for s, _ in places], map(len, runs)), filled, strict=True):
+            read = self._family.read(outputs, placed)
+            self._count(outputs, read)
+            answers += read
+        return answers
+
+    def _run(self, seats: Sequence[Seat], counts: Iterable[int]) -> list[Outputs]:
+        """Raises ``exhausted`` where memory is what is missing, and else what the runtime raises: the first
+        that fails, once none of them runs any more."""
+        outputs: list[Outputs] = []
+        begun: list[Seat] = []
+        failure: Exception | None = None
+        try:
+            for seat, count in zip(seats, counts, strict=True):
+                seat.start(count)
+                begun.append(seat)
+        except Exception as error:  # runtimes' own types are not public
+            failure = error
+        for seat in begun:
+            try:
+                outputs.append(seat.answers())
+            except Exception as error:
+                failure = failure or error
+        if failure is None:
+            return outputs
+        if wants_memory(failure):
+            raise too_large(self._pack) from failure
+        raise failure
 
     def _count(self, outputs: Outputs, read: Sequence[Answer]) -> None:
         """Raises ``invalid`` where for ``NUMBERLESS`` pictures in a row nothing could be read although
@@ -136,26 +167,31 @@ class Model(Generic[Answer]):
         self._runner.close()
 
     @contextmanager
-    def _seat(self) -> Iterator[tuple[Seat, Filler]]:
-        """As many as threads that ask at once: they are made when first missed."""
+    def _seats(self, count: int) -> Iterator[list[Place]]:
+        """As many as are taken at once, by all threads: they are made when first missed."""
+        places: list[Place] = []
         try:
-            place = self._free.pop()
-        except IndexError:
-            place = self._runner.seat(self._extras), Filler(self._family.feeding)
-        try:
-            yield place
+            for _ in range(count):
+                places.append(self._place())
+            yield places
         finally:
-            self._free.append(place)
+            self._free.extend(places)
+
+    def _place(self) -> Place:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._runner.seat(self._extras), Filler(self._family.feeding)
 
     def _try(self) -> None:
         """The slow first run, on a picture with everything in it; its answers must fit the pack."""
         random = np.random.default_rng(1)
         noise = random.integers(0, 256, (self._pack.input_height, self._pack.input_width, 3), np.uint8)
         frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
-        with self._seat() as (seat, filler):
+        with self._seats(1) as ((seat, filler),):
             placed = filler.fill(frame, seat.tensor, 0)
             try:
-                outputs = self._run(seat, 1)
+                (outputs,) = self._run([seat], [1])
             except ApplianceError:
                 raise  # it says itself what is wrong, and a lost device is no matter of the picture's size
             except Exception as error:  # runtimes' own types are not public
@@ -213,6 +249,10 @@ class ModelDetector:
         model, self._model = self._model, None
         if model is not None:
             model.close()
+
+
+def _parts(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
 
 
 def open_model(pack: Pack, threads: int, open_runner: OpenRunner, lowest: float = LOWEST_SCORE) -> Model[Any]:

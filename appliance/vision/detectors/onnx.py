@@ -4,17 +4,24 @@ The threads are bounded: analysis must never take the cores that recording needs
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
-from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said, too_large, wants_memory
-from appliance.vision.detectors.turn import Turn
+from appliance.vision.detectors.model import (
+    RUNS_TOGETHER,
+    ModelDetector,
+    Port,
+    picture_port,
+    said,
+    too_large,
+    wants_memory,
+)
+from appliance.vision.detectors.turn import Run, Turn
 from appliance.vision.packs.pack import Pack
-
-LARGEST = 8  # pictures in one run, of models that take many
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
 _UNKNOWN = ("is not a registered function/op", "No Op registered", "Could not find an implementation")
@@ -22,15 +29,15 @@ _TORN = ("Protobuf parsing failed", "ModelProto does not have a graph", "out of 
 
 
 class OnnxDetector(ModelDetector):
-    """One picture at a time pays most: on a CPU a batch costs more than its parts (its tensors leave
-    the cache), and the first waits for the last."""
+    """One picture in a run pays most: on a CPU a batch costs more than its parts (its tensors leave
+    the cache)."""
 
     def __init__(self) -> None:
         super().__init__("onnxruntime", OnnxRunner, most=1)
 
 
 class OnnxRunner:
-    device = "CPU"
+    device, together = "CPU", RUNS_TOGETHER
 
     def __init__(self, pack: Pack, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -50,7 +57,7 @@ class OnnxRunner:
         )
         self._port = picture_port(pack, self.inputs)
         self._size = (3, pack.input_height, pack.input_width)
-        self.batch = self._port.shape[0] or LARGEST
+        self.batch = self._port.shape[0] or 1
         self._session = session
         self._turn = Turn()  # the threads are for one run, not for each caller
 
@@ -79,12 +86,15 @@ class OnnxSeat:
         self._names = [output.name for output in session.get_outputs()]
         whole = {name: tensor, **extras}
         counts = (len(tensor),) if fixed else range(1, len(tensor) + 1)
+        self._run: Run[Any]
         self._feeds = {count: {key: values[:count] for key, values in whole.items()} for count in counts}
 
-    def run(self, count: int) -> dict[str, Tensor]:
+    def start(self, count: int) -> None:
         feeds = self._feeds[len(self.tensor) if self._fixed else count]
-        outputs = self._turn.run(lambda: self._session.run(self._names, feeds))
-        return dict(zip(self._names, outputs, strict=True))
+        self._run = self._turn.start(lambda: self._session.run(self._names, feeds))
+
+    def answers(self) -> dict[str, Tensor]:
+        return dict(zip(self._names, self._run.wait(), strict=True))
 
 
 def refusal(pack: Pack, name: str, error: Exception) -> ApplianceError:

@@ -15,7 +15,15 @@ import numpy as np
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.filling import Tensor
-from appliance.vision.detectors.model import ModelDetector, Port, picture_port, said, too_large, wants_memory
+from appliance.vision.detectors.model import (
+    RUNS_TOGETHER,
+    ModelDetector,
+    Port,
+    picture_port,
+    said,
+    too_large,
+    wants_memory,
+)
 from appliance.vision.packs.pack import Pack
 
 # The wheel brings a package that keeps an id in the home folder and reports its use as soon as openvino
@@ -50,7 +58,8 @@ class OpenvinoDetector(ModelDetector):
 
 
 class OpenvinoRunner:
-    batch = 1  # shapes that may vary are slow here; two callers keep two requests in flight instead
+    batch = 1  # shapes that may vary are slow here; requests queue instead
+    together = RUNS_TOGETHER
 
     def __init__(self, pack: Pack, threads: int) -> None:
         model = _read(pack)
@@ -98,8 +107,10 @@ class OpenvinoSeat:
         for key, values in {name: tensor, **extras}.items():
             request.set_tensor(key, openvino.Tensor(np.ascontiguousarray(values), shared_memory=True))
 
-    def run(self, count: int) -> dict[str, Tensor]:
+    def start(self, count: int) -> None:
         self._request.start_async(share_inputs=True)
+
+    def answers(self) -> dict[str, Tensor]:
         self._request.wait()  # the GIL is free meanwhile
         return {name: self._request.get_output_tensor(number).data for number, name in enumerate(self._names)}
 

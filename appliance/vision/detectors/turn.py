@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 Answer = TypeVar("Answer")
 
 
-class _Run(Generic[Answer]):
+class Run(Generic[Answer]):
     """Handed from the thread that asks to the one that runs, and back."""
 
     __slots__ = ("answer", "error", "over", "work")
@@ -28,6 +28,7 @@ class _Run(Generic[Answer]):
         self.over.release()
 
     def wait(self) -> Answer:
+        """What came of it. Raises what it raised."""
         with self.over:
             if self.error is not None:
                 raise self.error
@@ -40,21 +41,21 @@ class Turn:
     0.2 to 0.4 ms on a busy box, in which nobody uses the core."""
 
     def __init__(self) -> None:
-        self._runs: queue.SimpleQueue[_Run[Any] | None] = queue.SimpleQueue()
+        self._runs: queue.SimpleQueue[Run[Any] | None] = queue.SimpleQueue()
         threading.Thread(target=_serve, args=(self._runs,), name="model", daemon=True).start()
 
-    def run(self, work: Callable[[], Answer]) -> Answer:
-        """Raises what ``work`` raises. Not after ``close``."""
-        run = _Run(work)
+    def start(self, work: Callable[[], Answer]) -> Run[Answer]:
+        """It runs after all that were started before. Not after ``close``."""
+        run = Run(work)
         self._runs.put(run)
-        return run.wait()
+        return run
 
     def close(self) -> None:
         """The thread ends when it has done what was asked before."""
         self._runs.put(None)
 
 
-def _serve(runs: "queue.SimpleQueue[_Run[Any] | None]") -> None:
+def _serve(runs: "queue.SimpleQueue[Run[Any] | None]") -> None:
     while (run := runs.get()) is not None:
         run.do()
         del run  # it holds a picture and a model

@@ -69,11 +69,17 @@ class Batcher(Generic[P]):
             return True
 
     def take(
-        self, most: int, timeout_s: float, *, weights: dict[str, float], gather_s: float = 0.0
+        self,
+        most: int,
+        timeout_s: float,
+        *,
+        weights: dict[str, float],
+        gather_s: float = 0.0,
+        sharers: int = 1,
     ) -> Sequence[P]:
         """At most ``most`` pictures of different cameras. A batch that is not full waits until its
-        oldest picture is ``gather_s`` old. ``weights``: 1 where a camera has none. Empty after the
-        timeout, or when it is over."""
+        oldest picture is ``gather_s`` old. ``weights``: 1 where a camera has none. ``sharers``: how many
+        take; each of them only its part of what waits. Empty after the timeout, or when it is over."""
         with self._change:
             until_s = time.monotonic() + timeout_s
             while not self._closed:
@@ -83,7 +89,7 @@ class Batcher(Generic[P]):
                 if ready:
                     wait_s = min(place.since_s for place in ready) + gather_s - now_s
                     if len(ready) >= most or wait_s <= 0:
-                        return self._give(ready, most, weights)
+                        return self._give(ready, min(most, max(1, len(ready) // sharers)), weights)
                 elif self._past is not None and not self._past_in_flight:
                     past, self._past, self._past_in_flight = self._past, None, True
                     self._change.notify_all()  # there is a place for the next

@@ -12,6 +12,7 @@ from typing import Protocol
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import Detections, Picture
 from appliance.vision.detectors.failures import Lost
+from appliance.vision.detectors.model import RUNS_TOGETHER
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.messages import Watch
 from appliance.vision.worker.closer import Closer
@@ -22,7 +23,15 @@ log = logging.getLogger("appliance.vision.worker")
 
 THREADS = 2
 GATHER_S = 0.02  # a batch that pays waits so long for more pictures
+AT_ONCE_MS = 150.0  # what the looks that are asked for at once may take
 FAILURES = 3  # one after the other: a runtime in such a state is only mended by a new process
+
+
+def at_once(look_ms: float) -> int:
+    """Looks that are asked for at once although a batch does not pay: while pictures wait, what surrounds the
+    model is fetched into the caches once for all of them (see ``Model._read``). Where a look takes long that
+    is nothing, and the first would only wait for the last. ``look_ms``: what one took; 0 is not known."""
+    return max(1, min(RUNS_TOGETHER, int(AT_ONCE_MS / look_ms))) if look_ms else 1
 
 
 class Judge(Protocol):
@@ -53,6 +62,7 @@ class Lookers:
         self._closer = Closer(THREADS)
         self._since_s = dict.fromkeys(range(THREADS), 0.0)
         self._inference_ms: list[float] = []
+        self._look_ms = 0.0  # the last one's, or the mean of those that were asked for at once
         self._failures = 0
 
     def start(self) -> None:
@@ -106,8 +116,9 @@ class Lookers:
 
     def _take(self, most: int) -> Sequence[Picture]:
         weights = {camera_id: judge.watch.weight for camera_id, judge in list(self._judges.items())}
-        gather_s = GATHER_S if most > 1 else 0.0
-        return self._batcher.take(most, 1.0, weights=weights, gather_s=gather_s)
+        if most > 1:
+            return self._batcher.take(most, 1.0, weights=weights, gather_s=GATHER_S)
+        return self._batcher.take(at_once(self._look_ms), 1.0, weights=weights, sharers=THREADS)
 
     def _judge(self, loaded: Loaded, batch: Sequence[Picture]) -> None:
         began_s = time.monotonic()
@@ -124,7 +135,7 @@ class Lookers:
             raise ApplianceError("unavailable", text) from error
         self._failures = 0
         took_ms = (time.monotonic() - began_s) * 1000
-        each_ms = round(took_ms / len(batch), 3)
+        each_ms = self._look_ms = round(took_ms / len(batch), 3)
         with self._lock:
             for picture, one in zip(batch, found, strict=True):
                 if (judge := self._judges.get(picture.camera_id)) is not None:

@@ -127,6 +127,15 @@ def test_cut_anywhere_with_zeros_behind(tmp_path: Path, written, place, zeros) -
         _mended(tmp_path / "x.mp4", torn, min(same, len(torn)), written)
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_picture_or_sound_whose_last_bytes_were_not_written_is_left_out(tmp_path, written, lost) -> None:
+    whole, _, ends, _ = written
+    for end in ends:
+        torn = whole[: end - lost] + bytes(lost)
+        same = end - lost + next(n for n, byte in enumerate(whole[end - lost :]) if byte)
+        _mended(tmp_path / "x.mp4", torn, same, written)
+
+
 @quick
 @given(st.integers(0, 43), st.binary(min_size=1, max_size=300))
 @example(place=20, garbage=b"\x00\x00\x00\x70moof" + b"\xff" * 104).via("a moof that is none")

@@ -31,7 +31,7 @@ def sh(*words: str, given: str | None = None) -> str:
 
 
 def _why_not() -> str | None:
-    for program in ("ip", "wireguard-go", "wg"):
+    for program in ("ip", "ping", "wireguard-go", "wg"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     if os.geteuid() != 0 or not os.access("/dev/net/tun", os.W_OK):

@@ -17,7 +17,7 @@ NAN, INF = np.nan, np.inf
 class Told:
     """A runner whose model answers ``outputs``, with the batch first."""
 
-    device, batch = "CPU", 4
+    device, batch, together = "CPU", 4, 1
     inputs = (Port("images", (None, 3, 64, 128), "float32"),)
 
     def __init__(self, **outputs):
@@ -29,10 +29,13 @@ class Told:
         self.tensor = np.zeros((self.batch, 3, 64, 128), np.float32)
         return self
 
-    def run(self, count):
+    def start(self, count):
+        self.count = count
+
+    def answers(self):
         if isinstance(self.outputs, Exception):
             raise self.outputs
-        return {name: np.repeat(values[None], count, axis=0) for name, values in self.outputs.items()}
+        return {name: np.repeat(values[None], self.count, axis=0) for name, values in self.outputs.items()}
 
     def close(self):
         self.closed = True

@@ -26,7 +26,7 @@ def test_runs_of_many_threads_never_overlap_and_each_gets_its_own_answer(turn):
         return number * number
 
     def ask(number: int) -> None:
-        answers[number] = turn.run(lambda: work(number))
+        answers[number] = turn.start(lambda: work(number)).wait()
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -39,13 +39,13 @@ def test_runs_of_many_threads_never_overlap_and_each_gets_its_own_answer(turn):
 
 def test_what_a_run_raises_is_raised_where_it_was_asked_for(turn):
     with pytest.raises(RuntimeError, match="no such operator"):
-        turn.run(lambda: (_ for _ in ()).throw(RuntimeError("no such operator")))
-    assert turn.run(lambda: 3) == 3, "and the next one runs"
+        turn.start(lambda: (_ for _ in ()).throw(RuntimeError("no such operator"))).wait().wait()
+    assert turn.start(lambda: 3).wait() == 3, "and the next one runs"
 
 
 def test_its_thread_ends_with_it():
     turn = Turn()
-    (thread,) = {turn.run(threading.current_thread)}
+    (thread,) = {turn.start(threading.current_thread).wait()}
     turn.close()
     thread.join(10)
     assert not thread.is_alive()
@@ -60,8 +60,8 @@ def test_nothing_of_a_run_is_kept(turn):
 
     def ask() -> None:
         picture = Picture()
-        turn.run(lambda: id(picture))
+        turn.start(lambda: id(picture)).wait()
 
     ask()
-    turn.run(lambda: None)
+    turn.start(lambda: None).wait()
     assert Picture.gone.wait(10)

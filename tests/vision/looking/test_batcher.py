@@ -80,6 +80,19 @@ def test_a_batch_waits_for_others_only_so_long(batcher):
     assert len(take(batcher, 2, 5.0, gather_s=0.02)) == 1  # and not later than that
 
 
+def test_who_shares_takes_its_part_of_what_waits(batcher):
+    for camera_id in "abcdefgh":
+        batcher.put(Item(camera_id))
+    taken = [take(batcher, 3, sharers=2) for _ in range(5)]
+    assert [[item.camera_id for item in batch] for batch in taken] == [
+        ["a", "b", "c"],
+        ["d", "e"],
+        ["f"],
+        ["g"],
+        ["h"],
+    ]
+
+
 def test_the_past_waits_for_the_present(batcher):
     assert batcher.put_past(Item("then", 1), 0)
     assert not batcher.put_past(Item("then", 2), 0.01)  # one place
@@ -111,7 +124,9 @@ def test_whoever_waits_is_told_when_it_is_over(batcher):
     assert sorted(map(bool, got)) == [False, False]
 
 
-def served(rates: dict[str, float], weights: dict[str, float], capacity: float, most: int, seconds=60):
+def served(
+    rates: dict[str, float], weights: dict[str, float], capacity: float, most: int, seconds=60, sharers=1
+):
     """Looks per camera where one batch at a time takes ``len(batch) / capacity`` seconds."""
     batcher, counts, now = Batcher(), Counter(), 0.0
     due = {camera_id: n / len(rates) / rate for n, (camera_id, rate) in enumerate(rates.items())}
@@ -120,17 +135,22 @@ def served(rates: dict[str, float], weights: dict[str, float], capacity: float, 
             while due[camera_id] <= now:
                 batcher.put(Item(camera_id))
                 due[camera_id] += 1 / rate
-        batch = look(batcher, most, weights=weights)
+        batch = look(batcher, most, weights=weights, sharers=sharers)
         counts.update(item.camera_id for item in batch)
         now += len(batch) / capacity if batch else min(due.values()) - now
     return {camera_id: counts[camera_id] / seconds for camera_id in rates}
 
 
-@given(cameras=st.integers(2, 20), overload=st.floats(1.2, 6.0), most=st.sampled_from([1, 4, 8]))
-def test_nobody_starves(cameras, overload, most):
+@given(
+    cameras=st.integers(2, 20),
+    overload=st.floats(1.2, 6.0),
+    most=st.sampled_from([1, 4, 8]),
+    sharers=st.sampled_from([1, 2]),
+)
+def test_nobody_starves(cameras, overload, most, sharers):
     """Equal demand, equal weight: equal shares, however few there are."""
     rates = {f"c{n}": 5.0 for n in range(cameras)}
-    got = served(rates, {}, 5.0 * cameras / overload, most)
+    got = served(rates, {}, 5.0 * cameras / overload, most, sharers=sharers)
     assert min(got.values()) >= 0.9 * max(got.values())
     assert sum(got.values()) >= 0.95 * 5.0 * cameras / overload
 

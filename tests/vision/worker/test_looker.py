@@ -4,17 +4,19 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from appliance.vision.detectors import Picture
+from appliance.vision.detectors import NOTHING, Picture
 from appliance.vision.detectors.failures import Lost
 from appliance.vision.looking.batcher import Batcher
 from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import Gone, Hello, Unframer, report_decoder
 from appliance.vision.worker import models
 from appliance.vision.worker.loading import Loaded
-from appliance.vision.worker.looker import Lookers
+from appliance.vision.worker.looker import Lookers, at_once
 from appliance.vision.worker.models import Models
 
 EMPTY = np.zeros((2, 2), np.bool_)
@@ -49,6 +51,50 @@ def test_a_lost_device_ends_the_process_at_the_first_look(monkeypatch):
     batcher.put(PICTURE)
     assert gone.wait(10)
     assert detector.calls == 1 and ended == [detector.error]
+
+
+class Counting:
+    """The first look waits for ``go``; ``asked``: how many pictures each look was for."""
+
+    labels, most, device, name = ("person",), 1, "CPU", "counting"
+
+    def __init__(self):
+        self.asked, self.begun, self.go = [], threading.Semaphore(0), threading.Event()
+
+    def detect(self, batch):
+        self.asked.append(len(batch))
+        self.begun.release()
+        self.go.wait(10)
+        return [NOTHING] * len(batch)
+
+    def close(self): ...
+
+
+def test_pictures_that_wait_are_asked_for_together_where_a_look_is_short(monkeypatch):
+    detector = Counting()
+    monkeypatch.setattr(
+        models, "load", lambda *_, **__: Loaded("counting", detector, None, "onnxruntime", "")
+    )
+    batcher = Batcher()
+    loaded = Models(Hello("e", "counting", (), 1), lambda _: None, lambda _: None)
+    lookers = Lookers(loaded, batcher, {}, threading.Lock(), lambda _: None)
+    lookers._look_ms = 20.0
+    lookers.start()
+    for number in range(2):  # both are at work, one picture each
+        batcher.put(replace(PICTURE, camera_id=f"first-{number}"))
+        assert detector.begun.acquire(timeout=10)
+    for number in range(9):
+        batcher.put(replace(PICTURE, camera_id=f"c{number}"))
+    detector.go.set()
+    for _ in range(3):
+        assert detector.begun.acquire(timeout=10)
+    assert detector.asked[:3] == [1, 1, 3]
+    batcher.close()
+
+
+@pytest.mark.parametrize(("look_ms", "most"), [(0.0, 1), (9.0, 3), (50.0, 3), (75.0, 2), (76.0, 1), (2e4, 1)])
+def test_a_long_look_is_asked_for_alone(look_ms, most):
+    assert at_once(look_ms) == most
 
 
 END = """

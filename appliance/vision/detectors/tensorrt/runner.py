@@ -35,6 +35,8 @@ SHARE_INTEGRATED = 0.25  # there it is the host's memory, and recording's
 class TensorrtRunner:
     """``batch`` falls where memory does. ``device``: chip, library and precision, for people."""
 
+    together = 1  # runs overlap by themselves, and a seat costs the GPU's memory
+
     def __init__(self, pack: Pack, cache_dir: Path, found: Library, device: Device) -> None:
         """Raises ``Unbuilt`` where no engine is there yet, or one that is spoiled or refused, and
         ``OutOfMemory``."""
@@ -141,7 +143,7 @@ class TensorrtSeat:
         extras: Mapping[str, NDArray[Any]],
     ) -> None:
         self._runner, self._lane, self._lock = runner, lane, lock
-        self._rows = runner.batch
+        self._rows = self._count = runner.batch
         self._hosts: dict[str, Host] = {}
         try:
             for channel in runner._channels:
@@ -153,6 +155,13 @@ class TensorrtSeat:
             host = self._hosts[name].array
             np.copyto(host, values[: len(host)])
         self.tensor = self._hosts[runner._picture.name].array
+
+    def start(self, count: int) -> None:
+        """Nothing yet: it runs when it is asked for its answers, and by itself."""
+        self._count = count
+
+    def answers(self) -> dict[str, NDArray[Any]]:
+        return self.run(self._count)
 
     def run(self, count: int) -> dict[str, NDArray[Any]]:
         """Views of the pinned answers: they hold until this seat's next run. Raises ``OutOfMemory``
