@@ -57,7 +57,7 @@ def test_one_copies_while_the_other_runs(make_box):
     """The first run waits until the second picture is on the chip: without two lanes, for ever."""
     box = make_box()
     model = box.detector._model
-    with model._seat(), model._seat():  # both have their lanes before it counts
+    with model._seats(1), model._seats(1):  # both have their lanes before it counts
         pass
     with ThreadPoolExecutor(2) as pool:
         running, copied, order = threading.Event(), threading.Event(), []
