@@ -89,7 +89,7 @@ class Batcher(Generic[P]):
                 if ready:
                     wait_s = min(place.since_s for place in ready) + gather_s - now_s
                     if len(ready) >= most or wait_s <= 0:
-                        return self._give(ready, min(most, max(1, len(ready) // sharers)), weights)
+                        return self._give(ready, min(most, -(-len(ready) // sharers)), weights)
                 elif self._past is not None and not self._past_in_flight:
                     past, self._past, self._past_in_flight = self._past, None, True
                     self._change.notify_all()  # there is a place for the next

@@ -23,7 +23,7 @@ log = logging.getLogger("appliance.vision.worker")
 
 THREADS = 2
 GATHER_S = 0.02  # a batch that pays waits so long for more pictures
-AT_ONCE_MS = 150.0  # what the looks that are asked for at once may take
+AT_ONCE_MS = 250.0  # what the looks that are asked for at once may take
 FAILURES = 3  # one after the other: a runtime in such a state is only mended by a new process
 
 

@@ -92,7 +92,9 @@ def test_pictures_that_wait_are_asked_for_together_where_a_look_is_short(monkeyp
     batcher.close()
 
 
-@pytest.mark.parametrize(("look_ms", "most"), [(0.0, 1), (9.0, 3), (50.0, 3), (75.0, 2), (76.0, 1), (2e4, 1)])
+@pytest.mark.parametrize(
+    ("look_ms", "most"), [(0.0, 1), (9.0, 3), (83.0, 3), (84.0, 2), (126.0, 1), (2e4, 1)]
+)
 def test_a_long_look_is_asked_for_alone(look_ms, most):
     assert at_once(look_ms) == most
 
