@@ -6,10 +6,12 @@ import { isDead, news } from "./live/news.js";
 import { LivePicture } from "./live/picture.js";
 import { Stills } from "./live/stills.js";
 import { alertsChanged, openAlerts } from "./shell.js";
-import { span } from "./time.js";
+import { boxNow, clock, span } from "./time.js";
 import { STATES } from "./words.js";
 
 const grid = document.querySelector("#tiles");
+const banner = document.querySelector("#connection"); // shown while the box does not answer
+let heardAt = boxNow();
 const tiles = new Map(); // camera id -> Tile
 const OPEN_STAGGER_MS = 40;
 const LATE_MS = 1000;
@@ -130,7 +132,8 @@ function summarise() {
     if (isDead(tile.state)) count.bad += 1;
   }
   const line = document.querySelector("#summary");
-  const parts = [`${count.all} ${count.all === 1 ? "camera" : "cameras"}`, `${count.recording} recording`];
+  const recording = banner.hidden ? `${count.recording} recording` : `${count.recording} recording when last heard at ${clock(heardAt)}`;
+  const parts = [`${count.all} ${count.all === 1 ? "camera" : "cameras"}`, recording];
   const bad = count.bad ? Object.assign(document.createElement("span"), { className: "bad", textContent: ` · ${count.bad} without picture` }) : "";
   const text = parts.join(" · ");
   if (line.textContent !== text + (bad ? bad.textContent : "")) line.replaceChildren(text, bad);
@@ -183,6 +186,8 @@ if (grid) {
     if (tile) { tile.status(status); summarise(); }
     else poll();
   });
+  journal.addEventListener("connection", ({ detail }) => { if (!detail.connected) heardAt = boxNow(); });
+  new MutationObserver(summarise).observe(banner, { attributes: true, attributeFilter: ["hidden"] });
   alertsChanged.addEventListener("change", markAlarms);
   addEventListener("keydown", (press) => {
     if (press.key.startsWith("Arrow") && document.activeElement === document.body) {
