@@ -56,6 +56,7 @@ TOOLS = {
     "ping": ["iputils-ping"],
     "chronyd": ["chrony"],
     "rauc": ["rauc"],
+    "openssl": ["openssl"],
     "mksquashfs": ["squashfs-tools"],
     "nft": ["nftables"],
     "wg": ["wireguard-tools"],

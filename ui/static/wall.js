@@ -134,7 +134,7 @@ function summarise() {
   const line = document.querySelector("#summary");
   const recording = banner.hidden ? `${count.recording} recording` : `${count.recording} recording when last heard at ${clock(heardAt)}`;
   const parts = [`${count.all} ${count.all === 1 ? "camera" : "cameras"}`, recording];
-  const bad = count.bad ? Object.assign(document.createElement("span"), { className: "bad", textContent: ` · ${count.bad} without picture` }) : "";
+  const bad = count.bad && banner.hidden ? Object.assign(document.createElement("span"), { className: "bad", textContent: ` · ${count.bad} without picture` }) : "";
   const text = parts.join(" · ");
   if (line.textContent !== text + (bad ? bad.textContent : "")) line.replaceChildren(text, bad);
 }

@@ -86,15 +86,15 @@ class OnnxSeat:
         self._names = [output.name for output in session.get_outputs()]
         whole = {name: tensor, **extras}
         counts = (len(tensor),) if fixed else range(1, len(tensor) + 1)
-        self._run: Run[Any]
+        self._runs: list[Run[Any]] = []  # the one on its way; its answers are not kept once they are given
         self._feeds = {count: {key: values[:count] for key, values in whole.items()} for count in counts}
 
     def start(self, count: int) -> None:
         feeds = self._feeds[len(self.tensor) if self._fixed else count]
-        self._run = self._turn.start(lambda: self._session.run(self._names, feeds))
+        self._runs.append(self._turn.start(lambda: self._session.run(self._names, feeds)))
 
     def answers(self) -> dict[str, Tensor]:
-        return dict(zip(self._names, self._run.wait(), strict=True))
+        return dict(zip(self._names, self._runs.pop().wait(), strict=True))
 
 
 def refusal(pack: Pack, name: str, error: Exception) -> ApplianceError:
