@@ -8,7 +8,7 @@ from firmware.build import say
 from firmware.life.bench import BOOT_S, CAMERA_PORT, CAMERAS, Life
 from firmware.life.box import PASSWORD, now_s
 from firmware.life.cuts import cuts
-from firmware.life.material import GOOD, PANICS, SILENT
+from firmware.life.material import GOOD, LATER, PANICS, SILENT
 
 STEADY_MINUTES = 1.0  # of the judge: a bench's patience; its deadline is as shipped
 HOST = "10.0.2.2"  # this machine, as qemu's user network shows it to the guest
@@ -161,7 +161,7 @@ def full(life: Life) -> None:
     or waits already."""
     life.ready()
     _quiet(life)
-    life.offer_by_stick(life.bundles.version(GOOD))
+    life.offer_by_stick(life.bundles.version(LATER))
     life.guest.shell(
         "fallocate -l $(stat -f -c '%a*%S' /data | sed 's/.*/echo $((&))/' | sh) /data/ballast.bench || true"
     )
@@ -175,7 +175,7 @@ def full(life: Life) -> None:
         assert error.kind == "exhausted", error
         say(f"the one that waited: {error}")
     try:
-        life.offer_by_stick(life.bundles.version(GOOD))
+        life.offer_by_stick(life.bundles.version(LATER))
         raise AssertionError("it was taken")
     except ApplianceError as error:
         assert error.kind in ("exhausted", "unavailable"), error

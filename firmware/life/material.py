@@ -57,8 +57,8 @@ class Bundles:
         return self._small("9.9", self._recipe.compatible, keys(self._out / "keys", "stranger"))
 
     def tampered(self) -> Path:
-        """One byte of the good one's content."""
-        good, target = self.version(GOOD), self._folder / "tampered.raucb"
+        """One byte of a good one's content; newer than what runs, whatever chapter was before."""
+        good, target = self.version(LATER), self._folder / "tampered.raucb"
         if not target.exists():
             shutil.copyfile(good, target)
             with target.open("r+b") as file:
