@@ -30,7 +30,6 @@ class Guest:
         self.port = port or _free_port()
         self.console = folder / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._shell: socket.socket | None = None
         self._sticks = 0
 
     def __enter__(self) -> "Guest":
@@ -55,7 +54,11 @@ class Guest:
             "-drive", f"if=pflash,format=qcow2,unit=1,file={variables}",
             "-drive", f"if=virtio,id=disk,format=qcow2,file={self._disk},cache=writeback",
             "-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{self.port}-:8443",
-            "-device", "virtio-net-pci,netdev=n", "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb",
+            # No network in the firmware: its timer polls it, and who asks for the screen keeps it busy.
+            "-fw_cfg", "name=opt/org.tianocore/IPv4Support,string=no",
+            "-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=no",
+            "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
+            "-device", "qemu-xhci,id=usb",
             "-chardev", f"file,id=c,path={self.console},append=on", "-serial", "chardev:c",
             "-serial", f"unix:{self._socket('shell')},server=on,wait=off",
             "-qmp", f"unix:{self._socket('qmp')},server=on,wait=off",
@@ -64,9 +67,6 @@ class Guest:
 
     def pull_the_plug(self) -> None:
         """At once; what the guest had not written out is gone."""
-        if self._shell is not None:
-            self._shell.close()
-            self._shell = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -112,14 +112,18 @@ class Guest:
         return str(self.qmp("human-monitor-command", **{"command-line": line}))
 
     def shell(self, command: str, seconds: float = 120.0) -> str:
-        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it fails, or is silent."""
+        """Root's shell: what ``command`` printed. Raises ``unavailable`` where it fails, or is silent.
+
+        A line of its own for each: qemu throws away what nobody listens to. A peer that is there and does
+        not read is full after 280 characters, and the firmware, which speaks on every line, stands still."""
         # Two marks, which an echo of what is typed does not show: on the same line the firmware and the
         # kernel speak at each boot.
         begin, mark = (f"{word}-{uuid.uuid4().hex[:12]}" for word in ("begin", "end"))
-        peer = self._line()
         typed = (f"echo {begin[:6]}''{begin[6:]}", command, f"echo {mark[:6]}''{mark[6:]} $?")
-        peer.sendall("".join(f" {line}\n" for line in typed).encode())
-        said = self._read_until(re.compile(rf"{mark} (\d+)"), seconds, command)
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(self._socket("shell")))
+            peer.sendall("".join(f" {line}\n" for line in typed).encode())
+            said = self._read_until(peer, re.compile(rf"{mark} (\d+)"), seconds, command)
         text, status = said[: said.rindex(mark)], int(said[said.rindex(mark) :].split()[1])
         text = text.rpartition(begin)[2]
         lines = _ANSI.sub("", text).split("\n")
@@ -142,19 +146,10 @@ class Guest:
                     raise ApplianceError(
                         "unavailable", f"no shell after {seconds:.0f} s: {error}", f"see {self.console}"
                     ) from error
-                if self._shell is not None:
-                    self._shell.close()
-                    self._shell = None
                 time.sleep(POLL_S)
 
-    def _line(self) -> socket.socket:
-        if self._shell is None:
-            self._shell = socket.socket(socket.AF_UNIX)
-            self._shell.connect(str(self._socket("shell")))
-        return self._shell
-
-    def _read_until(self, end: re.Pattern[str], seconds: float, about: str) -> str:
-        peer, said, until_s = self._line(), "", time.perf_counter() + seconds
+    def _read_until(self, peer: socket.socket, end: re.Pattern[str], seconds: float, about: str) -> str:
+        said, until_s = "", time.perf_counter() + seconds
         while not end.search(said):
             left_s = until_s - time.perf_counter()
             if left_s <= 0:
