@@ -24,7 +24,7 @@ TrialPhase = Literal["loading", "shadow", "trial", "active", "refused", "rolled_
 
 class Activation(msgspec.Struct, frozen=True):
     """How the change to another model goes. ``reason``: why it was refused or rolled back. ``own``: the
-    box's own idea, nobody chose anything."""
+    box's own idea, nobody chose anything. ``shadow_s``: how long both look before the new one does."""
 
     wanted: str
     before: str
@@ -36,6 +36,7 @@ class Activation(msgspec.Struct, frozen=True):
     new_ms: float = 0.0
     old_ms: float = 0.0
     own: bool = False
+    shadow_s: float = 0.0
 
 
 class VisionFigures(msgspec.Struct, frozen=True):

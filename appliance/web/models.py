@@ -43,7 +43,7 @@ async def overview(box: Box) -> dict[str, Any]:
         "models": [model_json(entry, state) for entry in await models.entries()],
         "chosen": models.fixed() or choice.detector,
         "fixed": models.fixed() is not None,
-        "activation": activation_json(models.activation(), choice.shadow_s),
+        "activation": activation_json(models.activation()),
         "detector": {
             "name": state.detector,
             "backend": state.backend,
@@ -81,11 +81,11 @@ def model_json(entry: ModelEntry, state: VisionState) -> dict[str, Any]:
     }
 
 
-def activation_json(activation: Activation | None, shadow_s: float) -> dict[str, Any] | None:
+def activation_json(activation: Activation | None) -> dict[str, Any] | None:
     """``since`` is when the phase began; ``switches_at`` is known in a shadow only."""
     if activation is None:
         return None
-    switches_ns = activation.since_ns + round(shadow_s * SECOND_NS)
+    switches_ns = activation.since_ns + round(activation.shadow_s * SECOND_NS)
     return {
         "wanted": activation.wanted,
         "before": activation.before,
@@ -163,7 +163,7 @@ async def activate(call: Call) -> web.StreamResponse:
     return answer(
         {
             "model": None if entry is None else model_json(entry, models.state()),
-            "activation": activation_json(activation, body.shadow_s),
+            "activation": activation_json(activation),
         }
     )
 

@@ -121,7 +121,7 @@ class PlayedModels:
 
     async def activate(self, name: str, backend: str, shadow_s: float) -> Activation | None:
         self._began_ns, self._shadow_s = self._clock.now_ns(), shadow_s
-        self.change = Activation(name, self.now.detector, "loading", self._began_ns)
+        self.change = Activation(name, self.now.detector, "loading", self._began_ns, shadow_s=shadow_s)
         return self.change
 
     def end(self, phase: TrialPhase, reason: str) -> str:

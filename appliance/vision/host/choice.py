@@ -63,7 +63,8 @@ class Choice:
             self.choose(*self._wanted)
             self._tell(msgspec.structs.replace(cut, phase="active", since_ns=self._clock.now_ns()))
         self._wanted = wanted
-        self._tell(Activation(order.choice, before, "loading", self._clock.now_ns(), own=own))
+        at_ns, shadow_s = self._clock.now_ns(), order.shadow_s
+        self._tell(Activation(order.choice, before, "loading", at_ns, own=own, shadow_s=shadow_s))
         return order
 
     @property

@@ -114,7 +114,7 @@ def test_an_upgrade_changes_nothing_of_what_people_chose(choice, told):
     assert choice.under_way
     choice.heard(Trial("deimv2-femto", "active"))
     assert choice.now == ("deimv2-femto", "auto") and not choice.under_way
-    assert all(activation.own for activation in told)
+    assert all(activation.own and activation.shadow_s == 30.0 for activation in told)
 
 
 def test_people_s_own_changes_are_not_the_box_s(choice, told, clock):

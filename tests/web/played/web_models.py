@@ -61,7 +61,9 @@ class PlayedModels:
 
     async def activate(self, name: str, backend: str, shadow_s: float) -> Activation | None:
         self.asked.append((name, backend, shadow_s))
-        self.change = Activation(name, "deimv2-femto", "shadow", self._clock.now_ns(), pictures=7)
+        self.change = Activation(
+            name, "deimv2-femto", "shadow", self._clock.now_ns(), pictures=7, shadow_s=shadow_s
+        )
         return self.change
 
     async def entries(self) -> list[ModelEntry]:
