@@ -109,10 +109,11 @@ Order = Hello | Open | OpenPast | Change | Close | ClosePast | StillOrder | Use
 
 class EngineLack(msgspec.Struct, frozen=True):
     """The best backend of this box could run ``model``, had it an engine. ``refused``: the name of the
-    file that is there and is not taken."""
+    file that is there and is not taken. ``short``: there is one, and the chip has no memory for it now."""
 
     model: str
     refused: str = ""
+    short: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):

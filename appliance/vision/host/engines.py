@@ -12,6 +12,7 @@ from appliance.vision.packs import installed
 FOLDER = "engines"  # in the data directory
 BACKEND = "tensorrt"
 SHADOW_S = 30.0  # both look at the same pictures, until the engine takes over
+RETRY_S = 600.0  # a chip that had no memory for its engine is asked again so long after
 # An engine that was built and is missing, refused or rolled back all the same is built once more. After
 # that it is an answer, until the daemon starts again.
 ROUNDS = 2
@@ -44,9 +45,15 @@ class Engines:
             self._say("", "")
         elif lack.model != self._model or not (self._task or self._built):
             self._stop()
-            if self._rounds.get(lack.model, 0) >= ROUNDS:
-                self._say(lack.model, f"TensorRT is given up for {lack.model}: {why}")
-                return
+            self._begin(lack, why)
+
+    def _begin(self, lack: EngineLack, why: str) -> None:
+        if lack.short:
+            self._say(lack.model, f"{why}; it is tried again in {RETRY_S / 60:.0f} min")
+            self._task = asyncio.ensure_future(self._wait())
+        elif self._rounds.get(lack.model, 0) >= ROUNDS:
+            self._say(lack.model, f"TensorRT is given up for {lack.model}: {why}")
+        else:
             self._say(lack.model, f"TensorRT's engine of {lack.model} is being built")
             self._task = asyncio.ensure_future(self._build(lack))
 
@@ -77,6 +84,11 @@ class Engines:
         """The child is gone when this returns."""
         self._stop()
         await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        """What else took the chip's memory may have ended."""
+        await asyncio.sleep(RETRY_S)
+        self._task, self._built = None, True
 
     async def _build(self, lack: EngineLack) -> None:
         try:

@@ -250,7 +250,9 @@ class Session:
                 self._fail(reason)
             case Ready(detector=detector, load_ms=load_ms, backend=backend):
                 self.backend = backend
-                log.info("detector %s is ready after %.0f ms", detector, load_ms)
+                log.info(
+                    "detector %s is ready after %.0f ms on %s: %s", detector, load_ms, backend, report.because
+                )
                 self._ready = True
                 self._on_ready(report)
             case PastPoints(span_id=span_id) | PastDone(span_id=span_id):

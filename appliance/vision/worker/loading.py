@@ -8,7 +8,7 @@ from appliance.base.errors import ApplianceError, not_found
 from appliance.vision import detectors
 from appliance.vision.detectors import WEAKEST_TRACKED, Detector
 from appliance.vision.detectors.choice import next_best, this_machine
-from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.failures import Lost, OutOfMemory, Unbuilt
 from appliance.vision.messages import EngineLack, Hello
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
@@ -35,6 +35,13 @@ class Loaded:
         """For people: the library, and the device where the detector knows it."""
         device = "" if self.backend == BUILT_IN else self.detector.device
         return f"{self.backend}, {device}" if device else self.backend
+
+
+def lack_of(model: str, error: ApplianceError) -> EngineLack | None:
+    """What a build, or time, would mend; None for all else."""
+    if isinstance(error, Unbuilt):
+        return EngineLack(model, error.refused)
+    return EngineLack(model, short=True) if isinstance(error, OutOfMemory) else None
 
 
 def load(
@@ -83,16 +90,15 @@ def _same_everywhere(backend: str, error: ApplianceError) -> bool:
     """A torn file is torn for every backend, and all but a card share the box's memory."""
     if isinstance(error, Unbuilt):
         return False
-    return error.kind == "data_loss" or (error.kind == "exhausted" and backend != "tensorrt")
+    return error.kind == "data_loss" or (error.kind == "exhausted" and not isinstance(error, OutOfMemory))
 
 
 def _explain(loaded: Loaded, wanted: str, better: str, error: ApplianceError) -> None:
-    """What is only not built yet comes by itself: the choice holds. A backend that was chosen by hand and
-    cannot is a refusal."""
+    """What is only not built yet, or short of memory, comes by itself: the choice holds. A backend that
+    was chosen by hand and cannot is a refusal."""
     loaded.because = f"{better} does not run it: {error.message}"
-    if isinstance(error, Unbuilt):
-        loaded.lack = EngineLack(loaded.name, error.refused)
-    elif wanted != AUTO:
+    loaded.lack = lack_of(loaded.name, error)
+    if loaded.lack is None and wanted != AUTO:
         loaded.reason = loaded.reason or loaded.because
 
 

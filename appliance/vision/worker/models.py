@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import Detections, Picture
-from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.failures import Lost
 from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.state import TrialPhase
 from appliance.vision.worker.comparison import SURE, Comparison
-from appliance.vision.worker.loading import Loaded, load, motion
+from appliance.vision.worker.loading import Loaded, lack_of, load, motion
 
 log = logging.getLogger("appliance.vision.worker")
 
@@ -130,8 +130,7 @@ class Models:
             self._end_process(error)
             return
         except ApplianceError as error:
-            if isinstance(error, Unbuilt):
-                change.lack = EngineLack(order.choice, error.refused)
+            change.lack = lack_of(order.choice, error)
             self._finish(change, "refused", str(error))
             return
         except Exception as error:  # drivers raise what they like; the one that looks is not touched

@@ -176,3 +176,26 @@ async def test_a_name_that_is_a_path_leads_nowhere(bench, tmp_path):
         await bench.until("TensorRT does not run ../../etc")
     assert victim.exists() and keep.exists()
     assert all(start.startswith(str(tmp_path / "models" / "one")) for start in bench.starts)
+
+
+async def test_a_chip_without_memory_is_asked_again_later_and_nothing_is_built(bench, monkeypatch):
+    monkeypatch.setattr("appliance.vision.host.engines.RETRY_S", 0.05)
+    short, why = EngineLack("one", short=True), "tensorrt does not run it: the GPU is out of memory"
+    engines = bench.make()
+    engines.lacking(short, why)
+    assert engines.words.startswith(f"{why}; it is tried again in") and engines.take() is None
+    for _ in range(ROUNDS + 2):  # as often as it takes: the engine is well
+        assert await bench.take() == "one" and engines.take() is None
+        engines.heard(Trial("one", "refused", why, lack=short))
+        assert "out of memory" in engines.words
+    assert await bench.take() == "one"
+    engines.heard(Trial("one", "active"))
+    engines.lacking(None)
+    assert engines.words == "" and not bench.starts
+
+
+async def test_who_waits_for_memory_can_be_called_off(bench):
+    engines = bench.make()
+    engines.lacking(EngineLack("one", short=True), "out of memory")
+    engines.lacking(EngineLack("two"))
+    assert await bench.take() == "two" and len(bench.starts) == 1

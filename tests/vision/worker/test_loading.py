@@ -5,7 +5,7 @@ import pytest
 
 from appliance.base.errors import ApplianceError, invalid
 from appliance.vision.detectors.choice import Machine
-from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.failures import Lost, OutOfMemory, Unbuilt
 from appliance.vision.messages import EngineLack, Hello
 from appliance.vision.packs.pack import Pack, PackFile
 from appliance.vision.worker import loading
@@ -65,6 +65,14 @@ def test_while_its_engine_is_not_built_the_next_one_looks(box, backend):
     assert load(HELLO, "mine", backend).lack == EngineLack("mine", "x.engine")
 
 
+@pytest.mark.parametrize("backend", ["auto", "tensorrt"])
+def test_while_the_chip_has_no_memory_the_next_one_looks(box, backend):
+    box["tensorrt"].error = OutOfMemory("the GPU is out of memory")
+    loaded = load(HELLO, "mine", backend)
+    assert (loaded.backend, loaded.reason) == ("openvino", "")
+    assert loaded.lack == EngineLack("mine", short=True) and "out of memory" in loaded.because
+
+
 def test_what_cannot_is_passed_over_and_by_hand_it_is_said(box):
     box["tensorrt"].error = ApplianceError("unavailable", "the GPU does not answer")
     box["openvino"].error = invalid("no Frobnicate")
@@ -92,7 +100,7 @@ def test_what_no_other_would_mend_is_not_tried_again(box, kind):
 
 
 def test_a_card_without_memory_leaves_the_boxs(box):
-    box["tensorrt"].error = ApplianceError("exhausted", "no")
+    box["tensorrt"].error = OutOfMemory("no")
     assert load(HELLO, "mine", "tensorrt").backend == "openvino"
 
 

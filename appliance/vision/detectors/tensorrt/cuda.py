@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance.base.errors import ApplianceError
-from appliance.vision.detectors.failures import Lost
+from appliance.vision.detectors.failures import Lost, OutOfMemory
 
 _OUT_OF_MEMORY = 2
 _PORTABLE, _MAPPED = 1, 2  # CU_MEMHOSTALLOC_*
@@ -44,13 +44,6 @@ _CALLS: Final[dict[str, tuple[Any, ...]]] = {
     "cuStreamDestroy_v2": (c_void_p,),
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
 }
-
-
-class OutOfMemory(ApplianceError):
-    """The chip has no room for this. The same with less may go well."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("exhausted", message, "use a smaller model, or end what else uses the GPU")
 
 
 @dataclass(frozen=True, slots=True)

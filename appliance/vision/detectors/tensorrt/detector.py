@@ -6,9 +6,10 @@ from pathlib import Path
 
 from appliance.base.errors import ApplianceError
 from appliance.vision.detectors import Detections, Picture
+from appliance.vision.detectors.failures import OutOfMemory
 from appliance.vision.detectors.model import ModelDetector
 from appliance.vision.detectors.tensorrt import cuda
-from appliance.vision.detectors.tensorrt.cuda import Device, OutOfMemory
+from appliance.vision.detectors.tensorrt.cuda import Device
 from appliance.vision.detectors.tensorrt.library import library
 from appliance.vision.detectors.tensorrt.runner import TensorrtRunner
 from appliance.vision.packs.pack import Pack

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError, invalid
-from appliance.vision.detectors.failures import Lost
-from appliance.vision.detectors.tensorrt.cuda import Device, OutOfMemory, Pinned
+from appliance.vision.detectors.failures import Lost, OutOfMemory
+from appliance.vision.detectors.tensorrt.cuda import Device, Pinned
 from appliance.vision.detectors.tensorrt.library import Library
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import ApplianceError
-from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.failures import Lost, OutOfMemory, Unbuilt
 from appliance.vision.detectors.model import Port, picture_port
 from appliance.vision.detectors.tensorrt import engines
 from appliance.vision.detectors.tensorrt.build import model_file, origin
-from appliance.vision.detectors.tensorrt.cuda import Device, OutOfMemory
+from appliance.vision.detectors.tensorrt.cuda import Device
 from appliance.vision.detectors.tensorrt.lanes import (
     Channel,
     Host,

@@ -11,9 +11,8 @@ import pytest
 from appliance.base.errors import ApplianceError
 from appliance.vision import detectors
 from appliance.vision.detectors import Picture
-from appliance.vision.detectors.failures import Lost, Unbuilt
+from appliance.vision.detectors.failures import Lost, OutOfMemory, Unbuilt
 from appliance.vision.detectors.tensorrt import cuda, detector, engines
-from appliance.vision.detectors.tensorrt.cuda import OutOfMemory
 from appliance.vision.looking.gate import Motion
 
 STILL = Motion(np.zeros((1, 1), np.bool_), np.zeros((1, 1), np.bool_))
