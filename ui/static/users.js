@@ -3,6 +3,7 @@
 import { patch, post, remove } from "./api.js";
 import { onSend } from "./forms.js";
 import { complain, toast } from "./shell.js";
+import { twice } from "./twice.js";
 
 const seen = (fields) => (fields.has("all") ? null : fields.getAll("camera"));
 for (const part of document.querySelectorAll("[data-sees]")) {
@@ -53,19 +54,5 @@ for (const item of document.querySelectorAll("[data-user]")) {
     }
     save.hidden = true;
   });
-  const button = item.querySelector("[data-delete]");
-  button.addEventListener("click", async () => {
-    if (!button.dataset.sure) {
-      button.dataset.sure = "1";
-      button.textContent = "Really delete?";
-      button.addEventListener("blur", () => location.reload(), { once: true });
-      return;
-    }
-    try {
-      await remove(`/users/${id}`);
-      location.reload();
-    } catch (error) {
-      complain(error);
-    }
-  });
+  twice(item.querySelector("[data-delete]"), () => remove(`/users/${id}`));
 }

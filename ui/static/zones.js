@@ -1,11 +1,13 @@
 // Zones, lines and masks drawn on a camera's picture, and the rules that watch them. Points are shares of the
 // picture, 0..1, origin at the top left; the drawing's units are thousandths.
 
-import { post, remove } from "./api.js";
+import { post, put, remove } from "./api.js";
+import { Corners } from "./corners.js";
 import { onSend } from "./forms.js";
-import { keepMasks, startMasks } from "./masks.js";
-import { complain } from "./shell.js";
+import { addMask, changeMask, startMasks } from "./masks.js";
 import { arrow as arrowOn, at as placeOn, shape } from "./shapes.js";
+import { twice } from "./twice.js";
+import { startRules } from "./zone_rules.js";
 
 const CLOSE_PX = 18; // a click this near to the first corner closes the polygon
 const page = document.querySelector("#zones");
@@ -21,14 +23,18 @@ const HOW = {
   polygon: "Click the corners one after another. Click the first one again to close the zone.",
   mask: "Click the corners of what is not to be looked at: a tree, a road, a screen. Click the first one again to close it.",
 };
-let draft = null; // {kind, points} while drawing
+const PULL = "Pull a corner where it belongs, or move it with the arrow keys.";
+const EDGES = " A small point makes a new corner; one that is pulled onto its neighbour goes away.";
+const SAVE = { line: "Save the line", polygon: "Save the zone", mask: "Save the mask" };
+let draft = null; // {kind, points, done} while drawing; {zone} or {mask}: the one that is changed
 let pointer = null;
+const corners = new Corners(canvas, () => redraw());
 
 const arrow = (points) => arrowOn(canvas, points);
 
 function redraw(chosen = null) {
-  const covers = masks.map((points, i) => shape("polygon", points, `mask${chosen === `mask-${i}` ? " chosen" : ""}`));
-  const parts = zones.flatMap((zone) => {
+  const covers = masks.flatMap((points, i) => (draft?.mask === i ? [] : shape("polygon", points, `mask${chosen === `mask-${i}` ? " chosen" : ""}`)));
+  const parts = zones.filter((zone) => zone !== draft?.zone).flatMap((zone) => {
     const own = shape(zone.kind === "line" ? "polyline" : "polygon", zone.points, zone.id === chosen ? "chosen" : "");
     return zone.kind === "line" ? [own, arrow(zone.points)] : [own];
   });
@@ -37,7 +43,7 @@ function redraw(chosen = null) {
     if (draft.kind === "line" || points.length < 3) parts.push(shape("polyline", points, "draft"));
     else parts.push(shape("polygon", points, "draft"));
     if (draft.kind === "line" && draft.points.length === 2) parts.push(arrow(draft.points));
-    for (const point of draft.points) parts.push(shape("polyline", [point, point], "corner"));
+    for (const point of draft.done ? [] : draft.points) parts.push(shape("polyline", [point, point], "corner"));
   }
   drawing.replaceChildren(...covers, ...parts);
 }
@@ -45,8 +51,10 @@ function redraw(chosen = null) {
 const at = (event) => placeOn(canvas, event);
 
 function begin(kind) {
+  end();
   draft = { kind, points: [], done: false };
-  pointer = null;
+  form.elements.name.value = "";
+  document.querySelector("#undo").hidden = false;
   canvas.classList.add("drawing");
   form.hidden = true;
   document.querySelector("#while-drawing").hidden = false;
@@ -57,6 +65,7 @@ function begin(kind) {
 function end() {
   draft = null;
   pointer = null;
+  corners.hide();
   canvas.classList.remove("drawing");
   form.hidden = true;
   document.querySelector("#while-drawing").hidden = true;
@@ -72,9 +81,22 @@ function complete() {
   const { name } = form.elements;
   const isMask = draft.kind === "mask";
   name.disabled = name.closest("label").hidden = isMask;
-  form.querySelector("[type=submit]").textContent = { line: "Save the line", polygon: "Save the zone", mask: "Save the mask" }[draft.kind];
+  form.querySelector("[type=submit]").textContent = SAVE[draft.kind];
+  document.querySelector("#undo").hidden = draft.isOld;
+  how.textContent = PULL + (draft.kind === "line" ? "" : EDGES);
+  corners.show(draft.points, draft.kind !== "line");
   (isMask ? form.querySelector("[type=submit]") : name).focus();
   redraw();
+}
+
+/** One that is there already; `which`: {zone} or {mask}. */
+function change(kind, points, which) {
+  end();
+  draft = { kind, points: points.map((point) => [...point]), isOld: true, ...which };
+  document.querySelector("#while-drawing").hidden = false;
+  form.elements.name.value = which.zone?.name ?? "";
+  complete();
+  canvas.scrollIntoView({ block: "nearest" });
 }
 
 canvas.addEventListener("pointermove", (event) => {
@@ -110,7 +132,9 @@ function undo() {
   if (!draft) return;
   draft.points.pop();
   draft.done = false;
+  corners.hide();
   form.hidden = true;
+  how.textContent = HOW[draft.kind];
   canvas.classList.add("drawing");
   redraw();
 }
@@ -124,64 +148,29 @@ document.querySelector("#cancel").addEventListener("click", end);
 onSend(form, async (fields) => {
   const name = fields.get("name")?.trim();
   if (name === "") throw new Error("Give it a name.");
-  if (draft.kind === "mask") await keepMasks(page.dataset.camera, (known) => [...known, draft.points]);
-  else await post("/zones", { camera_id: page.dataset.camera, name, kind: draft.kind, points: draft.points });
+  if (name && zones.some((zone) => zone.name === name && zone !== draft.zone)) {
+    throw new Error(`There is "${name}" on this camera already. Choose another name, so that alerts tell them apart.`);
+  }
+  const { kind, points, zone, mask } = draft;
+  const body = { camera_id: page.dataset.camera, name, kind, points };
+  if (kind !== "mask") await (zone ? put(`/zones/${zone.id}`, body) : post("/zones", body));
+  else await (draft.isOld ? changeMask(page.dataset.camera, masks[mask], points) : addMask(page.dataset.camera, points));
   location.reload();
 });
 
-startMasks(page.dataset.camera, redraw);
+startMasks(page.dataset.camera, masks, redraw, (number) => change("mask", masks[number], { mask: number }));
+for (const button of document.querySelectorAll("[data-change-zone]")) {
+  const zone = zones.find((one) => one.id === button.dataset.changeZone);
+  button.addEventListener("click", () => change(zone.kind, zone.points, { zone }));
+}
 for (const item of document.querySelectorAll("#zone-list [data-zone]")) {
   item.addEventListener("pointerenter", () => redraw(item.dataset.zone));
   item.addEventListener("pointerleave", () => redraw());
 }
-for (const [attribute, path] of [["deleteZone", "zones"], ["deleteRule", "rules"]]) {
-  const name = attribute.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  for (const button of document.querySelectorAll(`[data-${name}]`)) {
-    button.addEventListener("click", async () => {
-      // The first click asks, the second does it: no dialog for one line, and no slip either.
-      if (!button.dataset.sure) {
-        button.dataset.sure = "1";
-        button.textContent = "Really delete?";
-        button.addEventListener("blur", () => location.reload(), { once: true });
-        return;
-      }
-      try {
-        await remove(`/${path}/${button.dataset[attribute]}`);
-        location.reload();
-      } catch (error) {
-        complain(error);
-        delete button.dataset.sure;
-        button.textContent = "Delete";
-      }
-    });
-  }
-}
-
-const ruleForm = document.querySelector("#rule-form");
-if (ruleForm) {
-  const { kind, zone_id: zone } = ruleForm.elements;
-  const fit = () => {
-    const wanted = kind.value === "line_cross" ? "line" : "polygon";
-    for (const option of zone.options) option.hidden = option.disabled = option.dataset.kind !== wanted;
-    if (zone.selectedOptions[0]?.disabled !== false) zone.value = [...zone.options].find((option) => !option.disabled)?.value ?? "";
-    document.querySelector("#direction").hidden = wanted !== "line";
-  };
-  kind.addEventListener("change", fit);
-  fit();
-  onSend(ruleForm, async (fields) => {
-    if (!fields.get("zone_id")) throw new Error(kind.value === "line_cross" ? "Draw a line first." : "Draw a zone first.");
-    await post("/rules", {
-      name: fields.get("name").trim(),
-      kind: fields.get("kind"),
-      zone_ids: [fields.get("zone_id")],
-      classes: fields.get("class") ? [fields.get("class")] : [],
-      severity: fields.get("severity"),
-      cooldown_s: Number(fields.get("cooldown_s")),
-      params: fields.get("kind") === "line_cross" ? { direction: fields.get("direction") } : {},
-    });
-    location.reload();
-  });
-}
+for (const button of document.querySelectorAll("[data-delete-zone]")) twice(button, () => remove(`/zones/${button.dataset.deleteZone}`));
+for (const button of document.querySelectorAll("[data-delete-rule]")) twice(button, () => remove(`/rules/${button.dataset.deleteRule}`));
+const rules = document.querySelector("#rule-form");
+if (rules) startRules(rules);
 
 const backdrop = document.querySelector("#backdrop");
 const noBackdrop = () => { backdrop.hidden = true; document.querySelector("#no-backdrop").hidden = false; };

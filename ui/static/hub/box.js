@@ -5,6 +5,7 @@ import { onSend } from "../forms.js";
 import { element } from "../nodes.js";
 import { boxNow, fromSite, toSite } from "../time.js";
 import { complain, toast } from "../toasts.js";
+import { twice } from "../twice.js";
 import { refresh } from "./live.js";
 import { answered, order } from "./orders.js";
 
@@ -134,12 +135,6 @@ if (form) {
     await put(`/boxes/${boxId}`, { name: fields.get("name").trim(), site_id: fields.get("site_id") || null, tags });
     location.reload();
   });
-  form.querySelector("[data-revoke]")?.addEventListener("click", async ({ currentTarget: button }) => {
-    if (!button.dataset.sure) {
-      button.dataset.sure = "1";
-      button.textContent = "Really revoke? It is heard no more";
-      return;
-    }
-    try { await post(`/boxes/${boxId}/revoke`); location.reload(); } catch (error) { complain(error); }
-  });
+  const revoke = form.querySelector("[data-revoke]");
+  if (revoke) twice(revoke, () => post(`/boxes/${boxId}/revoke`), "Really revoke? It is heard no more");
 }

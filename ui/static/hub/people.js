@@ -3,6 +3,7 @@
 import { patch, post, remove } from "../api.js";
 import { onSend } from "../forms.js";
 import { complain, toast } from "../toasts.js";
+import { twice } from "../twice.js";
 
 function pick(fieldset) {
   const all = fieldset.querySelector('[name="all_sites"]');
@@ -60,14 +61,5 @@ for (const item of document.querySelectorAll("[data-user]")) {
   });
   const disable = item.querySelector("[data-disable]");
   disable.addEventListener("click", () => tried(() => patch(`/users/${id}`, { disabled: disable.dataset.disable === "1" })));
-  const button = item.querySelector("[data-delete]");
-  button.addEventListener("click", async () => {
-    if (!button.dataset.sure) {
-      button.dataset.sure = "1";
-      button.textContent = "Really delete?";
-      button.addEventListener("blur", () => location.reload(), { once: true });
-      return;
-    }
-    await tried(() => remove(`/users/${id}`));
-  });
+  twice(item.querySelector("[data-delete]"), () => remove(`/users/${id}`));
 }

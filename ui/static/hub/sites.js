@@ -2,7 +2,7 @@
 
 import { post, put, remove } from "../api.js";
 import { onSend } from "../forms.js";
-import { complain } from "../toasts.js";
+import { twice } from "../twice.js";
 
 const form = document.querySelector("#site-form");
 const cancel = form.querySelector('[type="reset"]');
@@ -34,14 +34,5 @@ onSend(form, async (fields) => {
 
 for (const item of document.querySelectorAll("[data-site]")) {
   item.querySelector("[data-edit]").addEventListener("click", () => edit(item.dataset));
-  const button = item.querySelector("[data-delete]");
-  button.addEventListener("click", async () => {
-    if (!button.dataset.sure) {
-      button.dataset.sure = "1";
-      button.textContent = "Really delete?";
-      button.addEventListener("blur", () => location.reload(), { once: true });
-      return;
-    }
-    try { await remove(`/sites/${item.dataset.site}`); location.reload(); } catch (error) { complain(error); }
-  });
+  twice(item.querySelector("[data-delete]"), () => remove(`/sites/${item.dataset.site}`));
 }
