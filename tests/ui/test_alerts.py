@@ -269,3 +269,23 @@ async def test_what_somebody_else_decided_is_no_longer_chosen(page, box_with, si
     )
     assert decided == "resolved"
     await page.locator("#chosen", has_text=f"{total - 1} chosen").wait_for()
+
+
+async def test_what_is_chosen_stays_so_when_new_ones_are_shown(page, box_with, sign_in):
+    own = await box_with("--cameras", "1", "--events", "0")
+    await sign_in(page, "operator", at=own, then="/")
+    for _ in range(2):
+        await own.order(do="event", camera="front-gate", severity="warning")
+    await page.goto(f"{own.url}/alerts")
+    await page.locator("[data-choose]").nth(1).check()
+    await page.locator("#chosen", has_text="1 chosen").wait_for()
+    before = await page.locator("[data-alert-id]:has([data-choose]:checked)").get_attribute("data-alert-id")
+    await own.order(do="event", camera="front-gate", severity="warning")
+    await page.click("#newer a")
+    await page.locator("[data-choose]").nth(2).wait_for()
+    await page.locator("#chosen", has_text="1 chosen").wait_for()
+    found = page.locator("[data-alert-id]:has([data-choose]:checked)")
+    assert await found.get_attribute("data-alert-id") == before
+    await page.reload()
+    await page.locator("[data-choose]").nth(2).wait_for()
+    assert not await page.locator("[data-choose]:checked").count(), "another visit begins anew"

@@ -10,6 +10,7 @@ const $ = (selector) => bar.querySelector(selector);
 const boxes = () => [...list.querySelectorAll("[data-choose]")];
 const chosen = () => boxes().filter((box) => box.checked).map((box) => box.closest("[data-alert-id]"));
 const isNew = (row) => row.dataset.status === "new";
+const KEPT = "alerts-chosen"; // over the reload that shows new ones, and no other
 const gone = () => list.querySelectorAll('[data-alert-id][data-status="resolved"]').length;
 
 if (bar) start();
@@ -36,6 +37,12 @@ function start() {
     count();
   });
   $("#many-resolution").addEventListener("change", unsure);
+  document.querySelector("#newer a").addEventListener("click", () => {
+    sessionStorage.setItem(KEPT, JSON.stringify(chosen().map((row) => row.dataset.alertId)));
+  });
+  const kept = new Set(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+  sessionStorage.removeItem(KEPT);
+  for (const box of boxes()) box.checked ||= kept.has(box.closest("[data-alert-id]").dataset.alertId);
   $("#many-acknowledge").addEventListener("click", () => each(chosen().filter(isNew), "Acknowledged", (id) => post(`/alerts/${id}/ack`, {})).then(count));
   $("#many-resolve").addEventListener("click", ({ currentTarget: button }) => {
     const select = $("#many-resolution");

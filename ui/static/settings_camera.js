@@ -26,25 +26,33 @@ function body(fields, before) {
   return wanted;
 }
 
+// What the camera was asked with last: nobody finds out only from the wall that an address is wrong.
+const asked = (fields) => JSON.stringify(["rtsp_url", "username", "password"].map((name) => fields.get(name).trim()));
+let known = id ? asked(new FormData(form)) : "";
+const send = form.querySelector("[type=submit]");
+form.addEventListener("input", () => { send.textContent = id ? "Save" : "Add the camera"; });
+
 onSend(form, async (fields) => {
+  if (fields.has("enabled") && asked(fields) !== known && !(await test(fields))) {
+    send.textContent = id ? "Save it all the same" : "Add it all the same";
+    report.scrollIntoView({ block: "nearest" });
+    return;
+  }
   const before = id ? (await get(`/cameras/${id}`)).camera : null;
   if (id) await put(`/cameras/${id}`, body(fields, before));
   else await post("/cameras", body(fields, null));
   location.assign("/settings");
 });
 
-document.querySelector("#test").addEventListener("click", async ({ currentTarget: button }) => {
-  const fields = new FormData(form);
-  const address = fields.get("rtsp_url").trim();
-  problem(form, null);
-  if (!address) { form.elements.rtsp_url.focus(); return; }
-  button.setAttribute("aria-busy", "true");
+/** True where the camera answers and nothing is to be said of it. Throws what is wrong with a field. */
+async function test(fields) {
+  known = asked(fields);
+  const wanted = { rtsp_url: fields.get("rtsp_url").trim() };
+  if (id) wanted.camera_id = id;
+  if (fields.get("username").trim()) wanted.username = fields.get("username").trim();
+  if (fields.get("password")) wanted.password = fields.get("password");
   show("", "Asking the camera…", []);
   try {
-    const wanted = { rtsp_url: address };
-    if (id) wanted.camera_id = id;
-    if (fields.get("username").trim()) wanted.username = fields.get("username").trim();
-    if (fields.get("password")) wanted.password = fields.get("password");
     const found = await post("/cameras/test", wanted);
     const facts = [
       found.codec && `${found.codec.toUpperCase()} ${found.width} × ${found.height}`,
@@ -52,10 +60,24 @@ document.querySelector("#test").addEventListener("click", async ({ currentTarget
       found.key_frame_interval_s && `a key frame every ${found.key_frame_interval_s.toFixed(1)} s`,
       typeof found.clock_skew_s === "number" && Math.abs(found.clock_skew_s) > 1 && `its clock is ${Math.abs(found.clock_skew_s).toFixed(0)} s ${found.clock_skew_s > 0 ? "fast" : "slow"}`,
     ].filter(Boolean);
-    show("good", `The camera answers: ${facts.join(", ")}.`, found.hints ?? []);
+    const hints = found.hints ?? [];
+    show("good", `The camera answers: ${facts.join(", ")}.`, hints);
+    return hints.length === 0;
   } catch (error) {
+    if (error.field) { // what was typed is no address: that belongs beside it
+      report.hidden = true;
+      throw error;
+    }
     show("bad", sentence(error.message), error.hint ? [error.hint] : []);
+    return false;
   }
+}
+
+document.querySelector("#test").addEventListener("click", async ({ currentTarget: button }) => {
+  problem(form, null);
+  if (!form.elements.rtsp_url.value.trim()) { form.elements.rtsp_url.focus(); return; }
+  button.setAttribute("aria-busy", "true");
+  try { await test(new FormData(form)); } catch (error) { problem(form, error); }
   button.removeAttribute("aria-busy");
 });
 
