@@ -47,7 +47,8 @@ async def test_a_form_that_is_sent_too_early_is_sent_when_somebody_listens(page,
     await page.locator("#camera-form [aria-busy=true]").wait_for()
     assert page.url.endswith("/settings/cameras/new")
     held.set()
-    await page.locator("[type=submit]", has_text="Add it all the same").click()  # it was asked, and is not there
+    send = page.locator("[type=submit]", has_text="Add it all the same")  # it was asked, and is not there
+    await send.click()
     await page.wait_for_url("**/settings")
     await page.locator(".rows li", has_text="Cellar").wait_for()
     assert not [address for address in addresses if "s3cret-word" in address]
