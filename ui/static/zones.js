@@ -3,7 +3,7 @@
 
 import { post, put, remove } from "./api.js";
 import { Corners } from "./corners.js";
-import { onSend } from "./forms.js";
+import { onSend, problem } from "./forms.js";
 import { addMask, changeMask, startMasks } from "./masks.js";
 import { arrow as arrowOn, at as placeOn, shape } from "./shapes.js";
 import { twice } from "./twice.js";
@@ -66,6 +66,7 @@ function end() {
   draft = null;
   pointer = null;
   corners.hide();
+  problem(form, null);
   canvas.classList.remove("drawing");
   form.hidden = true;
   document.querySelector("#while-drawing").hidden = true;
