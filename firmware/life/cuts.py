@@ -38,6 +38,7 @@ def cuts(life: Life) -> None:
     life.switch_off()
     chosen = _spread(moments, life.cuts)
     say(f"{len(chosen)} of {len(moments)} moments of an update of {moments[-1][0]:.0f} s")
+    assert len(chosen) == life.cuts, "the update was over too soon for so many cuts"
     with ThreadPoolExecutor(AT_ONCE) as pool:
         held = list(pool.map(lambda moment: _comes_back(folder, moment, {before, LATER}), chosen))
     assert all(held), f"{held.count(False)} of {len(held)} did not come back"
@@ -79,12 +80,15 @@ def _state(screen: Screen) -> dict[str, Any] | None:
 
 
 def _spread(moments: list[Moment], count: int) -> list[Moment]:
-    """One of each of ``count`` equal parts of the time, at random."""
+    """``count`` of them at random: one of each of as many equal parts of the time, and where a part has none,
+    another one for it."""
     chance, last_s = random.Random(21), moments[-1][0]
     parts: dict[int, list[Moment]] = {}
     for moment in moments:
         parts.setdefault(min(count - 1, int(moment[0] / last_s * count)), []).append(moment)
-    return [chance.choice(parts[part]) for part in sorted(parts)]
+    chosen = [chance.choice(parts[part]) for part in sorted(parts)]
+    others = [moment for moment in moments if moment not in chosen]
+    return sorted(chosen + chance.sample(others, min(len(others), count - len(chosen))))
 
 
 def _comes_back(folder: Path, moment: Moment, versions: set[str]) -> bool:
