@@ -90,8 +90,9 @@ class PlayedArchive:
         now_ns = min(end_ns, self._clock.now_ns())
         if start_ns >= now_ns:
             return Recordings((), start_ns, start_ns, 0)
-        hole = (now_ns - 3000 * SECOND_NS, now_ns - 2400 * SECOND_NS)
-        begin = now_ns - 20_000 * SECOND_NS
+        newest_ns = self._clock.now_ns()
+        hole = (newest_ns - 3000 * SECOND_NS, newest_ns - 2400 * SECOND_NS)
+        begin = newest_ns - 20_000 * SECOND_NS
         marks = sorted({start_ns, now_ns, *(t for t in (begin, *hole) if start_ns < t < now_ns)})
         spans = []
         for a, b in itertools.pairwise(marks):

@@ -56,11 +56,36 @@ async def test_what_plays_is_saved_from_the_moment_on_the_screen(page, sign_in, 
 async def test_the_strip_shows_the_last_hour_alone(page, sign_in, until):
     await sign_in(page, then="/cameras/front-gate")
     await page.locator('#spans [data-state="recorded"]').first.wait_for()
-    await page.click("#zoom")
+    await page.select_option("#zoom", "3600")
     await until(page, "document.querySelector('#strip').getAttribute('aria-valuemax') === '3600'")
     gap = "document.querySelector('#spans [data-state=gap]').style.width"
     await until(page, f"parseFloat({gap}) > 15")  # ten minutes of an hour
     await page.locator("#gaps summary", has_text="1 gap this hour").wait_for()
+    hole = await page.locator("#spans [data-state=gap]").bounding_box()
+    await page.mouse.click(hole["x"] + hole["width"] / 2, hole["y"] + 10)
+    await page.locator("#under", has_text="What plays is the next recording").wait_for()
+
+
+async def test_ten_minutes_are_seen_around_what_plays_and_turned_over(page, sign_in, until):
+    await sign_in(page, then="/cameras/front-gate")
+    recorded = page.locator('#spans [data-state="recorded"]').first
+    await recorded.wait_for()
+    await page.select_option("#zoom", "3600")
+    await page.locator("#strip[aria-valuemax='3600']").wait_for()
+    strip = await page.locator("#strip").bounding_box()
+    await page.mouse.click(strip["x"] + strip["width"] * 0.75, strip["y"] + 20)  # 15 minutes ago
+    await until(page, "document.querySelector('#replay').currentTime > 0.2")
+    await page.select_option("#zoom", "600")
+    await page.locator("#strip[aria-valuemax='600']").wait_for()
+    middle = "parseFloat(document.querySelector('#playhead').style.left)"
+    await until(page, f"{middle} > 40 && {middle} < 60")
+    labels = await page.locator("#hours span").all_inner_texts()
+    assert len(labels) >= 9, "a label for each minute"
+    await page.get_by_role("button", name="The ten minutes before").click()
+    await until(page, "document.querySelector('#playhead').hidden")
+    assert not set(labels) & set(await page.locator("#hours span").all_inner_texts())
+    await page.select_option("#zoom", "86400")
+    await page.locator("#strip[aria-valuemax='86400']").wait_for()
 
 
 async def test_the_strip_is_a_slider_for_keys_and_readers(page, sign_in, until):

@@ -10,6 +10,12 @@ const AGAIN_MS = 15_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const LABEL_PX = 44;
+// How much of the day is seen at once: minutes between labels (wide, narrow), seconds of a key's step, words.
+const VIEWS = {
+  86400: { every: [120, 360], step: 60, this: "this day", in: "on this day", one: "day" },
+  3600: { every: [5, 15], step: 5, this: "this hour", in: "in this hour", one: "hour" },
+  600: { every: [1, 2], step: 1, this: "these ten minutes", in: "in these ten minutes", one: "ten minutes" },
+};
 const long = (ms) => (ms < 1000 ? "less than 1 s" : span(ms));
 
 export class Timeline {
@@ -19,17 +25,19 @@ export class Timeline {
     this.strip = document.querySelector("#strip");
     this.input = document.querySelector("#day");
     this.under = document.querySelector("#under");
-    this.zoomButton = document.querySelector("#zoom");
-    this.zoomed = null; // true: the day's newest hour; null: not yet chosen
+    this.zoom = document.querySelector("#zoom");
+    this.length = null; // ms that are seen at once; null: not yet chosen
+    this.end = null; // where they end; null: with what is newest
     this.spans = [];
     this.recordedEnd = boxNow();
     this.cursorAt = 0; // ms, where the keyboard stands
+    this.chosenAt = null; // ms, what was asked for last
     this.request = 0;
   }
 
   async start() {
-    this.input.addEventListener("change", () => { this.zoomed = false; this.load(); });
-    this.zoomButton.addEventListener("click", () => { this.zoomed = !this.zoomed; this.load(); });
+    this.input.addEventListener("change", () => this.#wholeDay());
+    this.zoom.addEventListener("change", () => this.#look(Number(this.zoom.value) * 1000));
     document.querySelector("#day-back").addEventListener("click", () => this.#turn(-1));
     document.querySelector("#day-on").addEventListener("click", () => this.#turn(1));
     this.strip.addEventListener("click", ({ clientX }) => this.#pick(this.#timeAt(clientX)));
@@ -37,6 +45,7 @@ export class Timeline {
     this.strip.addEventListener("pointerleave", () => { this.#cursor(null); this.#summarise(); });
     this.strip.addEventListener("keydown", (press) => this.#key(press));
     this.strip.addEventListener("focus", () => this.#point(this.cursorAt || this.recordedEnd));
+    new ResizeObserver(() => { if (this.from) this.#drawHours(); }).observe(this.strip); // a phone is turned
     setInterval(() => { if (this.isToday) this.load(); }, AGAIN_MS);
     await this.load();
   }
@@ -48,8 +57,7 @@ export class Timeline {
   async goTo(ms) {
     if (this.from <= ms && ms < this.to) return;
     this.input.value = isoDay(ms);
-    this.zoomed = false;
-    await this.load();
+    await this.#wholeDay();
   }
 
   async load() {
@@ -57,11 +65,16 @@ export class Timeline {
     const mine = (this.request += 1);
     this.day = fromSite(this.input.value);
     this.to = fromSite(isoDay(this.day + 1.25 * DAY_MS));
-    if (this.zoomed) this.to = Math.min(this.to, boxNow());
-    this.from = this.zoomed ? this.to - HOUR_MS : this.day;
+    this.from = this.day;
+    if (this.isClose) {
+      this.to = Math.min(this.to, boxNow(), this.end ?? Infinity);
+      this.from = this.to - this.length;
+    }
     this.input.max = isoDay(boxNow()); // midnight passes while guards watch
     this.strip.setAttribute("aria-valuemax", Math.round((this.to - this.from) / 1000));
-    this.zoomButton.textContent = this.zoomed ? "Whole day" : this.isToday ? "Last hour" : "Its last hour";
+    this.zoom.value = this.isClose ? this.length / 1000 : 86_400;
+    document.querySelector("#day-back").setAttribute("aria-label", `The ${this.view.one} before`);
+    document.querySelector("#day-on").setAttribute("aria-label", `The ${this.view.one} after`);
     const interval = `start_time=${new Date(this.from).toISOString()}&end_time=${new Date(this.to).toISOString()}`;
     this.#drawHours();
     try {
@@ -72,11 +85,11 @@ export class Timeline {
       if (mine !== this.request) return;
       this.spans = recordings.spans.map((one) => ({ ...one, from: Date.parse(one.start), to: Date.parse(one.end) }));
       this.recordedEnd = Math.min(boxNow(), this.to, Date.parse(recordings.end) || this.to);
-      if (this.zoomed === null) {
+      if (this.length === null) {
         // A camera that was added just now has nothing that could be seen on a whole day.
         const first = this.spans.find((one) => one.state === "recorded");
-        this.zoomed = Boolean(first && this.isToday && first.from > boxNow() - HOUR_MS);
-        if (this.zoomed) { await this.load(); return; }
+        this.length = first && this.isToday && first.from > boxNow() - HOUR_MS ? HOUR_MS : DAY_MS;
+        if (this.isClose) { await this.load(); return; }
       }
       this.#draw(events);
       this.#summarise();
@@ -91,17 +104,47 @@ export class Timeline {
 
   playhead(ms) {
     const mark = document.querySelector("#playhead");
+    this.playing = ms;
     mark.hidden = ms === null || ms < this.from || ms > this.to;
     if (!mark.hidden) mark.style.left = this.#share(ms);
   }
 
-  #turn(days) {
+  get isClose() {
+    return (this.length ?? DAY_MS) < DAY_MS;
+  }
+
+  get view() {
+    return VIEWS[this.isClose ? this.length / 1000 : 86_400];
+  }
+
+  #wholeDay() {
+    [this.length, this.end] = [DAY_MS, null];
+    return this.load();
+  }
+
+  /** Closer or wider, around what plays or was asked for last. */
+  #look(length) {
+    const [from, to] = [this.from, Math.min(this.to, boxNow())];
+    const around = [this.playing, this.chosenAt].find((ms) => ms && from <= ms && ms < to);
+    this.length = length;
+    this.end = around ? around + length / 2 : this.end;
+    if (length === DAY_MS) this.end = null;
+    this.load();
+  }
+
+  #turn(steps) {
+    if (this.isClose) {
+      const end = this.to + steps * this.length;
+      this.end = end < boxNow() ? end : null;
+      this.input.value = isoDay((this.end ?? boxNow()) - 1);
+      this.load();
+      return;
+    }
     const noon = this.day + DAY_MS / 2;
-    const wanted = isoDay(noon + days * DAY_MS);
+    const wanted = isoDay(noon + steps * DAY_MS);
     if (wanted > this.input.max && this.input.max && wanted > isoDay(boxNow())) return;
     this.input.value = wanted;
-    this.zoomed = false;
-    this.load();
+    this.#wholeDay();
   }
 
   #share(ms) {
@@ -116,9 +159,10 @@ export class Timeline {
   #drawHours() {
     const hours = document.querySelector("#hours");
     const wide = this.strip.clientWidth;
-    const every = this.zoomed ? (wide < 560 ? 15 : 5) : 60 * (wide < 560 ? 6 : wide < 900 ? 3 : 2); // minutes
+    const [often, seldom] = this.view.every;
+    const every = wide < 560 ? seldom : !this.isClose && wide < 900 ? 180 : often; // minutes
     const marks = [];
-    const step = this.zoomed ? 60_000 : HOUR_MS / 4; // some zones are off by quarters of an hour
+    const step = this.isClose ? 60_000 : HOUR_MS / 4; // some zones are off by quarters of an hour
     for (let ms = Math.ceil(this.from / step) * step; ms < this.to; ms += step) {
       const label = clock(ms).slice(0, 5);
       if ((Number(label.slice(0, 2)) * 60 + Number(label.slice(3))) % every) continue;
@@ -152,7 +196,7 @@ export class Timeline {
     const gaps = this.spans.filter((one) => one.state === "gap" && !CALM.has(one.cause));
     const list = document.querySelector("#gaps");
     list.hidden = gaps.length === 0;
-    list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} this ${this.zoomed ? "hour" : "day"}`;
+    list.querySelector("summary").textContent = `${gaps.length} ${gaps.length === 1 ? "gap" : "gaps"} ${this.view.this}`;
     document.querySelector("#gap-list").replaceChildren(...gaps.slice(-200).map((one) => {
       const line = document.createElement("li");
       const why = Object.assign(document.createElement("span"), { textContent: `${CAUSES[one.cause] ?? one.cause}, ${long(one.to - one.from)}` });
@@ -165,7 +209,7 @@ export class Timeline {
     const sum = (wanted) => this.spans.filter(wanted).reduce((total, one) => total + one.to - one.from, 0);
     const recorded = sum((one) => one.state === "recorded");
     const missing = sum((one) => one.state === "gap" && !CALM.has(one.cause));
-    if (!recorded) { this.say(`Nothing is recorded ${this.zoomed ? "in this hour" : "on this day"}.`); return; }
+    if (!recorded) { this.say(`Nothing is recorded ${this.view.in}.`); return; }
     this.say(`${span(recorded)} recorded${missing ? `, ${long(missing)} missing` : ", no gap"}. Click the strip to play from there.`);
   }
 
@@ -192,14 +236,15 @@ export class Timeline {
     if (!here) return;
     const next = here.state === "recorded" ? here : this.spans.find((one) => one.from >= here.to && one.state === "recorded");
     if (next) { // a click into a gap means: what came after it
-      const at = Math.max(ms, next.from);
+      const at = (this.chosenAt = Math.max(ms, next.from));
       this.#point(at); // a finger has not pointed there before
       this.onPick(at);
+      if (next !== here) this.say(`Nothing is recorded at ${clock(ms)}. What plays is the next recording, from ${clock(at)}.`);
     } else this.say(`${clock(ms)} · no recording: ${CAUSES[here.cause] ?? here.cause}`);
   }
 
   #key(press) {
-    const small = this.zoomed ? 5000 : 60_000;
+    const small = this.view.step * 1000;
     const kept = this.spans.filter((one) => one.state === "recorded");
     const edge = { Home: kept[0]?.from, End: kept.at(-1)?.to - 1 }[press.key];
     const steps = { ArrowLeft: -small, ArrowRight: small, PageUp: 3_600_000, PageDown: -3_600_000 };
