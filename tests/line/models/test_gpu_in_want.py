@@ -124,9 +124,7 @@ async def test_its_memory_goes_while_it_looks(looking, gpu, tools):
     await restarted(tools, yard, HUNG_S)
     detector = await on(tools, yard, "o", 20)
     print(f"out of memory: looks again after {time.monotonic() - began:.1f} s: {detector}")
-    because = (
-        "tensorrt does not run it: the GPU is out of memory (cuMemAlloc_v2); it is tried again in 10 min"
-    )
+    because = "the GPU is out of memory (cuMemAlloc_v2); it is tried again in 10 min"
     assert detector["because"] == f"tensorrt does not run it: {because}"
     assert "has no memory left for the run (use a smaller model, or end what" in yard.box.log.read_text()
     await well(yard, ours)
