@@ -74,7 +74,7 @@ def load(
             raise
         except ApplianceError as error:
             failed[name] = error
-            if only or _same_everywhere(name, error):
+            if only or _same_everywhere(error):
                 raise
         try:
             name, _ = next_best(pack, failed, machine)
@@ -86,7 +86,7 @@ def load(
     return loaded
 
 
-def _same_everywhere(backend: str, error: ApplianceError) -> bool:
+def _same_everywhere(error: ApplianceError) -> bool:
     """A torn file is torn for every backend, and all but a card share the box's memory."""
     if isinstance(error, Unbuilt):
         return False
