@@ -1,7 +1,7 @@
 """Every family against a plain decoder: loops over cells, straight from the papers and exporters' docs.
 
-The reference shares nothing with the code but libswscale's scaler (test_filling holds that against
-bilinear scaling in floating point): it pads, orders and normalises by itself, runs the model by itself, one
+The reference shares nothing with the code but libswscale's scaler (test_filling holds it against
+scaling in floating point): it pads, orders and normalises by itself, runs the model by itself, one
 picture at a time, and suppresses box by box.
 """
 
@@ -11,21 +11,22 @@ import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
-EXACT = Interpolation.AREA | Interpolation.ACCURATE_RND
+NEAR, WIDE = (kind | Interpolation.ACCURATE_RND for kind in (Interpolation.AREA, Interpolation.BILINEAR))
 LOWEST = 0.1
 SURE = LOWEST + 0.01  # between the two, rounding may decide
 
 
-def scaled(frame, wide, high):
+def scaled(frame, wide, high, scaler):
     """RGB, high x wide x 3."""
-    return frame.reformat(width=wide, height=high, format="gbrp", interpolation=EXACT).to_ndarray()
+    return frame.reformat(width=wide, height=high, format="gbrp", interpolation=scaler).to_ndarray()
 
 
-def filled(frame, pack, fit, pad, unit):
+def filled(frame, pack, fit, pad, unit, scaler):
     """The input, and (scale across, scale down, left, top) to find the boxes again."""
     wide, high = pack.input_width, pack.input_height
     if fit == "stretch":
-        image, at = scaled(frame, wide, high), (wide / frame.width, high / frame.height, 0, 0)
+        image = scaled(frame, wide, high, scaler)
+        at = (wide / frame.width, high / frame.height, 0, 0)
     else:
         ratio = min(wide / frame.width, high / frame.height)
         size = [math.floor(side * ratio + 1e-6) for side in (frame.width, frame.height)]
@@ -34,7 +35,7 @@ def filled(frame, pack, fit, pad, unit):
         left = round((wide - size[0]) / 2 - 0.1) if fit == "centre" else 0
         top = round((high - size[1]) / 2 - 0.1) if fit == "centre" else 0
         image = np.full((high, wide, 3), pad, np.float64)
-        image[top : top + size[1], left : left + size[0]] = scaled(frame, *size)
+        image[top : top + size[1], left : left + size[0]] = scaled(frame, *size, scaler)
         at = (size[0] / frame.width, size[1] / frame.height, left, top)
     image = image.astype(np.float64)
     if pack.colour_order == "BGR":
@@ -193,18 +194,18 @@ def ssd_pair(outputs, pack, slack):
             yield row[4], label, row[:4]
 
 
-REFERENCES = {  # decoder, fit, padding, normalised
-    "detr": (detr, "stretch", 0, True),
-    "rf-detr": (rf_detr, "stretch", 0, True),
-    "yolox": (yolox, "corner", 114, False),
-    "yolo-v5": (yolo_v5, "centre", 114, True),
-    "yolo-v8": (yolo_v8, "centre", 114, True),
-    "yolo-end": (yolo_end, "centre", 114, True),
-    "yolo-four": (yolo_four, "centre", 114, True),
-    "nanodet": (nanodet, "stretch", 0, True),
-    "picodet": (picodet, "stretch", 0, True),
-    "ssd": (ssd, "stretch", 0, False),
-    "ssd-pair": (ssd_pair, "stretch", 0, False),
+REFERENCES = {  # decoder, fit, padding, normalised, how it was shrunk in training
+    "detr": (detr, "stretch", 0, True, WIDE),
+    "rf-detr": (rf_detr, "stretch", 0, True, WIDE),
+    "yolox": (yolox, "corner", 114, False, NEAR),
+    "yolo-v5": (yolo_v5, "centre", 114, True, NEAR),
+    "yolo-v8": (yolo_v8, "centre", 114, True, NEAR),
+    "yolo-end": (yolo_end, "centre", 114, True, NEAR),
+    "yolo-four": (yolo_four, "centre", 114, True, NEAR),
+    "nanodet": (nanodet, "stretch", 0, True, NEAR),
+    "picodet": (picodet, "stretch", 0, True, NEAR),
+    "ssd": (ssd, "stretch", 0, False, NEAR),
+    "ssd-pair": (ssd_pair, "stretch", 0, False, NEAR),
 }
 
 
@@ -232,11 +233,11 @@ def compare(detector, pack, layout, pictures):
 
     An overlap within 0.002 of the limit, and a score within 0.01 of the lowest, may be decided either way by
     rounding: what is surely there must be found, and what is found must be possible."""
-    decode, fit, pad, unit = REFERENCES[layout]
+    decode, *feeding = REFERENCES[layout]
     run, count = bare(pack), 0
     for answer, picture in zip(detector.detect(pictures), pictures, strict=True):
         frame = picture.frame
-        tensor, at = filled(frame, pack, fit, pad, unit)
+        tensor, at = filled(frame, pack, *feeding)
         outputs = run(tensor)
         read = [in_picture(decode(outputs, pack, slack), frame, at) for slack in (0.0, -0.002, 0.002)]
         found = answer.above(LOWEST)

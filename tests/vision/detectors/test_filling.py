@@ -5,6 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from appliance.vision.detectors import families
 from appliance.vision.detectors.filling import Filler, greys, normalised, place
 from appliance.vision.packs import catalogue
 
@@ -21,6 +22,18 @@ def bilinear(image, wide, high):
         part = (at - low).reshape(-1, *([1] * (2 - axis)))
         above = np.minimum(low + 1, image.shape[axis] - 1)
         image = np.take(image, low, axis) * (1 - part) + np.take(image, above, axis) * part
+    return image
+
+
+def widened(image, wide, high):
+    """Pillow's bilinear filter: the triangle is as wide as what one pixel of the smaller picture covers."""
+    for axis, size in ((0, high), (1, wide)):
+        ratio = image.shape[axis] / size
+        middles, reach = (np.arange(size) + 0.5) * ratio, max(1.0, ratio)
+        apart = np.abs(np.arange(image.shape[axis]) + 0.5 - middles[:, None]) / reach
+        weights = np.clip(1 - apart, 0, None)
+        weights /= weights.sum(1, keepdims=True)
+        image = np.moveaxis(np.tensordot(weights, image, (1, axis)), 0, axis)
     return image
 
 
@@ -78,13 +91,23 @@ def test_colours_are_what_the_frame_says(name, space, red, blue):
     assert np.abs(tensor.transpose(1, 2, 0) - other).mean() > 2.0  # the wrong matrix would be seen
 
 
-def test_footage_is_scaled_as_in_training(filmed):
-    """Half a grey level on average, which is less than one of camera noise."""
+@pytest.mark.parametrize(("shrinking", "trained"), [("near", bilinear), ("wide", widened)])
+def test_footage_is_shrunk_as_in_training(filmed, shrinking, trained):
+    """Less than a grey level on average, half as a rule, and nearer than the other way."""
     for picture in filmed[::14]:
-        tensor, _ = filled(picture.frame, greys(DEIM, "stretch"))
-        wanted = bilinear(colours(picture.frame, 0.299, 0.114, False), 416, 416)
-        apart = tensor.transpose(1, 2, 0) - wanted
-        assert np.abs(apart).mean() < 1.0 and abs(apart.mean()) < 0.1
+        wanted = trained(colours(picture.frame, 0.299, 0.114, False), 416, 416)
+        apart = {}
+        for way in ("near", "wide"):
+            tensor, _ = filled(picture.frame, normalised(DEIM, "stretch", shrinking=way))
+            apart[way] = 255 * tensor.transpose(1, 2, 0) - wanted
+        assert np.abs(apart[shrinking]).mean() < 1.0 and abs(apart[shrinking].mean()) < 0.1
+        assert min(apart, key=lambda way: np.abs(apart[way]).mean()) == shrinking
+
+
+@pytest.mark.parametrize(("pack", "shrinking"), [(DEIM, "wide"), (YOLOX, "near")])
+def test_a_family_is_shrunk_as_in_its_training(pack, shrinking):
+    """DEIM's by torchvision from Pillow's pictures, YOLOX's by OpenCV's INTER_LINEAR."""
+    assert families.make(pack, 0.1).feeding.shrinking == shrinking
 
 
 def test_channels_are_ordered_and_normalised():

@@ -6,7 +6,7 @@ Raw (RF-DETR: ``dets`` and ``labels``; others: ``pred_boxes`` and ``logits`` or 
 centre and size in 0..1, and a logit per query and class, of which the best 300 pairs count (X. Zhu et al.,
 "Deformable DETR", 2020). A column more than there are labels means
 "nothing": the last one, or the first where the pack's ``first_label`` is 1.
-In: N x 3 x H x W, RGB, by the pack's mean and std, stretched.
+In: N x 3 x H x W, RGB, by the pack's mean and std, stretched as torchvision does in all of their trainings.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _WANTED = "labels, boxes and scores, or boxes and logits by name"
 
 class Detr:
     def __init__(self, pack: Pack, lowest: float) -> None:
-        self.feeding = normalised(pack, "stretch")
+        self.feeding = normalised(pack, "stretch", shrinking="wide")
         self._pack, self._lowest = pack, lowest
         self._raw: tuple[str, str] | None = None
 
