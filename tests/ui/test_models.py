@@ -112,7 +112,7 @@ async def test_an_admin_installs_a_known_model_and_a_file(page, box_with, sign_i
     told = page.locator("#installing")
     await told.get_by_text("yolox-nano is being installed").wait_for()
     await told.get_by_text("yolox-nano was installed").wait_for()
-    await page.locator("[data-activate=yolox-nano]").wait_for()
+    await page.locator("[data-activate=yolox-nano]:focus").wait_for()  # where Install was pressed
     await page.wait_for_load_state("load")
     await page.click(".from-file summary")
     pack = tmp_path / "yard.zip"

@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { onSend, sentence } from "./forms.js";
 import { journal } from "./journal.js";
 import { startHealth } from "./model_health.js";
-import { isInstalling, showInstalling, startInstalling } from "./models_install.js";
+import { focusNew, isInstalling, rowsAnew, showInstalling, startInstalling } from "./models_install.js";
 import { element, icon } from "./nodes.js";
 import { complain, say, toast } from "./shell.js";
 import { boxNow, moment } from "./time.js";
@@ -56,7 +56,8 @@ function showList() {
   if (auto) auto.disabled = overview.chosen === "auto";
   // Installed beside this page: it has no row yet, and a row is the server's to write.
   const rows = new Set([...document.querySelectorAll("[data-model]")].map((row) => row.dataset.model));
-  if (overview.models.some((model) => !rows.has(model.name)) && !document.querySelector("dialog[open]")) location.reload();
+  const came = overview.models.find((model) => !rows.has(model.name));
+  if (came && !document.querySelector("dialog[open]")) rowsAnew(came.name);
 }
 
 const countdown = (ms) => {
@@ -191,12 +192,13 @@ function startCopies() {
 }
 
 journal.addEventListener("system", ({ detail }) => {
-  if (["model", "analysis"].includes(detail.data?.what)) look();
+  if (["model", "model_install", "analysis"].includes(detail.data?.what)) look();
 });
 show();
 setInterval(tick, 250);
 timer = setTimeout(look, pause());
 startDialog();
 startInstalling(look);
+focusNew();
 startCopies();
 startHealth($("#cameras")).catch(complain);

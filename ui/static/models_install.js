@@ -8,16 +8,30 @@ import { boxNow, moment } from "./time.js";
 const TOLD_MS = 3_600_000; // how long the end of the last one is worth a line
 const box = document.querySelector("#installing");
 const meter = box.querySelector(".meter");
+const CAME = "model-came"; // over the reload that shows its row, and no other
 let last = null;
+let askedHere = false;
 
 const stopped = (text) => text.replace(/[^.!?…]$/, "$&.");
 export const isInstalling = (now) => ["receiving", "running"].includes(now?.phase);
+
+/** A row is the server's to write. Who asked for it stands at it afterwards. */
+export function rowsAnew(name) {
+  if (askedHere) sessionStorage.setItem(CAME, name);
+  location.reload();
+}
+
+export function focusNew() {
+  const name = sessionStorage.getItem(CAME);
+  sessionStorage.removeItem(CAME);
+  if (name) document.querySelector(`[data-model="${CSS.escape(name)}"] button`)?.focus();
+}
 
 /** `now`: of GET /models. Rows are the server's to write: a new model brings the page anew. */
 export function showInstalling(now) {
   const ended = last && isInstalling(last) && now?.phase === "done";
   last = now;
-  if (ended && !document.querySelector("dialog[open]")) { location.reload(); return; }
+  if (ended && !document.querySelector("dialog[open]")) { rowsAnew(now.name); return; }
   const old = now && !isInstalling(now) && boxNow() - Date.parse(now.since) > TOLD_MS;
   box.hidden = !now || old;
   if (box.hidden) return;
@@ -44,7 +58,9 @@ export function startInstalling(look) {
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
-        showInstalling((await post(`/models/${encodeURIComponent(button.dataset.install)}/install`)).installing);
+        const { installing } = await post(`/models/${encodeURIComponent(button.dataset.install)}/install`);
+        askedHere = true;
+        showInstalling(installing);
       } catch (error) {
         button.disabled = false;
         complain(error);
@@ -62,6 +78,7 @@ export function startInstalling(look) {
     try {
       const { installing } = await send(path, file, (share) => showInstalling({ ...about, done_bytes: share * file.size }));
       form.reset();
+      askedHere = true;
       showInstalling(installing);
     } catch (error) {
       showInstalling(null);

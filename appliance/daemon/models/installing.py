@@ -37,9 +37,11 @@ ROOM_HINT = "free some space, or delete models that nobody uses"
 class Installing:
     """All on the loop but ``_work``."""
 
-    def __init__(self, config: Config, clock: Clock, done: Callable[[], None] = lambda: None) -> None:
-        """``done``: a model has come in."""
-        self._config, self._clock, self._done = config, clock, done
+    def __init__(
+        self, config: Config, clock: Clock, told: Callable[[ModelInstall], None] = lambda now: None
+    ) -> None:
+        """``told``: of each new phase."""
+        self._config, self._clock, self._told = config, clock, told
         self._now: ModelInstall | None = None
 
     def state(self) -> ModelInstall | None:
@@ -64,7 +66,7 @@ class Installing:
         nothing. Raises ``conflict``, ``exhausted``, ``invalid``, ``denied`` (the disk)."""
         self._must_be_free()
         shown = file_name(name)
-        self._now = self._said(shown, "receiving", total_bytes=size_bytes or 0)
+        self._enter(self._new(shown, "receiving", total_bytes=size_bytes or 0))
         folder = None
         try:
             with guarded(self._config.models_path):
@@ -88,7 +90,7 @@ class Installing:
                 if written > LARGEST_BYTES:
                     raise ApplianceError("exhausted", "it is larger than any model may be", "send a pack")
                 await asyncio.to_thread(file.write, chunk)  # a disk takes its time
-                self._told(written, size_bytes or 0)
+                self._came(written, size_bytes or 0)
         if size_bytes is not None and written != size_bytes:
             raise CUT_OFF
 
@@ -105,13 +107,13 @@ class Installing:
             raise ApplianceError("unavailable", "it comes too slowly", hint) from error
 
     def _begin(self, what: str, shown: str, accepted: bool, folder: Path | None) -> ModelInstall:
-        self._now = self._said(shown, "running")
+        begun = self._enter(self._new(shown, "running"))
         loop = asyncio.get_running_loop()
         work = threading.Thread(
             target=self._work, args=(loop, what, accepted, folder), name="install-model", daemon=True
         )
         work.start()
-        return self._now
+        return begun
 
     def _must_be_free(self) -> None:
         if self._now is not None and self._now.phase in ("receiving", "running"):
@@ -119,10 +121,15 @@ class Installing:
                 "conflict", f"{self._now.name} is being installed", "wait until that is done, then try again"
             )
 
-    def _said(self, name: str, phase: InstallPhase, total_bytes: int = 0) -> ModelInstall:
+    def _new(self, name: str, phase: InstallPhase, total_bytes: int = 0) -> ModelInstall:
         return ModelInstall(name, phase, self._clock.now_ns(), 0, total_bytes)
 
-    def _told(self, done_bytes: int, total_bytes: int) -> None:
+    def _enter(self, now: ModelInstall) -> ModelInstall:
+        self._now = now
+        self._told(now)
+        return now
+
+    def _came(self, done_bytes: int, total_bytes: int) -> None:
         if self._now is not None:
             self._now = msgspec.structs.replace(self._now, done_bytes=done_bytes, total_bytes=total_bytes)
 
@@ -151,17 +158,16 @@ class Installing:
         assert self._now is not None
         if refused is None:
             done = self._now.total_bytes
-            self._now = msgspec.structs.replace(self._now, name=name, phase="done", done_bytes=done)
             log.info("model %s was installed", name)
-            self._done()
+            self._enter(msgspec.structs.replace(self._now, name=name, phase="done", done_bytes=done))
         else:
             self._fail(refused)
 
     def _fail(self, refused: ApplianceError) -> None:
         assert self._now is not None
         why = {"reason": refused.message, "hint": refused.hint}
-        self._now = msgspec.structs.replace(self._now, phase="failed", **why)
         log.warning("model %s was not installed: %s", self._now.name, refused.message)
+        self._enter(msgspec.structs.replace(self._now, phase="failed", **why))
 
 
 class _Meter:
@@ -169,7 +175,7 @@ class _Meter:
         self._installing = installing
 
     def __call__(self, done: int, total: int, at_s: float) -> None:
-        self._installing._told(done, total)
+        self._installing._came(done, total)
 
     def close(self) -> None:
         pass

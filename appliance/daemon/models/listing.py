@@ -36,8 +36,9 @@ class Models:
     """``fixed``: the detector that the box was started with, None where people choose."""
 
     def __init__(self, config: Config, analysis: Analysis, fixed: str | None, clock: Clock) -> None:
-        self._installing = Installing(config, clock, self._came_in)
+        self._installing = Installing(config, clock, self._install_changed)
         self._looking_again: asyncio.Task[None] | None = None
+        self._clock = clock
         self._folders = (config.models_path, *config.assets_path)
         self._analysis, self._fixed = analysis, fixed
         self._known: tuple[Signature, list[ModelEntry]] | None = None
@@ -57,9 +58,11 @@ class Models:
     ) -> ModelInstall:
         return await self._installing.receive(chunks, size_bytes, name, accepted)
 
-    def _came_in(self) -> None:
-        """What only stands in for the chosen one, for want of it, gives way."""
-        if self._fixed is None:
+    def _install_changed(self, now: ModelInstall) -> None:
+        """All admins' pages are told. What only stands in for a model that came in gives way to it."""
+        data = {"what": "model_install", "model": now.name, "phase": now.phase, "reason": now.reason}
+        self._analysis.tell("system", None, self._clock.now_ns(), data)
+        if now.phase == "done" and self._fixed is None:
             self._looking_again = asyncio.create_task(self._analysis.look_again(), name="model came in")
 
     def state(self) -> VisionState:

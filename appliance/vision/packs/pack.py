@@ -88,22 +88,27 @@ def _checked(pack: Pack, entry: PackFile) -> Path:
 def load_pack(folder: Path) -> Pack:
     """Read ``folder/model.toml``; the files themselves are not opened.
 
-    Raises ``not_found``, or ``invalid`` with the offending field and the mend.
+    Raises ``not_found``, or ``invalid`` with the offending field and the mend. The folder is not named: it
+    may be one that nobody but the box knows.
     """
     path = folder / DESCRIPTION
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for until somebody writes
-            raise invalid(f"{path} is not a file", "take it away, and install the model pack again")
+            raise invalid(f"{DESCRIPTION} is not a file", "take it away, and install the model pack again")
         with path.open("rb") as file:
             body = file.read(LARGEST_DESCRIPTION_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise not_found("model pack", folder.name) from None
     except OSError as error:
         reason = error.strerror or "it cannot be read"
-        raise ApplianceError("unavailable", f"{path}: {reason}", "look at the disk it lies on") from error
+        raise ApplianceError(
+            "unavailable", f"{DESCRIPTION}: {reason}", "look at the disk it lies on"
+        ) from error
     if len(body) > LARGEST_DESCRIPTION_BYTES:
-        raise invalid(f"{path} is larger than a megabyte", "it describes a model, it does not hold one")
-    return msgspec.structs.replace(read_description(body, str(path)), folder=str(folder))
+        raise invalid(
+            f"{DESCRIPTION} is larger than a megabyte", "it describes a model, it does not hold one"
+        )
+    return msgspec.structs.replace(read_description(body, DESCRIPTION), folder=str(folder))
 
 
 def read_description(body: bytes, where: str) -> Pack:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -80,16 +82,41 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert all(not e.installed for e in listed([tmp_path / "nowhere"], None)[1][:-1])
 
 
-async def test_what_stands_in_gives_way_to_a_model_that_came_in(folder, monkeypatch):
-    asked = []
+async def test_what_stands_in_gives_way_to_a_model_that_came_in(folder):
+    """And every admin's page hears of it at once."""
+    asked, told = [], []
 
     class Analysis:
         async def look_again(self):
             asked.append("again")
 
+        def tell(self, type_, camera_id, now_ns, data):
+            told.append((type_, data["what"], data["model"], data["phase"], data["reason"]))
+
     for fixed, wanted in ((None, ["again"]), ("motion", [])):
         found = listing.Models(Config(folder.parent, (), folder), Analysis(), fixed, ManualClock())
-        found._came_in()
+        put_pack(folder.parent, f"sent-{fixed}")
+        body = zipped(folder.parent / f"sent-{fixed}")
+        await found.receive(pieces(body), len(body), "sent.zip", True)
+        async with asyncio.timeout(10):
+            while found.installing().phase == "running":
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0)
         assert asked == wanted
+        names = ["sent.zip", "sent.zip", f"sent-{fixed}"]
+        phases = ["receiving", "running", "done"]
+        assert told == [("system", "model_install", n, p, "") for n, p in zip(names, phases, strict=True)]
         asked.clear()
+        told.clear()
+
+
+async def pieces(body: bytes):
+    yield body
+
+
+def zipped(pack: Path) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for path in pack.iterdir():
+            archive.write(path, f"{pack.name}/{path.name}")
+    return whole.getvalue()

@@ -84,6 +84,15 @@ def test_any_bytes_are_a_pack_or_invalid(body):
     assert caught.value.kind == "invalid"
 
 
+def test_the_folder_that_only_the_box_knows_is_not_told(tmp_path):
+    folder = tmp_path / ".install-x7"
+    folder.mkdir()
+    (folder / "model.toml").write_text("name = door")
+    with pytest.raises(ApplianceError) as caught:
+        load_pack(folder)
+    assert caught.value.message.startswith("model.toml is not TOML") and ".install" not in str(caught.value)
+
+
 def test_a_huge_description_is_not_read(tmp_path):
     with (tmp_path / "model.toml").open("wb") as file:
         file.truncate(3_000_000_000)
