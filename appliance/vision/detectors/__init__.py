@@ -170,8 +170,8 @@ def ordered(boxes: Columns, scores: Columns, classes: Labels, lowest: float = 0.
     return clipped(boxes.take(order, axis=0), scores.take(order), classes.take(order))
 
 
-def clipped(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
-    """Clip to the picture, drop what has no area there or is no number; at most ``MOST_BOXES``. They come
+def clipped(boxes: Columns, scores: Columns, classes: Labels, most: int = MOST_BOXES) -> Detections:
+    """Clip to the picture, drop what has no area there or is no number; at most ``most``. They come
     best first, and no score is NaN. In few steps: after a model's run each is cold, and costs ten times
     what it does."""
     if not len(scores):
@@ -189,7 +189,7 @@ def clipped(boxes: Columns, scores: Columns, classes: Labels) -> Detections:
         real = long.all(axis=1)
         boxes, scores, classes = boxes[real], scores[real], classes[real]
     return Detections(
-        boxes[:MOST_BOXES],
-        scores[:MOST_BOXES].astype(np.float32, copy=False),
-        classes[:MOST_BOXES].astype(np.int32, copy=False),
+        boxes[:most],
+        scores[:most].astype(np.float32, copy=False),
+        classes[:most].astype(np.int32, copy=False),
     )

@@ -114,12 +114,11 @@ class Model(Generic[Answer]):
         filled: list[list[Placed]] = []
         for (seat, filler), frames in zip(places, runs, strict=True):
             filled.append([filler.fill(frame, seat.tensor, number) for number, frame in enumerate(frames)])
-        answers: list[Answer] = []
-        for outputs, placed in zip(self._run([s for s, _ in places], map(len, runs)), filled, strict=True):
-            read = self._family.read(outputs, placed)
+        run = self._run([seat for seat, _ in places], map(len, runs))
+        answers = self._family.read_all(list(zip(run, filled, strict=True)))
+        for outputs, read in zip(run, answers, strict=True):
             self._count(outputs, read)
-            answers += read
-        return answers
+        return [answer for read in answers for answer in read]
 
     def _run(self, seats: Sequence[Seat], counts: Iterable[int]) -> list[Outputs]:
         """Raises ``exhausted`` where memory is what is missing, and else what the runtime raises: the first
@@ -204,7 +203,7 @@ class Model(Generic[Answer]):
             finite(self._pack, outputs)
             try:
                 self._family.check(outputs)
-                self._family.read(outputs, [placed])
+                self._family.read_all([(outputs, [placed])])
             except ApplianceError:
                 raise
             except Exception as error:  # a stranger's numbers may break any step of the reading

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from appliance.base.errors import invalid
 from appliance.vision.detectors import LOWEST_SCORE
 from appliance.vision.detectors.families import classifier, detr, nanodet, openvino_ssd, yolo, yolox
-from appliance.vision.detectors.families.answers import Outputs
-from appliance.vision.detectors.filling import Feeding, Placed
+from appliance.vision.detectors.families.answers import Outputs, Run
+from appliance.vision.detectors.filling import Feeding
 from appliance.vision.packs.pack import Pack
 
-__all__ = ["Family", "Outputs", "make"]
+__all__ = ["Family", "Outputs", "Run", "make"]
 
 Answer = TypeVar("Answer")
 
@@ -34,8 +34,8 @@ class Family(Protocol[Answer]):
         """Do a model's answers to one picture fit the pack? Learns what their layout is, once, before
         the first ``read``. Raises ``invalid``."""
 
-    def read(self, outputs: Outputs, placed: Sequence[Placed]) -> list[Answer]:
-        """One answer per picture. Outputs may hold more pictures than were asked for."""
+    def read_all(self, runs: Sequence[Run]) -> list[list[Answer]]:
+        """By run, one answer per picture. Outputs may hold more pictures than were asked for."""
 
 
 _FAMILIES: dict[str, Any] = {

@@ -1,17 +1,31 @@
 """What every family asks of a model's answers before it reads them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.base.errors import invalid
-from appliance.vision.detectors import Detections
+from appliance.vision.detectors import MOST_BOXES, Detections
+from appliance.vision.detectors.filling import Placed
 from appliance.vision.packs.pack import Pack
 
 Outputs = Mapping[str, NDArray[Any]]
+Run = tuple[Outputs, Sequence[Placed]]  # what a model answered, and the pictures that it was asked about
+Answer = TypeVar("Answer")
+
+
+class ByRun(Generic[Answer]):
+    """For families that read one run's answers after the other."""
+
+    @abstractmethod
+    def read(self, outputs: Outputs, placed: Sequence[Placed]) -> list[Answer]: ...
+
+    def read_all(self, runs: Sequence[Run]) -> list[list[Answer]]:
+        return [self.read(outputs, placed) for outputs, placed in runs]
 
 
 def strange(pack: Pack, outputs: Outputs, wanted: str) -> NoReturn:
@@ -51,6 +65,16 @@ def numbers_fit(pack: Pack, found: Detections) -> Detections:
             field="labels",
         )
     return found
+
+
+def apart(found: Detections, each: int, pictures: int) -> list[Detections]:
+    """By picture, each best first: its classes are numbered from its own number times ``each`` on."""
+    picture, classes = np.divmod(found.classes, each)
+    order = picture.argsort(kind="stable")
+    boxes, scores, classes = found.boxes.take(order, axis=0), found.scores.take(order), classes.take(order)
+    ends = np.bincount(picture, minlength=pictures).cumsum().tolist()
+    parts = [slice(start, min(end, start + MOST_BOXES)) for start, end in zip([0, *ends], ends, strict=False)]
+    return [Detections(boxes[part], scores[part], classes[part]) for part in parts]
 
 
 def no_extras(names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:

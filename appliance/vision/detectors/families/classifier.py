@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from appliance.vision.detectors import Columns
-from appliance.vision.detectors.families.answers import Outputs, columns_fit, no_extras, strange
+from appliance.vision.detectors.families.answers import ByRun, Outputs, columns_fit, no_extras, strange
 from appliance.vision.detectors.filling import Placed, normalised
 from appliance.vision.packs.pack import Pack
 
 
-class Classifier:
+class Classifier(ByRun[Columns]):
     extras = staticmethod(no_extras)
 
     def __init__(self, pack: Pack, _lowest: float) -> None:

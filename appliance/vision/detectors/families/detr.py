@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.vision.detectors import MOST_BOXES, Detections, ordered
-from appliance.vision.detectors.families.answers import Outputs, columns_fit, numbers_fit, strange
+from appliance.vision.detectors.families.answers import ByRun, Outputs, columns_fit, numbers_fit, strange
 from appliance.vision.detectors.filling import Placed, normalised
 from appliance.vision.packs.pack import Pack
 
@@ -25,7 +25,7 @@ _READ = {"labels", "boxes", "scores"}
 _WANTED = "labels, boxes and scores, or boxes and logits by name"
 
 
-class Detr:
+class Detr(ByRun[Detections]):
     def __init__(self, pack: Pack, lowest: float) -> None:
         self.feeding = normalised(pack, "stretch", shrinking="wide")
         self._pack, self._lowest = pack, lowest

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.vision.detectors import Columns, Detections, clipped, strongest
-from appliance.vision.detectors.families.answers import Outputs, columns_fit, no_extras, single, strange
+from appliance.vision.detectors.families.answers import (
+    ByRun,
+    Outputs,
+    columns_fit,
+    no_extras,
+    single,
+    strange,
+)
 from appliance.vision.detectors.families.suppression import MOST, suppress
 from appliance.vision.detectors.families.yolox import grid
 from appliance.vision.detectors.filling import Placed, normalised
@@ -27,7 +34,7 @@ _SHAPES = (((8, 16, 32), 0.5), ((8, 16, 32, 64), 0.0))  # strides, where in its 
 _PICO = (8, 16, 32, 64)
 
 
-class _Distributions:
+class _Distributions(ByRun[Detections]):
     """``_points``: N x 2, in input pixels; ``_strides``: N x 1."""
 
     extras = staticmethod(no_extras)

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.vision.detectors import Columns, Detections, ordered
-from appliance.vision.detectors.families.answers import Outputs, no_extras, numbers_fit, strange
+from appliance.vision.detectors.families.answers import ByRun, Outputs, no_extras, numbers_fit, strange
 from appliance.vision.detectors.filling import Placed, greys
 from appliance.vision.packs.pack import Pack
 
 _WANTED = "1 x 1 x rows x 7, or boxes rows x 5 and labels"
 
 
-class OpenvinoSsd:
+class OpenvinoSsd(ByRun[Detections]):
     extras = staticmethod(no_extras)
 
     def __init__(self, pack: Pack, lowest: float) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from appliance.vision.detectors import Columns, Detections, Labels, ordered, strongest
 from appliance.vision.detectors.families.answers import (
+    ByRun,
     Outputs,
     columns_fit,
     no_extras,
@@ -36,7 +37,7 @@ Read = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]  # boxes in input pixels,
 Reader = Callable[[Outputs, int], Read]
 
 
-class Yolo:
+class Yolo(ByRun[Detections]):
     extras = staticmethod(no_extras)
 
     def __init__(self, pack: Pack, lowest: float) -> None:
