@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else FAILED
     except ApplianceError as error:
         return fail(error)
+    except Unfit as unfit:
+        return fail(unfit.error, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -71,12 +73,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(ApplianceError("internal", text, hint))
 
 
-def fail(error: ApplianceError) -> int:
-    """Say it on stderr; 2 for input that the person can mend, else 1."""
+class Unfit(Exception):
+    """The command was right, and what it is about is not: a model that does not run, say."""
+
+    def __init__(self, error: ApplianceError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def fail(error: ApplianceError, status: int | None = None) -> int:
+    """Say it on stderr. The exit status: 2 for input that the person can mend, else 1."""
     field = f" [{error.field}]" if error.field else ""
     print(f"error: {redact(error.message)}{field} ({error.kind})", file=sys.stderr)
     if error.hint:
         print(f"  hint: {redact(error.hint)}", file=sys.stderr)
+    if status is not None:
+        return status
     return USAGE if error.kind == "invalid" else FAILED
 
 

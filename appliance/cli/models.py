@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,21 @@ from typing import Any
 
 from appliance.base.clock import BoxClock
 from appliance.base.config import Config
-from appliance.base.errors import ApplianceError, not_found
+from appliance.base.errors import ApplianceError
 from appliance.cli import models_add, models_list, models_measure
-from appliance.cli.box import add_command, config_of, open_box
+from appliance.cli.box import add_command, open_box
 from appliance.cli.models_list import BUILT_IN, folders
 from appliance.cli.models_progress import Bar
 from appliance.daemon.models import install
+from appliance.daemon.stores import Stores
+from appliance.store import audit
 from appliance.vision.packs import choice, installed
 from appliance.vision.packs.choice import AUTO, BACKENDS, Choice
 from appliance.vision.packs.licences import meaning
 from appliance.vision.packs.pack import FAMILIES, Pack, check_files
 
+TERMINATED = 128 + signal.SIGTERM
+SHADOW_S = 60.0  # as over HTTP
 EXAMPLE = "appliance models install --data /var/lib/aries deimv2-femto --from /media/usb"
 
 
@@ -49,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shadow",
         metavar="SECONDS",
         type=float,
-        default=0.0,
-        help="run it beside the old one this long before it takes over (default 0)",
+        default=SHADOW_S,
+        help="run it beside the old one this long before it takes over; 0: at once (default 60)",
     )
     bench = add_command(
         commands, "bench", "appliance models bench --data /var/lib/aries yolox-nano --seconds 5"
@@ -103,24 +108,40 @@ def run(args: argparse.Namespace) -> int:
         "bench": models_measure.bench,
         "build": models_measure.build,
     }
+    # What is half done is cleared away also where a service manager ends the command.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     return doing[args.what](args)
 
 
 def _install(args: argparse.Namespace) -> int:
-    config = config_of(args)
-    with _private_files():
-        pack = install.install(args.pack, config, args.source, args.sha256, _agreement(args), Bar)
-    return _told(pack)
+    with open_box(args) as (config, stores), _private_files():
+        agree, looks = _agreement(args), _in_use(config, stores)
+        pack = install.install(args.pack, config, args.source, args.sha256, agree, Bar, looks)
+        return _told(pack, stores)
 
 
 def _add(args: argparse.Namespace) -> int:
-    config = config_of(args)
-    with _private_files():
-        pack = models_add.add(args, config, _agreement(args))
-    return _told(pack)
+    with open_box(args) as (config, stores), _private_files():
+        agree, looks = _agreement(args), _in_use(config, stores)
+
+        def may_be_placed(pack: Pack) -> None:
+            agree(pack)
+            if pack.name == looks:
+                install.must_be_the_same(pack, config.models_path)
+
+        return _told(models_add.add(args, config, may_be_placed), stores)
 
 
-def _told(pack: Pack) -> int:
+def _in_use(config: Config, stores: Stores) -> str | None:
+    """The pack that looks, or would if the box ran."""
+    pack, _ = models_list.using(config, stores.appliance.read_now(choice.read))
+    return pack.name if pack else None
+
+
+def _told(pack: Pack, stores: Stores) -> int:
+    """By the audit's row a daemon beside this command notices, and tries again what it missed."""
+    now_ns, detail = BoxClock().now_ns(), {"installed": pack.name, "by": "command"}
+    stores.appliance.write_now(lambda conn: audit.add(conn, now_ns, None, "changed", "models", detail))
     print(f"{pack.name} {pack.version} is in {pack.folder}; use it: appliance models activate {pack.name}")
     return 0
 
@@ -158,18 +179,22 @@ def _activate(args: argparse.Namespace) -> int:
         about = _usable(config, wanted)
         now_ns = BoxClock().now_ns()
         stores.appliance.write_now(lambda conn: choice.write(conn, wanted, now_ns, None, "command"))
-    when = f" after {wanted.shadow_s:g} s beside the old one" if wanted.shadow_s else " from now on"
-    print(f"{args.name} looks{when}{about}")
+    print(f"{args.name} is chosen{about}")
+    if wanted.shadow_s:
+        print(f"a box that runs lets it look beside the old one first, for {wanted.shadow_s:g} s")
     return 0
 
 
 def _usable(config: Config, wanted: Choice) -> str:
-    """What runs it, in words. Raises where it is not there, is damaged, or nothing here runs it."""
-    if wanted.detector in (BUILT_IN, AUTO):
+    """What runs it, in words. Raises where it is not there, is damaged, or does not run here."""
+    if wanted.detector == BUILT_IN:
         return ""
+    if wanted.detector == AUTO:
+        best, _ = models_list.using(config, wanted)
+        return f": {best.name if best else BUILT_IN}, the best that is installed"
     pack = next((pack for pack in installed.installed(folders(config)) if pack.name == wanted.detector), None)
     if pack is None:
-        raise not_found("model pack", wanted.detector)
+        raise installed.not_installed(wanted.detector)
     if pack.family == "classifier":
         hint = "choose one that finds things in whole pictures"
         raise ApplianceError(
@@ -177,4 +202,5 @@ def _usable(config: Config, wanted: Choice) -> str:
         )
     check_files(pack)
     backend, why = models_list.backend_of(pack, wanted.backend)
+    models_measure.must_run(pack, backend)
     return f", on {backend} ({why})"

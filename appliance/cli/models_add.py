@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.base.config import Config
-from appliance.base.errors import ApplianceError, invalid, not_found
+from appliance.base.errors import ApplianceError, invalid
 from appliance.daemon.models.install import Agree, guarded
 from appliance.vision.packs.catalogue import COCO
 from appliance.vision.packs.installed import pack_from_onnx
@@ -41,7 +41,9 @@ def add(args: argparse.Namespace, config: Config, agree: Agree) -> Pack:
     with guarded(config.models_path):
         model: Path = args.file
         if not model.is_file():
-            raise not_found("model file", str(model))
+            raise ApplianceError(
+                "not_found", f"there is no file {model}", "give an .onnx or an OpenVINO .xml"
+            )
         files = [model]
         if model.suffix.lower() == OPENVINO:
             files.append(_weights(model))

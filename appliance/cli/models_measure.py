@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from appliance.base.config import Config
-from appliance.base.errors import ApplianceError, invalid, not_found
+from appliance.base.errors import ApplianceError, invalid
+from appliance.cli import Unfit
 from appliance.cli.box import open_box, print_json
 from appliance.cli.models_list import BUILT_IN, backend_of, folders, using
 from appliance.cli.models_progress import Bar
@@ -32,7 +33,8 @@ LEAST_S, MOST_S = 0.1, 600.0
 
 def bench(args: argparse.Namespace) -> int:
     if not LEAST_S <= args.seconds <= MOST_S or math.isnan(args.seconds):
-        raise invalid(f"{args.seconds:g} is not {LEAST_S:g} to {MOST_S:g} seconds", field="seconds")
+        text = f"{args.seconds:g} is not {LEAST_S:g} to {MOST_S:g} seconds"
+        raise invalid(text, "5 is enough to compare models", field="seconds")
     if args.threads is not None and not 1 <= args.threads <= 256:
         raise invalid(f"{args.threads} is not 1 to 256 threads", field="threads")
     _, pack, wanted = _pack(args)
@@ -43,7 +45,7 @@ def bench(args: argparse.Namespace) -> int:
         "seconds": args.seconds,
         "threads": args.threads,
     }
-    found = {"model": pack.name if pack else BUILT_IN, "backend": backend, "why": why, **_measured(order)}
+    found = {"model": pack.name if pack else BUILT_IN, "backend": backend, "why": why, **measured(order)}
     if args.json:
         print_json(found)
     else:
@@ -72,7 +74,7 @@ def build(args: argparse.Namespace) -> int:
     finally:
         bar.close()
     if not last.path:
-        raise ApplianceError(last.kind or "internal", last.message, last.hint)
+        raise Unfit(ApplianceError(last.kind or "internal", last.message, last.hint))
     print(f"{pack.name}: its engine is in {last.path}")
     return 0
 
@@ -92,11 +94,17 @@ def _pack(args: argparse.Namespace) -> tuple[Config, Pack | None, Choice]:
         return config, None, wanted
     pack = next((pack for pack in installed.installed(folders(config)) if pack.name == args.name), None)
     if pack is None:
-        raise not_found("model pack", args.name)
+        raise installed.not_installed(args.name)
     return config, pack, wanted if wanted.detector == args.name else Choice(args.name, AUTO)
 
 
-def _measured(order: dict[str, Any]) -> dict[str, Any]:
+def must_run(pack: Pack, backend: str) -> None:
+    """It is loaded and looks once, in a child. Raises ``Unfit`` with what is wrong with it."""
+    order = {"pack": msgspec.to_builtins(pack), "backend": backend, "seconds": LEAST_S, "threads": None}
+    measured(order)
+
+
+def measured(order: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", MEASURE]
     room = Path(__file__).resolve().parents[2]  # a checkout that is not installed runs from here
     path = os.pathsep.join(filter(None, (str(room), os.environ.get("PYTHONPATH"))))
@@ -122,5 +130,5 @@ def _measured(order: dict[str, Any]) -> dict[str, Any]:
         ) from None
     if "error" in answer:
         error = answer["error"]
-        raise ApplianceError(error["kind"], error["message"], error["hint"], field=error["field"])
+        raise Unfit(ApplianceError(error["kind"], error["message"], error["hint"], field=error["field"]))
     return answer

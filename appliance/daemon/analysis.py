@@ -196,7 +196,7 @@ class Analysis:
         under_way, before = phase in UNDER_WAY, self._choice
         if (choice.detector, choice.backend) == (before.detector, before.backend):
             is_shorter = phase in ("loading", "shadow") and choice.shadow_s < before.shadow_s
-            if not is_shorter and (under_way or self.vision.as_chosen):
+            if not is_shorter and (under_way or not self._stands_in):
                 return
         await self.vision.use(choice.detector, choice.backend, choice.shadow_s)
         if not under_way:  # else what was chosen before that one is still what to go back to
@@ -206,8 +206,14 @@ class Analysis:
     async def look_again(self) -> None:
         """A model was installed: where something only stands in for what was chosen, or for want of any
         model, the choice is tried once more."""
-        if self.vision.state().reason or not self.vision.as_chosen:
+        if self._stands_in:
             await self.vision.use(self._choice.detector, self._choice.backend)
+
+    @property
+    def _stands_in(self) -> bool:
+        """Something else than what was chosen looks, or than what would be, were it there."""
+        state = self.vision.state()
+        return not self.vision.as_chosen or (state.state == "running" and bool(state.reason))
 
     def _activation_changed(self, activation: Activation) -> None:
         """What failed must not be taken again at the next start."""
@@ -216,6 +222,10 @@ class Analysis:
             self._phase = phase
             data = {"what": "model", "model": activation.wanted, "phase": phase, "reason": activation.reason}
             self.tell("system", None, now_ns, data)
+            if phase in ("refused", "rolled_back"):
+                log.warning(
+                    "model %s was %s: %s", activation.wanted, phase.replace("_", " "), activation.reason
+                )
         failed, back = self._choice, self._choice_before
         if phase == "active":
             self._choice_before = self._choice
@@ -307,6 +317,10 @@ class Analysis:
             return ("analysis", "failing", f"blind{since}: {state.reason}")
         runs = f" on {state.backend}" if state.backend and state.state == "running" else ""
         text = f"{state.detector}{runs}: {state.state}" + (f" ({state.reason})" if state.reason else "")
+        change = self.vision.activation()
+        if change is not None and change.phase == "trial" and not change.own:
+            text += f"; on trial: {change.before or 'nothing'} looks again if it fails"
+            return ("analysis", "ok", text)
         is_well = state.state != "starting" and self.vision.as_chosen
         return ("analysis", "ok" if is_well else "degraded", text)
 

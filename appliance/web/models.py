@@ -177,8 +177,9 @@ def choosable(entries: list[ModelEntry], name: str) -> ModelEntry | None:
     entry = by_name.get(name)
     if entry is None:
         said = name[:LONGEST_NAME]
-        near = difflib.get_close_matches(said, [*by_name, AUTO], n=1, cutoff=0.0)
-        raise ApplianceError("not_found", f"there is no model {said!r}", f"did you mean {near[0]}?")
+        near = difflib.get_close_matches(said, [*by_name, AUTO], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join([*by_name, AUTO])}"
+        raise ApplianceError("not_found", f"there is no model {said!r}", hint)
     if not entry.installed:
         hint = f"install it first, under Settings, Models, or on the box: appliance models install {name}"
         raise ApplianceError("conflict", f"the model {name} is not installed", hint)

@@ -58,8 +58,11 @@ def test_a_folder_is_installed_activated_and_listed(appliance, box_dir, pack):
         "door.onnx",
         "model.toml",
     ]
-    assert appliance("models", "activate", "--data", box_dir, "door").status == 0
-    assert "* door " in appliance("models", "list", "--data", box_dir).out
+    said = appliance("models", "activate", "--data", box_dir, "door")
+    assert said.status == 1 and "door.onnx is not a whole model" in said.err, (
+        "it is tried before it is chosen"
+    )
+    assert "* door " in appliance("models", "list", "--data", box_dir).out  # auto: the only one there is
     assert appliance("models", "install", "--data", box_dir, pack).status == 0  # again: replaced
     assert installed(box_dir) == ["door"]
 
@@ -118,3 +121,32 @@ def test_what_is_no_pack_is_said(appliance, box_dir, tmp_path, pack):
     missing = appliance("models", "install", "--data", box_dir, "yolox-nano", "--from", tmp_path / "usb")
     assert "--from" in missing.err
     assert installed(box_dir) == []
+
+
+def test_what_is_in_use_is_replaced_by_its_own_files_only(appliance, box_dir, pack, tmp_path):
+    """Else the next start would begin with files that nobody has seen at work."""
+    assert appliance("models", "install", "--data", box_dir, pack).status == 0  # auto takes it
+    assert appliance("models", "install", "--data", box_dir, pack).status == 0
+    (pack / "door.onnx").write_bytes(b"another")
+    (pack / "model.toml").write_text(description(sha256=hashlib.sha256(b"another").hexdigest()))
+    said = appliance("models", "install", "--data", box_dir, pack)
+    assert said.status == 1 and "door is in use" in said.err and "another name" in said.err
+    assert appliance("models", "activate", "--data", box_dir, "motion").status == 0
+    assert appliance("models", "install", "--data", box_dir, pack).status == 0
+
+
+def test_a_known_name_stands_over_its_own_files_only(appliance, box_dir, pack):
+    (pack / "model.toml").write_text(description().replace('"door"', '"yolox-nano"', 1))
+    said = appliance("models", "install", "--data", box_dir, pack)
+    assert said.status == 1 and "yolox-nano is the name of a known model" in said.err
+    assert installed(box_dir) == []
+
+
+def test_where_there_is_no_box_nothing_is_made(appliance, tmp_path, pack):
+    said = appliance("models", "install", "--data", tmp_path / "typo", pack)
+    assert said.status == 1 and "there is no box" in said.err and not (tmp_path / "typo").exists()
+
+
+def test_a_known_one_that_is_missing_is_told_how_to_get_it(appliance, box_dir):
+    said = appliance("models", "activate", "--data", box_dir, "yolox-nano")
+    assert said.status == 1 and "appliance models install yolox-nano" in said.err

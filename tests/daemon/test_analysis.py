@@ -187,7 +187,7 @@ async def test_a_model_that_is_less_sure_is_a_warning_on_its_camera(analysis, cl
 
 
 async def test_findings_say_it_without_names(analysis):
-    assert ("model", "ok", "as sure as usual") in analysis.findings()
+    assert ("model", "ok", "learning what is usual here") in analysis.findings()
 
 
 async def test_at_the_start_nothing_of_before_stays_open_and_the_end_of_sight_is_heard(analysis):

@@ -47,6 +47,7 @@ class ModelHealth:
         self._tally = Tally()
         self._alarms: dict[str, Alarm] | None = None
         self._verdicts: dict[str, Verdict] = {}
+        self._model = ""  # of the verdicts
         self._confidence: dict[str, float] = {}
 
     def apply(self, cameras: Iterable[Camera]) -> None:
@@ -68,7 +69,7 @@ class ModelHealth:
             await self._clock.sleep(STORE_S)
             await self.store()
             turn += 1
-            if turn % JUDGE_EVERY == 0:
+            if turn % JUDGE_EVERY == 0 or self._model != self._vision().detector:
                 await self.judge()
 
     async def store(self) -> None:
@@ -102,7 +103,7 @@ class ModelHealth:
             await asyncio.sleep(0)
         for camera_id in self._alarms.keys() - self._conditions.keys():
             await self._end(camera_id)
-        self._verdicts = verdicts
+        self._verdicts, self._model = verdicts, state.detector
 
     async def close(self) -> None:
         rows = self._tally.finish()
@@ -110,7 +111,9 @@ class ModelHealth:
             await self._db.write(lambda conn: model_health.add(conn, rows))
 
     def verdicts(self) -> dict[str, Verdict]:
-        """As they were judged last, by camera."""
+        """As they were judged last, by camera; what was said of another model is no word of this one."""
+        if self._verdicts and self._model != self._vision().detector:
+            return dict.fromkeys(self._verdicts, Verdict("learning"))
         return self._verdicts
 
     def alarms(self) -> dict[str, Alarm]:
@@ -126,7 +129,11 @@ class ModelHealth:
         if count:
             text = f"less sure than usual on {count} of {len(self._conditions)} cameras"
             return [("model", "degraded", text)]
-        return [("model", "ok", "as sure as usual")]
+        states = {verdict.state for verdict in self.verdicts().values()}
+        if "ok" in states:
+            return [("model", "ok", "as sure as usual")]
+        unjudged = "what looks has no confidence to judge"
+        return [("model", "ok", unjudged if "unjudged" in states else "learning what is usual here")]
 
     async def _judge_one(self, camera_id: str, model: str, conditions: str) -> Verdict:
         now_ns = self._clock.now_ns()

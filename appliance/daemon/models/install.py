@@ -19,7 +19,7 @@ from appliance.daemon.models.download import Progress, fetch
 from appliance.vision.packs import catalogue, installed
 from appliance.vision.packs.catalogue import Place
 from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, sha256
-from appliance.vision.packs.placing import copy_pack, place, workplace, write_pack
+from appliance.vision.packs.placing import copy_pack, place, same_files, workplace, write_pack
 from appliance.vision.packs.zipped import unzip
 
 PARTS = ".downloads"  # in models_path: what has arrived so far
@@ -30,19 +30,40 @@ Meter = Callable[[str], Progress]  # of the file of that name, which is on its w
 
 
 def install(
-    what: str, config: Config, source: Path | None, digest: str | None, agree: Agree, meter: Meter
+    what: str,
+    config: Config,
+    source: Path | None,
+    digest: str | None,
+    agree: Agree,
+    meter: Meter,
+    looks: str | None = None,
 ) -> Pack:
-    """``what``: a known pack's name, one in ``source``, a file or folder, or an https address. Blocks.
+    """``what``: a known pack's name, one in ``source``, a file or folder, or an https address. ``looks``: the
+    pack that is in use, which other files must not replace. Blocks.
 
-    Raises ``not_found``, ``invalid`` (not a pack), ``data_loss`` (another SHA-256), ``unavailable``,
-    ``denied`` (cannot be read or written), ``exhausted`` (no room).
+    Raises ``conflict`` (the pack's name), ``not_found``, ``invalid`` (not a pack), ``data_loss`` (another
+    SHA-256), ``unavailable``, ``denied`` (cannot be read or written), ``exhausted`` (no room).
     """
     if digest is not None and not _is_digest(digest):
         raise invalid("this is no SHA-256", "64 digits 0-9 a-f, as `sha256sum FILE` prints", field="sha256")
     with guarded(config.models_path), workplace(config.models_path) as scratch:
         folder = _gather(what, config, source, digest.lower() if digest else None, scratch, meter)
-        agree(load_pack(folder))
+        pack = load_pack(folder)
+        agree(pack)
+        if pack.name == looks:
+            must_be_the_same(pack, config.models_path)
         return place(folder, config.models_path)
+
+
+def must_be_the_same(pack: Pack, models_path: Path) -> None:
+    """Else the next worker would begin with files that nobody has seen at work."""
+    try:
+        there = load_pack(models_path / pack.name)
+    except ApplianceError:
+        return  # what is broken may be replaced
+    if not same_files(pack, there):
+        hint = f"give the new one another name (name in {DESCRIPTION}), install it, and activate it"
+        raise ApplianceError("conflict", f"{pack.name} is in use, and these are other files", hint)
 
 
 @contextmanager
@@ -55,7 +76,7 @@ def guarded(models_path: Path) -> Iterator[None]:
         why = error.strerror or "it cannot be used"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             hint = "free some space, then try again"
-            raise ApplianceError("exhausted", f"{name}: the disk is full", hint) from error
+            raise ApplianceError("exhausted", f"{models_path}: the disk is full", hint) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             hint = f"packs go into {models_path}: it must be writable, and the source readable"
             raise ApplianceError("denied", f"{name}: {why}", hint) from error

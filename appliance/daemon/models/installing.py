@@ -19,7 +19,7 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.daemon.models.download import LARGEST_BYTES, SPARE_BYTES
-from appliance.daemon.models.install import PARTS, file_name, guarded, install
+from appliance.daemon.models.install import PARTS, Agree, file_name, guarded, install
 from appliance.vision.packs import catalogue
 from appliance.vision.packs.licences import meaning
 from appliance.vision.packs.pack import Pack
@@ -38,10 +38,14 @@ class Installing:
     """All on the loop but ``_work``."""
 
     def __init__(
-        self, config: Config, clock: Clock, told: Callable[[ModelInstall], None] = lambda now: None
+        self,
+        config: Config,
+        clock: Clock,
+        told: Callable[[ModelInstall], None] = lambda now: None,
+        looks: Callable[[], str] = str,
     ) -> None:
-        """``told``: of each new phase."""
-        self._config, self._clock, self._told = config, clock, told
+        """``told``: of each new phase. ``looks``: the pack in use, which only its own files replace."""
+        self._config, self._clock, self._told, self._looks = config, clock, told, looks
         self._now: ModelInstall | None = None
 
     def state(self) -> ModelInstall | None:
@@ -110,7 +114,10 @@ class Installing:
         begun = self._enter(self._new(shown, "running"))
         loop = asyncio.get_running_loop()
         work = threading.Thread(
-            target=self._work, args=(loop, what, accepted, folder), name="install-model", daemon=True
+            target=self._work,
+            args=(loop, what, accepted, folder, self._looks()),
+            name="install-model",
+            daemon=True,
         )
         work.start()
         return begun
@@ -135,10 +142,13 @@ class Installing:
 
     # -- in the thread ----------------------------------------------------------------------
 
-    def _work(self, loop: asyncio.AbstractEventLoop, what: str, accepted: bool, folder: Path | None) -> None:
+    def _work(
+        self, loop: asyncio.AbstractEventLoop, what: str, accepted: bool, folder: Path | None, looks: str
+    ) -> None:
         name, refused = "", None
         try:
-            pack = install(what, self._config, None, None, lambda pack: _agree(pack, accepted), self._meter)
+            agree: Agree = lambda pack: _agree(pack, accepted)  # noqa: E731
+            pack = install(what, self._config, None, None, agree, self._meter, looks)
             name = pack.name
         except ApplianceError as error:
             refused = error

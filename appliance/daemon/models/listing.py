@@ -36,7 +36,7 @@ class Models:
     """``fixed``: the detector that the box was started with, None where people choose."""
 
     def __init__(self, config: Config, analysis: Analysis, fixed: str | None, clock: Clock) -> None:
-        self._installing = Installing(config, clock, self._install_changed)
+        self._installing = Installing(config, clock, self._install_changed, lambda: self.state().detector)
         self._looking_again: asyncio.Task[None] | None = None
         self._clock = clock
         self._folders = (config.models_path, *config.assets_path)

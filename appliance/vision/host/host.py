@@ -89,7 +89,7 @@ class VisionHost:
         self._models_dirs = (models_dir, *asset_dirs)
         self._engines_dir = engines_dir
         self._engines = None if engines_dir is None else Engines(engines_dir, self._models_dirs, self._news)
-        self._because = ""
+        self._because, self._why_not = "", ""
         self._threads = threads
         self._worker_bytes = most_bytes() if worker_bytes is None else worker_bytes
         self._ended: Session | None = None
@@ -347,10 +347,16 @@ class VisionHost:
         self._news()
         # A model's place taken by the detector that needs none: it sees, but not what was asked for.
         self.sight.looking(right=ready.detector != "motion" or self._choice.name == "motion")
-        self._say("running", "; ".join(filter(None, (self._choice.excuse, ready.reason))))
+        self._why_not = ready.reason
+        self._say("running", self._reason())
+
+    def _reason(self) -> str:
+        return "; ".join(filter(None, (self._choice.excuse, self._why_not)))
 
     def _trial(self, trial: Trial) -> None:
         self._choice.heard(trial)
+        if trial.phase == "active" and self._state.state == "running":
+            self._say("running", self._reason())  # the excuse of the one before is none for this one
         if self._engines is not None:
             self._engines.heard(trial)
 

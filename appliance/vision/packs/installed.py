@@ -5,9 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.base.errors import ApplianceError, not_found
+from appliance.base.errors import ApplianceError
+from appliance.vision.packs import catalogue
 from appliance.vision.packs.catalogue import KNOWN
-from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, sha256
+from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, load_pack, not_there, sha256
 
 DEFAULT = ("deimv2-femto", "yolox-nano")  # what ``auto`` takes, best first
 _BARE = ("*.onnx", "models/*.onnx", "*.xml", "models/*.xml")
@@ -54,6 +55,15 @@ def path_of(pack: Pack) -> Path:
     return folder if (folder / DESCRIPTION).is_file() else folder / pack.files[0].path
 
 
+def not_installed(name: str) -> ApplianceError:
+    if catalogue.known(name) is not None:
+        hint = f"install it: appliance models install {name}"
+        return ApplianceError("not_found", f"the model {name} is not installed", hint)
+    return ApplianceError(
+        "not_found", f"there is no model {name[:60]!r}", "which there are: appliance models list"
+    )
+
+
 def broken(models_dirs: Sequence[Path]) -> Iterator[tuple[Path, ApplianceError]]:
     """Folders with a description that cannot be used, or whose files are missing; and why."""
     for folder in _folders(models_dirs):
@@ -64,7 +74,7 @@ def broken(models_dirs: Sequence[Path]) -> Iterator[tuple[Path, ApplianceError]]
             continue
         for entry in pack.files:
             if not (folder / entry.path).is_file():
-                yield folder, not_found("model file", entry.path)
+                yield folder, not_there(entry.path, pack.name)
                 break
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.base.errors import ApplianceError, invalid, not_found
+from appliance.base.errors import ApplianceError, invalid
 
 # How a model is fed and read: ``detectors.families``.
 FAMILIES = ("detr", "yolo", "yolox", "nanodet", "picodet", "openvino-ssd", "classifier")
@@ -61,7 +61,12 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for entry in self.files:
             if entry.path.endswith(suffix):
                 return _checked(self, entry)
-        raise not_found("model file", f"*{suffix}")
+        raise not_there(f"*{suffix}", self.name)
+
+
+def not_there(file: str, pack: str) -> ApplianceError:
+    hint = "get the model pack again, with all files that its model.toml names"
+    return ApplianceError("not_found", f"the model pack {pack} has no file {file}", hint)
 
 
 def sha256(path: Path) -> str:
@@ -78,9 +83,9 @@ def check_files(pack: Pack) -> None:
 def _checked(pack: Pack, entry: PackFile) -> Path:
     path = Path(pack.folder, entry.path)
     if not path.is_file():
-        raise not_found("model file", entry.path)
+        raise not_there(entry.path, pack.name)
     if sha256(path) != entry.sha256:
-        hint = f"install the model pack again: appliance models install {pack.name}"
+        hint = "get the model pack again, and install it"
         raise ApplianceError("data_loss", f"{entry.path} is not what {pack.name} names", hint)
     return path
 
@@ -98,7 +103,8 @@ def load_pack(folder: Path) -> Pack:
         with path.open("rb") as file:
             body = file.read(LARGEST_DESCRIPTION_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise not_found("model pack", folder.name) from None
+        hint = f"give a folder that holds a {DESCRIPTION}"
+        raise ApplianceError("not_found", f"there is no model pack in {folder.name}", hint) from None
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise ApplianceError(

@@ -20,8 +20,9 @@ from typing import Any
 
 import msgspec
 
-from appliance.base.errors import ApplianceError, invalid, not_found
-from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, check_files, load_pack, sha256
+from appliance.base.errors import ApplianceError, invalid
+from appliance.vision.packs import catalogue
+from appliance.vision.packs.pack import DESCRIPTION, Pack, PackFile, check_files, load_pack, not_there, sha256
 
 SCRATCH = ".install-"
 OLD = ".old-"
@@ -61,10 +62,15 @@ def mended(models_path: Path) -> None:
 def place(folder: Path, models_path: Path) -> Pack:
     """Check the pack in ``folder``, a folder on the same file system, and move it to its name.
 
-    Raises ``invalid``, ``not_found``, ``data_loss``: then nothing has changed.
+    Raises ``invalid``, ``not_found``, ``data_loss``, and ``conflict`` where a known model's name stands over
+    other files: then nothing has changed.
     """
     pack = load_pack(folder)
     check_files(pack)
+    known = catalogue.known(pack.name)
+    if known is not None and not same_files(pack, known):
+        text = f"{pack.name} is the name of a known model, and these are not its files"
+        raise ApplianceError("conflict", text, f"give the pack another name (name in {DESCRIPTION})")
     for entry in (DESCRIPTION, *(entry.path for entry in pack.files)):
         _sync(folder / entry)
     _sync(folder)
@@ -99,8 +105,12 @@ def copy_pack(source: Path, folder: Path) -> None:
             hint = "copy the file itself into the pack"
             raise invalid(f"{name} of {pack.name} is a link", hint, field="files.path")
         if not path.is_file():
-            raise not_found("model file", name)
+            raise not_there(name, pack.name)
         shutil.copyfile(path, folder / name)
+
+
+def same_files(one: Pack, other: Pack) -> bool:
+    return {entry.sha256 for entry in one.files} == {entry.sha256 for entry in other.files}
 
 
 def file_entry(path: Path, name: str | None = None) -> PackFile:

@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def agreement(self) -> float:
-        return self.both / self.either if self.either else 1.0
+        return self.both / self.either if self.either else float(self.pictures > 0)
 
 
 def matches(a: Detections, a_labels: tuple[str, ...], b: Detections, b_labels: tuple[str, ...]) -> int:

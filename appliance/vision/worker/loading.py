@@ -1,18 +1,25 @@
 """From a choice to a detector that is ready: on the best backend that takes it, and why not on a better."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.base.errors import ApplianceError, not_found
+import av
+import numpy as np
+
+from appliance.base.errors import ApplianceError
 from appliance.vision import detectors
-from appliance.vision.detectors import WEAKEST_TRACKED, Detector
+from appliance.vision.detectors import WEAKEST_TRACKED, Detector, Picture
 from appliance.vision.detectors.choice import next_best, this_machine
 from appliance.vision.detectors.failures import Lost, OutOfMemory, Unbuilt
+from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import EngineLack, Hello
 from appliance.vision.packs import installed
 from appliance.vision.packs.pack import Pack
+from appliance.vision.worker.judging import Usual
 
+_NOTHING = np.zeros((1, 1), np.bool_)
 AUTO, MOTION, BUILT_IN = "auto", "motion", "built in"
 
 
@@ -27,6 +34,9 @@ class Loaded:
     because: str
     reason: str = ""  # why it is not what was asked for
     lack: EngineLack | None = None  # why it is not on the best backend, where a build would mend that
+    load_ms: float = 0.0
+    first_ms: float = 0.0  # a picture, once it is warm and before anybody waits for it
+    usual: Usual = field(default_factory=Usual)
     users: int = 0  # threads that are in it now
     retired: bool = False  # the last of them closes it
 
@@ -58,9 +68,9 @@ def load(
     pack, reason = installed.choose(choice, [Path(directory) for directory in hello.models_dirs])
     if pack is None:
         if only:
-            raise not_found("model pack", choice)
+            raise installed.not_installed(choice)
         return motion(hello, reason)
-    machine = this_machine()
+    began_s, machine = time.monotonic(), this_machine()
     name, because = detectors.choose_backend(pack, backend, machine)
     failed: dict[str, ApplianceError] = {}
     while True:
@@ -69,6 +79,7 @@ def load(
             detector = detectors.make(name)
             detector.lowest = WEAKEST_TRACKED  # nobody here looks at weaker ones
             detector.load(pack, hello.threads)
+            first_ms = _first_ms(detector)
             break
         except Lost:
             raise
@@ -80,10 +91,20 @@ def load(
             name, _ = next_best(pack, failed, machine)
         except ApplianceError:
             raise next(iter(failed.values())) from None
-    loaded = Loaded(pack.name, detector, pack, name, because, reason)
+    load_ms = (time.monotonic() - began_s) * 1000
+    loaded = Loaded(pack.name, detector, pack, name, because, reason, load_ms=load_ms, first_ms=first_ms)
     if failed:
         _explain(loaded, backend, *next(iter(failed.items())))
     return loaded
+
+
+def _first_ms(detector: Detector) -> float:
+    """Of a picture with everything in it: what there is little of, a model may be quick with."""
+    noise = np.random.default_rng(1).integers(0, 256, (360, 640, 3), np.uint8)
+    picture = Picture("", 0, av.VideoFrame.from_ndarray(noise, format="rgb24"), Motion(_NOTHING, _NOTHING))
+    began_s = time.monotonic()
+    detector.detect([picture])
+    return (time.monotonic() - began_s) * 1000
 
 
 def _same_everywhere(error: ApplianceError) -> bool:

@@ -18,19 +18,14 @@ from appliance.vision.detectors.failures import Lost
 from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.state import TrialPhase
 from appliance.vision.worker.comparison import SURE, Comparison
-from appliance.vision.worker.loading import Loaded, lack_of, load, motion
+from appliance.vision.worker.judging import AT_LEAST, LookedAt, Usual, blind_in_shadow, lost_its_way, too_slow
+from appliance.vision.worker.loading import BUILT_IN, Loaded, lack_of, load, motion
 
 log = logging.getLogger("appliance.vision.worker")
 
 TRIAL_S = 30.0
 LOAD_S = 120.0
 LOOK_S = 10.0  # one batch, in the shadow
-SLOWEST_MS = 2000.0  # a picture; slower than that nobody is watched any more
-SLOWER = 3.0  # times what it took in the shadow, and at least ...
-SLOWER_MS = 100.0  # ... so much
-FEWER = 0.5  # of the sure boxes that the old model saw in the shadow
-COLLAPSED = 0.1  # of what it saw in the shadow itself: scenes change, but not so much in half a minute
-ENOUGH = 30  # pictures or boxes before any of this is judged
 
 
 @dataclass
@@ -64,12 +59,12 @@ class Models:
         self._change: _Change | None = None
         self._serving: Loaded | None = None
         self._told_s = 0.0
+        self._cameras = LookedAt()
         self._left: list[_Change] = []  # over, with a thread that is still in the model
         self.loading = "", ""  # the first pack, and what runs it
 
     def load_first(self) -> Loaded:
         """The chosen one; ``motion`` where it cannot be had, with the reason. Raises ``Lost``."""
-        began_s = time.monotonic()
         try:
             loaded = load(self._hello, self._hello.choice, self._hello.backend, self._load_begins)
         except Lost:
@@ -78,7 +73,7 @@ class Models:
             loaded = motion(self._hello, f"{error}")
         self.loading = "", ""
         self._serving = loaded
-        self._say_ready(loaded, began_s)
+        self._say_ready(loaded)
         return loaded
 
     def _load_begins(self, pack: str, backend: str) -> None:
@@ -126,6 +121,9 @@ class Models:
             if new.reason:
                 new.detector.close()
                 raise ApplianceError("unavailable", new.reason)
+            if slow := too_slow(new.first_ms, self._usual(self._serving), self._cameras.count()):
+                new.detector.close()
+                raise ApplianceError("exhausted", slow)
         except Lost as error:
             self._end_process(error)
             return
@@ -179,6 +177,8 @@ class Models:
 
     def looked(self, used: Loaded, batch: Sequence[Picture], found: list[Detections], took_ms: float) -> None:
         """What the serving model saw; the one in the shadow looks at the same."""
+        used.usual.add(found, took_ms)
+        self._cameras.add(batch)
         change = self._change
         if change is None or change.new is None:
             return
@@ -242,38 +242,36 @@ class Models:
             shadow.new_ms += (new_ms - shadow.new_ms * len(batch)) / seen
             shadow.old_ms += (took_ms - shadow.old_ms * len(batch)) / seen
             shadow.add(found, used.detector.labels, theirs, new.labels)
-        if shadow.new_ms > SLOWEST_MS and shadow.pictures >= 3:
-            self._finish(change, "refused", f"it takes {shadow.new_ms:.0f} ms per picture here")
+        slow = too_slow(shadow.new_ms, self._usual(used), self._cameras.count())
+        if slow and shadow.pictures >= AT_LEAST:
+            self._finish(change, "refused", slow)
         elif time.monotonic() - self._told_s > 1.0:
             self._tell(change)
 
     def _judge(self, change: _Change) -> None:
         """Of a model on trial: is it as quick and as sure of itself as it was beside the old one?"""
-        shadow, trial = change.shadow, change.trial
-        if trial.pictures >= 3 and trial.new_ms > SLOWEST_MS:
-            self._finish(change, "rolled_back", f"it takes {trial.new_ms:.0f} ms per picture")
-        elif trial.pictures >= ENOUGH and shadow.pictures >= ENOUGH:
-            if trial.new_ms > max(SLOWER * shadow.new_ms, SLOWER_MS):
-                self._finish(change, "rolled_back", f"it takes {trial.new_ms:.0f} ms per picture")
-                return
-            before, now = shadow.new_sure / shadow.pictures, trial.new_sure / trial.pictures
-            if shadow.new_sure >= ENOUGH and now < COLLAPSED * before:
-                self._finish(change, "rolled_back", "it sees next to nothing of what it saw in the shadow")
+        shadow, trial, usual = change.shadow, change.trial, self._usual(change.old)
+        slow = trial.pictures >= AT_LEAST and too_slow(trial.new_ms, usual, self._cameras.count())
+        if reason := slow or lost_its_way(shadow, trial, usual):
+            self._finish(change, "rolled_back", reason)
+
+    @staticmethod
+    def _usual(before: Loaded | None) -> Usual | None:
+        """What moves is no measure for what a model finds, nor for how long it takes."""
+        return None if before is None or before.backend == BUILT_IN else before.usual
 
     # -- ends -------------------------------------------------------------------------------
 
     def _switch(self, change: _Change) -> None:
         """Under the lock: the new one looks alone."""
-        shadow = change.shadow
-        fewer = shadow.old_sure >= ENOUGH and shadow.new_sure < FEWER * shadow.old_sure
         assert change.new is not None
-        if fewer:
+        if blind_in_shadow(change.shadow):
             change.phase = "refused"
             self._end(change, "in the shadow it was sure of far fewer objects than the one that looks")
             return
         change.phase, change.until_s = "trial", time.monotonic() + TRIAL_S
         self._serving = change.new
-        self._say_ready(change.new, time.monotonic())
+        self._say_ready(change.new)
         self._tell(change)
 
     def _finish(self, change: _Change, phase: TrialPhase, reason: str) -> None:
@@ -290,7 +288,7 @@ class Models:
             return
         if change.phase == "rolled_back" and change.old is not None:
             self._serving = change.old
-            self._say_ready(change.old, time.monotonic())
+            self._say_ready(change.old)
         self._tell(change, reason)
         if change.busy_since_s:
             self._left.append(change)
@@ -302,14 +300,13 @@ class Models:
 
     # -- telling ----------------------------------------------------------------------------
 
-    def _say_ready(self, loaded: Loaded, began_s: float) -> None:
-        load_ms = round((time.monotonic() - began_s) * 1000, 1)
+    def _say_ready(self, loaded: Loaded) -> None:
         self._report(
             Ready(
                 loaded.name,
                 loaded.detector.labels,
                 loaded.reason,
-                load_ms,
+                round(loaded.load_ms, 1),
                 loaded.runs_on,
                 loaded.because,
                 loaded.lack,

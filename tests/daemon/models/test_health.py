@@ -13,7 +13,7 @@ from appliance.daemon.models.health import ModelHealth
 from appliance.store import model_health
 from appliance.store.database import Database
 from appliance.store.model_health import ClassSums, HealthKey, HealthRow
-from appliance.vision.health.judge import HOUR_NS
+from appliance.vision.health.judge import HOUR_NS, Verdict
 from appliance.vision.state import VisionBeat, VisionFigures, VisionState
 
 START_NS = 480_000 * HOUR_NS
@@ -73,7 +73,9 @@ async def test_beats_become_rows_and_verdicts(site):
         site.health.beat(beat(0.7))
         await site.clock.advance(0.5, 0.5)
     async with asyncio.timeout(10):
-        while not site.health.verdicts():  # real writes lie between its sleeps
+        while (
+            seen := site.health.verdicts().get("gate")
+        ) is None or seen.boxes <= 1000:  # real writes lie between its sleeps
             site.clock.tick(60)
             await asyncio.sleep(0.005)
     verdict = site.health.verdicts()["gate"]
@@ -92,6 +94,28 @@ async def test_beats_become_rows_and_verdicts(site):
     assert sum(row.classes["person"].boxes for row in rows) == 2 * (2 * 330 + 2)
 
 
+async def test_verdicts_are_of_the_model_that_looks(site):
+    await site.hour(0.7)
+    assert site.health.verdicts()["gate"].classes
+    site.state = VisionState("running", 0, "nano", "", 0)
+    assert site.health.verdicts()["gate"] == Verdict("learning")
+    running = asyncio.create_task(site.health.run())
+    async with asyncio.timeout(10):
+        while site.health.verdicts()["gate"].state == "learning":
+            site.clock.tick(10)
+            await asyncio.sleep(0.005)
+    assert site.health.verdicts()["gate"].state == "silent", "judged anew within the minute"
+    running.cancel()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("ok", "as sure as usual"), ("unjudged", "what looks has no confidence to judge")]
+)
+async def test_findings_say_what_is_known(site, state, said):
+    site.health._verdicts, site.health._model = {"gate": Verdict(state)}, site.state.detector
+    assert site.health.findings() == [("model", "ok", said)]
+
+
 async def test_nothing_counts_while_no_model_looks(site):
     site.state = VisionState("starting", 0, "femto", "", 0)
     site.health.beat(beat(0.7))
@@ -107,7 +131,7 @@ async def test_a_drop_is_said_once_and_once_more_when_it_is_over(site):
     assert "0.50" in site.health.alarms()["gate"].detail and "0.70" in site.health.alarms()["gate"].detail
     await site.hour(0.7)
     assert site.said == [("gate", "drop", True), ("gate", "drop", False)]
-    assert site.health.findings() == [("model", "ok", "as sure as usual")]
+    assert site.health.findings() == [("model", "ok", "learning what is usual here")]
     await site.hour(0.5)
     assert site.said[2:] == [("gate", "drop", True)]
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,6 +88,8 @@ async def test_what_stands_in_gives_way_to_a_model_that_came_in(folder):
     asked, told = [], []
 
     class Analysis:
+        vision = SimpleNamespace(state=lambda: SimpleNamespace(detector="in-use"))
+
         async def look_again(self):
             asked.append("again")
 

@@ -13,7 +13,7 @@ from appliance.vision.host import host as vision_host
 
 MB = 1 << 20
 REFUSED = {
-    "wrong-hash": "model.onnx is not what wrong-hash names (install the model pack again",
+    "wrong-hash": "model.onnx is not what wrong-hash names (get the model pack again, and install it",
     "truncated": "model.onnx is not a whole model (install truncated again)",
     "unknown-operator": "uses an operator that onnxruntime does not know: com.vendor.magic:CrystalBall",
     "wrong-labels": "knows 80 classes, model.toml has 3 labels (list exactly the classes",

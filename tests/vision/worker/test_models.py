@@ -10,7 +10,7 @@ from appliance.vision.detectors import NOTHING, Detections, Picture
 from appliance.vision.detectors.failures import Lost, Unbuilt
 from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
-from appliance.vision.worker import models
+from appliance.vision.worker import judging, models
 from appliance.vision.worker.comparison import Comparison, matches
 from appliance.vision.worker.loading import Loaded
 from appliance.vision.worker.models import Models
@@ -61,6 +61,7 @@ class Bench:
         self.now_s = 1000.0
         self.told, self.ends, self.asked = [], [], []
         self.known = {"old": Scripted("old"), "new": Scripted("new")}
+        self.first_ms = 10.0
         monkeypatch.setattr(models, "load", self._load)
         monkeypatch.setattr(models.time, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(models.threading, "Thread", AtOnce)
@@ -72,14 +73,14 @@ class Bench:
         found = self.known[choice]
         if isinstance(found, Exception):
             raise found
-        return Loaded(choice, found, None, backend, "")
+        return Loaded(choice, found, None, backend, "", first_ms=self.first_ms)
 
     def use(self, shadow_s, name="new"):
         self.models.use(Use(name, "auto", shadow_s))
 
-    def look(self, times=1, took_ms=10.0):
-        picture = Picture("yard", 1, None, Motion(EMPTY, EMPTY))
-        for _ in range(times):
+    def look(self, times=1, took_ms=10.0, cameras=("yard",)):
+        for number in range(times):
+            picture = Picture(cameras[number % len(cameras)], 1, None, Motion(EMPTY, EMPTY))
             with self.models.borrow() as loaded:
                 try:
                     found = loaded.detector.detect([picture])
@@ -220,8 +221,75 @@ def test_one_that_fails_on_trial_gives_way_to_the_one_before(bench):
 
 def test_one_that_has_become_slow_gives_way(bench):
     bench.use(0.0)
-    bench.look(5, took_ms=models.SLOWEST_MS + 1)
+    bench.look(5, took_ms=judging.SLOWEST_MS + 1)
     assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+
+
+THREE = ("yard", "gate", "dock")
+
+
+def test_one_that_leaves_no_look_per_second_is_not_let_in(bench):
+    """It is measured before anybody waits for it."""
+    bench.look(30, cameras=THREE)
+    bench.first_ms = 600.0
+    bench.use(0.0)
+    assert bench.serves() == "old" and bench.phases[-1] == "refused" and bench.known["new"].closed
+    assert "600 ms" in bench.told[-1].reason and "each of 3 cameras" in bench.told[-1].reason
+
+
+def test_one_that_leaves_no_look_per_second_is_taken_back(bench):
+    bench.look(30, cameras=THREE)
+    bench.use(0.0)
+    bench.look(4, took_ms=600.0, cameras=THREE)
+    assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+    assert "the one before it 10:" in bench.told[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("old_ms", "new_ms", "cameras"), [(300.0, 600.0, THREE), (10.0, 400.0, THREE), (10.0, 1400.0, THREE[:1])]
+)
+def test_one_that_is_slow_but_not_too_slow_is_let_be(bench, old_ms, new_ms, cameras):
+    """Where the one before was no quicker, or each camera still gets a look per second."""
+    bench.look(30, took_ms=old_ms, cameras=cameras)
+    bench.first_ms = new_ms
+    bench.use(0.0)
+    bench.look(40, took_ms=new_ms, cameras=cameras)
+    assert bench.serves() == "new"
+
+
+def test_cameras_that_rest_are_not_in_the_way(bench):
+    bench.look(30, cameras=THREE)
+    bench.now_s += judging.LOOKED_AT_S + 1
+    bench.look(1)
+    bench.first_ms = 600.0
+    bench.use(0.0)
+    assert bench.serves() == "new"
+
+
+def test_one_far_too_slow_is_refused_while_it_is_loaded(bench):
+    bench.first_ms = judging.SLOWEST_MS + 1
+    bench.use(0.0)
+    assert bench.phases == ["loading", "refused"] and bench.serves() == "old"
+
+
+def test_without_a_shadow_one_that_is_blind_gives_way(bench):
+    bench.look(40)
+    bench.known["new"].answer = NOTHING
+    bench.use(0.0)
+    bench.look(judging.ENOUGH + 1)
+    assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
+    assert bench.told[-1].reason == "it sees next to nothing of what the one before it saw"
+
+
+def test_what_moves_is_no_measure_for_a_model(bench, monkeypatch):
+    with bench.models.borrow() as loaded:
+        loaded.backend = models.BUILT_IN
+    bench.look(40, took_ms=0.2, cameras=THREE)
+    bench.known["new"].answer = NOTHING
+    bench.first_ms = 600.0
+    bench.use(0.0)
+    bench.look(judging.ENOUGH + 1, took_ms=600.0, cameras=THREE)
+    assert bench.serves() == "new"
 
 
 def test_one_that_sees_far_less_is_refused(bench):
@@ -241,7 +309,7 @@ def test_one_that_goes_blind_on_trial_gives_way(bench):
     bench.models.tick()
     assert bench.serves() == "new"
     bench.known["new"].answer = NOTHING
-    bench.look(models.ENOUGH + 1)
+    bench.look(judging.ENOUGH + 1)
     assert bench.serves() == "old" and bench.phases[-1] == "rolled_back"
 
 
@@ -251,7 +319,7 @@ def test_an_empty_yard_proves_nothing_against_it(bench):
     bench.look(40)
     bench.now_s += 40
     bench.models.tick()
-    bench.look(models.ENOUGH + 1)
+    bench.look(judging.ENOUGH + 1)
     bench.now_s += models.TRIAL_S
     bench.models.tick()
     assert bench.phases[-1] == "active"
