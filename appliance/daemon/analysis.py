@@ -20,7 +20,7 @@ from appliance.alerts.track_archive import TrackArchive
 from appliance.base.clock import Clock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
-from appliance.base.model import Box, Camera
+from appliance.base.model import Box, Camera, Severity
 from appliance.base.supervision import supervise
 from appliance.base.wire import time_or_none
 from appliance.daemon.health import Finding
@@ -259,10 +259,21 @@ class Analysis:
         """One line of the journal: what guards' screens show next. Never waits."""
         self._submit(lambda conn: journal.append(conn, type_, camera_id, now_ns, data))
 
-    def alarm(self, type_: str, metadata: dict[str, Any]) -> None:
-        """A critical alert about the box itself. Never waits."""
+    def alarm(
+        self,
+        type_: str,
+        metadata: dict[str, Any],
+        *,
+        severity: Severity = "critical",
+        camera_id: str = "",
+    ) -> None:
+        """An alert (for ``info``: an event alone) about the box itself, or a camera of it. Never waits."""
         now_ns = self._clock.now_ns()
-        self._submit(lambda conn: record_of_box(conn, type_, metadata, now_ns, self._device_id))
+        self._submit(
+            lambda conn: record_of_box(
+                conn, type_, metadata, now_ns, self._device_id, severity=severity, camera_id=camera_id
+            )
+        )
         self.sync.wake()
 
     def _submit(self, work: Callable[[sqlite3.Connection], int]) -> None:

@@ -38,6 +38,7 @@ from appliance.daemon.outside import Lamps, Mains
 from appliance.daemon.pulse import Pulse
 from appliance.daemon.reporting import Reporting
 from appliance.daemon.serving import Served, serve, shown
+from appliance.daemon.silence import Silence
 from appliance.daemon.simulators import Simulators
 from appliance.daemon.stores import Stores
 from appliance.daemon.tending import Tending
@@ -249,6 +250,7 @@ class Box:
         self._spawn("liveness", liveness.run())
         lamps = Lamps(self.health, self.clock, self.config.state_led, self.config.state_relay)
         mains = Mains(self.clock, self.analysis.alarm)
+        silence = Silence(self.clock, self.recorder.statuses, self.analysis.alarm)
         self.health.add(lamps.findings)
         self.health.add(mains.findings)
         self.tunnel = TunnelPart(
@@ -267,6 +269,7 @@ class Box:
         self._spawn("led", lamps.run_led())
         self._spawn("relay", lamps.run_relay())
         self._spawn("mains", mains.run())
+        self._spawn("silence", supervise("silence", silence.run, self.clock))
         self._spawn("tending", tending.run())
         self._spawn("tunnel", self.tunnel.run())
         self._spawn("retention", retention.run())

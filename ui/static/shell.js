@@ -134,7 +134,8 @@ function startKeys() {
   for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", () => help.showModal());
   $("#help-close")?.addEventListener("click", () => help.close());
   addEventListener("keydown", (press) => {
-    if (press.ctrlKey || press.metaKey || press.altKey || press.defaultPrevented) return;
+    // A key that is held is one press: the next alert is another decision.
+    if (press.ctrlKey || press.metaKey || press.altKey || press.repeat || press.defaultPrevented) return;
     if (press.target.closest("input, textarea, select, [contenteditable]")) return;
     if (document.querySelector("dialog[open]")) return;
     if (press.key === "?") { press.preventDefault(); help.showModal(); }

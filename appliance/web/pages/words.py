@@ -43,6 +43,9 @@ EVENT_TYPES = {
     "motion": "Motion, noticed by the camera",
     "tamper": "Camera tampered with",
     "camera_moved": "Camera at a new address",
+    "camera_offline": "Camera offline",
+    "camera_back": "Camera back",
+    "cameras_offline": "Cameras offline",
     "camera_replaced": "Another device in a camera's place",
 }
 
