@@ -59,7 +59,7 @@ class Asked:
             user=self.user,
             when=lambda text: words.moment(text, self.frame.zone, now_ns),
             event_title=lambda event: words.event_title(event, self.frame.names.zones),
-            camera_name=lambda id_: self.frame.names.cameras.get(id_, id_),
+            camera_name=lambda id_: self.frame.names.cameras.get(id_, id_) or words.THE_BOX,
             **values,
         )
 

@@ -30,7 +30,7 @@ export const CAUSES = {
 const VERBS = { zone_enter: "entered", zone_exit: "left", line_cross: "crossed", intrusion: "intruded into", loitering: "loitered in" };
 
 export function cameraName(id) {
-  return names.cameras?.[id] ?? id;
+  return (names.cameras?.[id] ?? id) || "This box"; // what it says of itself is of no camera
 }
 
 /** "Person entered Loading bay" */

@@ -49,6 +49,8 @@ EVENT_TYPES = {
     "camera_replaced": "Another device in a camera's place",
 }
 
+THE_BOX = "This box"  # in the place of a camera, where it is of none
+
 _VERBS = {
     "zone_enter": "entered",
     "zone_exit": "left",

@@ -1,5 +1,6 @@
 // What stands over a picture that is not alive: since when, and whose fault it is as far as we know.
 
+import { journal } from "../journal.js";
 import { moment } from "../time.js";
 import { STATES } from "../words.js";
 
@@ -25,10 +26,10 @@ export function news(picture, kind, status) {
 const dead = ({ state, since }) => `${STATES[state]} since ${moment(Date.parse(since))}`;
 
 function why(picture, { state, since }) {
-  if (!picture?.feed.connected) return "No connection to the box";
+  if (!picture?.feed.connected || journal.connected === false) return "No connection to the box";
   if (DEAD.has(state)) return dead({ state, since });
   if (state === "connecting") return "The box is connecting to the camera";
   // The box says within seconds when a camera falls silent: what it records and we do not see is the way here.
-  if (state === "recording" || state === "live") return "The box has it; this connection brings too little of it";
+  if (state === "recording" || state === "live") return "The box had it when last heard; this connection brings too little of it, or nothing";
   return "The camera sends nothing";
 }
