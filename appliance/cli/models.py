@@ -202,5 +202,5 @@ def _usable(config: Config, wanted: Choice) -> str:
         )
     check_files(pack)
     backend, why = models_list.backend_of(pack, wanted.backend)
-    models_measure.must_run(pack, backend)
+    models_measure.must_run(pack, backend, config)
     return f", on {backend} ({why})"

@@ -19,6 +19,7 @@ from appliance.cli.box import open_box, print_json
 from appliance.cli.models_list import BUILT_IN, backend_of, folders, using
 from appliance.cli.models_progress import Bar
 from appliance.vision.host.building import COMMAND, Building
+from appliance.vision.host.child import ENGINES
 from appliance.vision.host.engines import FOLDER
 from appliance.vision.messages import BuildStep
 from appliance.vision.packs import choice, installed
@@ -27,6 +28,7 @@ from appliance.vision.packs.pack import Pack
 
 MEASURE = "appliance.vision.worker.measure"  # a child: numpy, libav and the backend stay out of here
 BUILD = COMMAND  # the daemon's, at idle priority: recording must not notice
+NEEDS_A_BUILD = "tensorrt"
 LOAD_S = 300.0  # how long a model may take to get ready
 LEAST_S, MOST_S = 0.1, 600.0
 
@@ -37,7 +39,7 @@ def bench(args: argparse.Namespace) -> int:
         raise invalid(text, "5 is enough to compare models", field="seconds")
     if args.threads is not None and not 1 <= args.threads <= 256:
         raise invalid(f"{args.threads} is not 1 to 256 threads", field="threads")
-    _, pack, wanted = _pack(args)
+    config, pack, wanted = _pack(args)
     backend, why = backend_of(pack, args.backend or wanted.backend) if pack else (BUILT_IN, "needs no model")
     order = {
         "pack": msgspec.to_builtins(pack) if pack else None,
@@ -45,7 +47,12 @@ def bench(args: argparse.Namespace) -> int:
         "seconds": args.seconds,
         "threads": args.threads,
     }
-    found = {"model": pack.name if pack else BUILT_IN, "backend": backend, "why": why, **measured(order)}
+    found = {
+        "model": pack.name if pack else BUILT_IN,
+        "backend": backend,
+        "why": why,
+        **_measured(order, config),
+    }
     if args.json:
         print_json(found)
     else:
@@ -65,7 +72,7 @@ def build(args: argparse.Namespace) -> int:
         print(f"{BUILT_IN} needs no model: nothing needs to be built")
         return 0
     backend, _ = backend_of(pack, args.backend or wanted.backend)
-    if backend != "tensorrt":
+    if backend != NEEDS_A_BUILD:
         print(f"{pack.name} runs on {backend}, which reads the model as it is: nothing needs to be built")
         return 0
     bar = Bar(f"building {pack.name}")
@@ -98,13 +105,16 @@ def _pack(args: argparse.Namespace) -> tuple[Config, Pack | None, Choice]:
     return config, pack, wanted if wanted.detector == args.name else Choice(args.name, AUTO)
 
 
-def must_run(pack: Pack, backend: str) -> None:
-    """It is loaded and looks once, in a child. Raises ``Unfit`` with what is wrong with it."""
+def must_run(pack: Pack, backend: str, config: Config) -> None:
+    """It is loaded and looks once, in a child. Raises ``Unfit`` with what is wrong with it. What TensorRT
+    runs is an engine, which the box builds while another backend looks: there is nothing to try yet."""
+    if backend == NEEDS_A_BUILD:
+        return
     order = {"pack": msgspec.to_builtins(pack), "backend": backend, "seconds": LEAST_S, "threads": None}
-    measured(order)
+    _measured(order, config)
 
 
-def measured(order: dict[str, Any]) -> dict[str, Any]:
+def _measured(order: dict[str, Any], config: Config) -> dict[str, Any]:
     command = [sys.executable, "-m", MEASURE]
     room = Path(__file__).resolve().parents[2]  # a checkout that is not installed runs from here
     path = os.pathsep.join(filter(None, (str(room), os.environ.get("PYTHONPATH"))))
@@ -114,7 +124,7 @@ def measured(order: dict[str, Any]) -> dict[str, Any]:
             input=msgspec.json.encode(order),
             capture_output=True,
             timeout=LOAD_S + order["seconds"],
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, ENGINES: str(config.data_dir / FOLDER)},
             check=False,
         )
     except subprocess.TimeoutExpired:

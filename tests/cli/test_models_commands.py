@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from appliance.base.errors import ApplianceError
-from appliance.cli import models_measure
+from appliance.cli import models_list, models_measure
 from appliance.daemon.models import install as model_install
 from appliance.daemon.stores import open_appliance
 from appliance.vision.host import building
@@ -183,3 +183,11 @@ def test_each_has_an_example_that_can_be_pasted(appliance, what):
     said = appliance("models", what, "--help")
     line = next(line for line in said.out.splitlines() if line.startswith("example: "))
     assert said.status == 0 and line.startswith(f"example: appliance models {what} ")
+
+
+def test_what_needs_a_build_is_chosen_before_it_is_built(appliance, box_dir, known, monkeypatch):
+    """The box builds the engine while another backend looks: there is nothing to try yet."""
+    assert appliance("models", "install", "--data", box_dir, "two", "--from", known).status == 0
+    monkeypatch.setattr(models_list, "backend_of", lambda pack, wanted: ("tensorrt", "a test"))
+    said = appliance("models", "activate", "--data", box_dir, "two")
+    assert said.status == 0 and "on tensorrt (a test)" in said.out
