@@ -13,11 +13,11 @@ from appliance.base.clock import BoxClock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError
 from appliance.cli import models_add, models_list, models_measure
-from appliance.cli.box import add_command, open_box
+from appliance.cli.box import add_command, config_of, open_box
 from appliance.cli.models_list import BUILT_IN, folders
 from appliance.cli.models_progress import Bar
 from appliance.daemon.models import install
-from appliance.daemon.stores import Stores
+from appliance.daemon.stores import APPLIANCE, Stores
 from appliance.store import audit
 from appliance.vision.packs import choice, installed
 from appliance.vision.packs.choice import AUTO, BACKENDS, Choice
@@ -114,14 +114,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace) -> int:
-    with open_box(args) as (config, stores), _private_files():
+    with _box_or_none(args) as (config, stores), _private_files():
         agree, looks = _agreement(args), _in_use(config, stores)
         pack = install.install(args.pack, config, args.source, args.sha256, agree, Bar, looks)
         return _told(pack, stores)
 
 
 def _add(args: argparse.Namespace) -> int:
-    with open_box(args) as (config, stores), _private_files():
+    with _box_or_none(args) as (config, stores), _private_files():
         agree, looks = _agreement(args), _in_use(config, stores)
 
         def may_be_placed(pack: Pack) -> None:
@@ -132,16 +132,33 @@ def _add(args: argparse.Namespace) -> int:
         return _told(models_add.add(args, config, may_be_placed), stores)
 
 
-def _in_use(config: Config, stores: Stores) -> str | None:
+@contextmanager
+def _box_or_none(args: argparse.Namespace) -> Iterator[tuple[Config, Stores | None]]:
+    """A model may be laid out for a box that is yet to be made; who mistyped the folder is told."""
+    config = config_of(args)
+    if (config.data_dir / APPLIANCE).exists():
+        with open_box(args) as found:
+            yield found
+        return
+    yield config, None
+    print(
+        f"there is no box in {config.data_dir} yet: appliance init --data {config.data_dir}", file=sys.stderr
+    )
+
+
+def _in_use(config: Config, stores: Stores | None) -> str | None:
     """The pack that looks, or would if the box ran."""
+    if stores is None:
+        return None
     pack, _ = models_list.using(config, stores.appliance.read_now(choice.read))
     return pack.name if pack else None
 
 
-def _told(pack: Pack, stores: Stores) -> int:
+def _told(pack: Pack, stores: Stores | None) -> int:
     """By the audit's row a daemon beside this command notices, and tries again what it missed."""
     now_ns, detail = BoxClock().now_ns(), {"installed": pack.name, "by": "command"}
-    stores.appliance.write_now(lambda conn: audit.add(conn, now_ns, None, "changed", "models", detail))
+    if stores is not None:
+        stores.appliance.write_now(lambda conn: audit.add(conn, now_ns, None, "changed", "models", detail))
     print(f"{pack.name} {pack.version} is in {pack.folder}; use it: appliance models activate {pack.name}")
     return 0
 

@@ -142,9 +142,10 @@ def test_a_known_name_stands_over_its_own_files_only(appliance, box_dir, pack):
     assert installed(box_dir) == []
 
 
-def test_where_there_is_no_box_nothing_is_made(appliance, tmp_path, pack):
+def test_where_there_is_no_box_yet_it_says_so(appliance, tmp_path, pack):
     said = appliance("models", "install", "--data", tmp_path / "typo", pack)
-    assert said.status == 1 and "there is no box" in said.err and not (tmp_path / "typo").exists()
+    assert said.status == 0 and "there is no box in" in said.err and "appliance init" in said.err
+    assert installed(tmp_path / "typo") == ["door"]
 
 
 def test_a_known_one_that_is_missing_is_told_how_to_get_it(appliance, box_dir):
