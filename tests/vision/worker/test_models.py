@@ -11,7 +11,6 @@ from appliance.vision.detectors.failures import Lost, Unbuilt
 from appliance.vision.looking.gate import Motion
 from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.worker import judging, models
-from appliance.vision.worker.comparison import Comparison, matches
 from appliance.vision.worker.loading import Loaded
 from appliance.vision.worker.models import Models
 
@@ -245,27 +244,6 @@ def test_one_that_leaves_no_look_per_second_is_taken_back(bench):
     assert "the one before it 10:" in bench.told[-1].reason
 
 
-@pytest.mark.parametrize(
-    ("old_ms", "new_ms", "cameras"), [(300.0, 600.0, THREE), (10.0, 400.0, THREE), (10.0, 1400.0, THREE[:1])]
-)
-def test_one_that_is_slow_but_not_too_slow_is_let_be(bench, old_ms, new_ms, cameras):
-    """Where the one before was no quicker, or each camera still gets a look per second."""
-    bench.look(30, took_ms=old_ms, cameras=cameras)
-    bench.first_ms = new_ms
-    bench.use(0.0)
-    bench.look(40, took_ms=new_ms, cameras=cameras)
-    assert bench.serves() == "new"
-
-
-def test_cameras_that_rest_are_not_in_the_way(bench):
-    bench.look(30, cameras=THREE)
-    bench.now_s += judging.LOOKED_AT_S + 1
-    bench.look(1)
-    bench.first_ms = 600.0
-    bench.use(0.0)
-    assert bench.serves() == "new"
-
-
 def test_one_far_too_slow_is_refused_while_it_is_loaded(bench):
     bench.first_ms = judging.SLOWEST_MS + 1
     bench.use(0.0)
@@ -420,13 +398,3 @@ def test_two_lookers_and_a_change_under_load(monkeypatch):
     for looker in lookers:
         looker.join(10)
     assert not failed
-
-
-def test_agreement_is_of_class_and_place():
-    comparison = Comparison()
-    two = detections((0.1, 0.1, 0.2, 0.4), (0.5, 0.5, 0.7, 0.9))
-    comparison.add([two], LABELS, [PERSON], LABELS)
-    assert (comparison.both, comparison.either, comparison.agreement) == (1, 2, 0.5)
-    assert matches(PERSON, LABELS, detections((0.1, 0.1, 0.2, 0.4), class_=1), LABELS) == 0
-    assert matches(PERSON, LABELS, detections((0.1, 0.1, 0.2, 0.4), class_=1), ("cat", "person")) == 1
-    assert matches(detections((0.1, 0.1, 0.2, 0.4), (0.1, 0.1, 0.2, 0.4)), LABELS, PERSON, LABELS) == 1
