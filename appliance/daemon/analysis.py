@@ -329,7 +329,7 @@ class Analysis:
         runs = f" on {state.backend}" if state.backend and state.state == "running" else ""
         text = f"{state.detector}{runs}: {state.state}" + (f" ({state.reason})" if state.reason else "")
         change = self.vision.activation()
-        if change is not None and change.phase == "trial" and not change.own:
+        if state.state == "running" and change is not None and change.phase == "trial" and not change.own:
             text += f"; on trial: {change.before or 'nothing'} looks again if it fails"
             return ("analysis", "ok", text)
         is_well = state.state != "starting" and self.vision.as_chosen

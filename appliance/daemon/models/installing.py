@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from appliance.base.clock import SECOND_NS, Clock
 from appliance.base.config import Config
 from appliance.base.errors import ApplianceError, invalid
 from appliance.daemon.models.download import LARGEST_BYTES, SPARE_BYTES
-from appliance.daemon.models.install import PARTS, Agree, file_name, guarded, install
+from appliance.daemon.models.install import PARTS, file_name, guarded, install
 from appliance.vision.packs import catalogue
 from appliance.vision.packs.licences import meaning
 from appliance.vision.packs.pack import Pack
@@ -147,7 +148,7 @@ class Installing:
     ) -> None:
         name, refused = "", None
         try:
-            agree: Agree = lambda pack: _agree(pack, accepted)  # noqa: E731
+            agree = partial(_agree, accepted=accepted)
             pack = install(what, self._config, None, None, agree, self._meter, looks)
             name = pack.name
         except ApplianceError as error:

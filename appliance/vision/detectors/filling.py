@@ -94,8 +94,7 @@ def boxes_in(places: Sequence[Placed], pictures: NDArray[np.intp], boxes: Column
     """``Placed.boxes`` of several pictures at once; ``pictures``: for each box its picture's index."""
     if all(place is places[0] for place in places):
         return places[0].boxes(boxes)
-    corners = np.array([(place.left, place.top) * 2 for place in places], np.float32)
-    sizes = np.array([(place.width, place.height) * 2 for place in places], np.float32)
+    corners, sizes = map(np.array, zip(*(place._corner_and_size for place in places), strict=True))
     result: Columns = np.divide(boxes - corners.take(pictures, axis=0), sizes.take(pictures, axis=0))
     return result
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from appliance.vision.detectors import Detections, Picture
-from appliance.vision.worker.comparison import SURE, Comparison
+from appliance.vision.worker.comparison import Comparison, sure_of
 
 SLOWEST_MS = 2000.0  # a picture; slower than that nobody is watched any more
 SLOWER = 3.0  # times what it took in the shadow, or the one before it takes, and at least ...
@@ -37,8 +37,7 @@ class Usual:
         self.pictures += len(found)
         weight = len(found) / max(len(found), min(self.pictures, MEMORY))
         self.ms += weight * (took_ms / len(found) - self.ms)
-        sure = sum(int((one.scores >= SURE).sum()) for one in found) / len(found)
-        self.sure += weight * (sure - self.sure)
+        self.sure += weight * (sure_of(found) / len(found) - self.sure)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from appliance.vision.detectors import Detections, Picture
 from appliance.vision.detectors.failures import Lost
 from appliance.vision.messages import EngineLack, Hello, Ready, Trial, Use
 from appliance.vision.state import TrialPhase
-from appliance.vision.worker.comparison import SURE, Comparison
+from appliance.vision.worker.comparison import Comparison, sure_of
 from appliance.vision.worker.judging import AT_LEAST, LookedAt, Usual, blind_in_shadow, lost_its_way, too_slow
 from appliance.vision.worker.loading import BUILT_IN, Loaded, lack_of, load, motion
 
@@ -188,7 +188,7 @@ class Models:
             each_ms = took_ms / len(batch)
             trial = change.trial
             trial.new_ms += (each_ms - trial.new_ms) / (trial.pictures + 1)
-            trial.new_sure += sum(int((one.scores >= SURE).sum()) for one in found)
+            trial.new_sure += sure_of(found)
             trial.pictures += len(batch)
             self._judge(change)
 

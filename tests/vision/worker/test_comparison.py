@@ -2,19 +2,15 @@
 
 import numpy as np
 
-from appliance.vision.detectors import Detections
+from appliance.vision.detectors import NOTHING, ordered
 from appliance.vision.worker.comparison import Comparison, matches
 
 LABELS = ("person", "car")
 
 
-def detections(*boxes, score=0.9, class_=0):
-    count = len(boxes)
-    return Detections(
-        np.array(boxes, np.float32).reshape(count, 4),
-        np.full(count, score, np.float32),
-        np.full(count, class_, np.int32),
-    )
+def detections(*boxes, class_=0):
+    scores, classes = [0.9] * len(boxes), [class_] * len(boxes)
+    return ordered(np.array(boxes, np.float32), np.array(scores, np.float32), np.array(classes, np.int32))
 
 
 PERSON = detections((0.1, 0.1, 0.2, 0.4))
@@ -33,6 +29,5 @@ def test_agreement_is_of_class_and_place():
 def test_where_nothing_was_compared_there_is_no_agreement():
     comparison = Comparison()
     assert comparison.agreement == 0.0
-    nothing = detections()
-    comparison.add([nothing], LABELS, [nothing], LABELS)
+    comparison.add([NOTHING], LABELS, [NOTHING], LABELS)
     assert comparison.agreement == 1.0
