@@ -250,7 +250,7 @@ class Box:
         self._spawn("liveness", liveness.run())
         lamps = Lamps(self.health, self.clock, self.config.state_led, self.config.state_relay)
         mains = Mains(self.clock, self.analysis.alarm)
-        silence = Silence(self.clock, self.recorder.statuses, self.analysis.alarm)
+        silence = Silence(self.clock, self.recorder.statuses, self.analysis.alarm, self._name_of)
         self.health.add(lamps.findings)
         self.health.add(mains.findings)
         self.tunnel = TunnelPart(
@@ -324,6 +324,9 @@ class Box:
 
     async def _apply_analysis(self) -> None:
         await self.analysis.apply(self._cameras, self.recorder)
+
+    def _name_of(self, camera_id: str) -> str:
+        return next((camera.name for camera in self._cameras if camera.id == camera_id), camera_id)
 
     def _camera_changed(self, camera_id: str, stream: str, status: CameraStatus) -> None:
         if stream != "main":

@@ -32,10 +32,16 @@ class Tell(Protocol):
 
 
 class Silence:
-    """``run`` for ever. ``statuses``: of each camera's main stream."""
+    """``run`` for ever. ``statuses``: of each camera's main stream; ``name``: what people call it."""
 
-    def __init__(self, clock: Clock, statuses: Callable[[], Mapping[str, CameraStatus]], tell: Tell) -> None:
-        self._clock, self._statuses, self._tell = clock, statuses, tell
+    def __init__(
+        self,
+        clock: Clock,
+        statuses: Callable[[], Mapping[str, CameraStatus]],
+        tell: Tell,
+        name: Callable[[str], str],
+    ) -> None:
+        self._clock, self._statuses, self._tell, self._name = clock, statuses, tell, name
         self._began_ns = clock.monotonic_ns()
         self._since_ns: dict[str, int] = {}
         self._told: set[str] = set()
@@ -57,7 +63,8 @@ class Silence:
         due = [key for key in silent if key not in self._told and self._age_s(key, now_ns) >= SILENT_S]
         self._told.update(due)
         if len(due) > MOST_ALERTS:
-            detail = f"{len(due)} cameras send no picture and are not recorded: {', '.join(sorted(due))}"
+            names = ", ".join(sorted(map(self._name, due)))
+            detail = f"{len(due)} cameras send no picture and are not recorded: {names}"
             metadata = {"detail": detail, "hint": "check the power and the switch that they share"}
             self._tell(MANY, metadata, severity="critical", camera_id="")
             return
